@@ -1,0 +1,19 @@
+"""The plugins of the suite, one per topic; delete a topic by deleting its file and its line."""
+
+pytest_plugins = (
+    "fixtures.usage",
+    "fixtures.run",
+    "fixtures.target",
+    "fixtures.checks",
+    "fixtures.pairs",
+    "fixtures.budgets",
+    "fixtures.evidence",
+    "fixtures.site",
+    "fixtures.sweep",
+    "fixtures.database",
+    "fixtures.accounts",
+    "fixtures.browser",
+    "fixtures.vitals",
+    "fixtures.verdict",
+    "fixtures.summary",
+)
