@@ -6,6 +6,7 @@ Never green by default: required is every applicable P0/P1 check, and a check th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # Red for a reason that says nothing about the platform.
 OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
 _URGENT = frozenset({Severity.P0, Severity.P1})
+_RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
+_MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUPERSEDED})
 
 
 @dataclass(frozen=True)
@@ -66,26 +69,25 @@ def decide(
     if torn or verdict is None:
         return Judgement(Decision.HOLD, 2, [torn or "there is no verdict"])
 
-    red = [check for check in verdict.checks if check.outcome is Outcome.FAILED]
-    urgent = [(check, causes.get(check.node_id, Cause.UNKNOWN)) for check in red if check.severity in _URGENT]
-
-    if stage in ROLLBACK_STAGES:
-        guilty = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
-        if guilty:
-            return Judgement(Decision.ROLLBACK, 3, _lines(guilty))
-    if stage == "predeploy":
-        blocking = [pair for pair in urgent if pair[1] not in OURS]
-        if blocking:
-            return Judgement(Decision.BLOCK, 4, _lines(blocking))
+    red = [
+        (check, causes.get(check.node_id, Cause.UNKNOWN)) for check in verdict.checks if check.outcome is Outcome.FAILED
+    ]
+    urgent = [pair for pair in red if pair[0].severity in _URGENT]
+    guilty = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
+    blocking = [pair for pair in urgent if pair[1] not in OURS]
     lasting = [pair for pair in urgent if _lasting(*pair, stage)]
-    if lasting:
-        return Judgement(Decision.INCIDENT, 5, _lines(lasting))
-    open_questions = _lines(pair for pair in urgent if pair[1] is not Cause.FLAKY) + _unmeasured(verdict)
-    if open_questions:
-        return Judgement(Decision.HOLD, 6, open_questions)
-    mild = [(check, causes.get(check.node_id, Cause.UNKNOWN)) for check in red]
-    if mild:
-        return Judgement(Decision.ALERT, 7, _lines(mild))
+    unsettled = [pair for pair in urgent if pair[1] is not Cause.FLAKY]
+
+    table = [
+        (3, Decision.ROLLBACK, _lines(guilty) if stage in ROLLBACK_STAGES else []),
+        (4, Decision.BLOCK, _lines(blocking) if stage == "predeploy" else []),
+        (5, Decision.INCIDENT, _lines(lasting)),
+        (6, Decision.HOLD, _lines(unsettled) + _unmeasured(verdict)),
+        (7, Decision.ALERT, _lines(red)),
+    ]
+    for rule, decision, reasons in table:
+        if reasons:
+            return Judgement(decision, rule, reasons)
     passed = sum(check.outcome is Outcome.PASSED for check in verdict.checks)
     return Judgement(Decision.KEEP, 8, [f"{passed} checks passed, none is red, every required one was measured"])
 
@@ -97,11 +99,14 @@ def _torn(verdict: Verdict | None, stage: str) -> str | None:
         return f"the verdict is of stage {verdict.stage}, not {stage}"
     if not verdict.complete:
         return f"the verdict is torn: the run ended before its last check ({len(verdict.checks)} judged)"
-    if not verdict.checks:
-        return "no check ran"
-    if all(check.outcome is Outcome.NOT_APPLICABLE for check in verdict.checks):
-        return f"none of the {len(verdict.checks)} checks applies to this target"
+    if not any(check.outcome in _RAN for check in verdict.checks):
+        return f"no check ran: {_tally(verdict)}"
     return None
+
+
+def _tally(verdict: Verdict) -> str:
+    counts = Counter(check.outcome for check in verdict.checks)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none was selected"
 
 
 def _lasting(check: CheckResult, cause: Cause, stage: str) -> bool:
@@ -111,12 +116,10 @@ def _lasting(check: CheckResult, cause: Cause, stage: str) -> bool:
 
 
 def _unmeasured(verdict: Verdict) -> list[str]:
-    red_p0 = any(check.outcome is Outcome.FAILED and check.severity is Severity.P0 for check in verdict.checks)
-    missing = {Outcome.NOT_MEASURED} if red_p0 else {Outcome.NOT_MEASURED, Outcome.SUPERSEDED}
     return [
         f"{check.severity} {check.node_id}: {check.outcome}{f' ({check.reason})' if check.reason else ''}"
         for check in verdict.checks
-        if check.severity in _URGENT and check.outcome in missing
+        if check.severity in _URGENT and check.outcome in _MISSING
     ]
 
 

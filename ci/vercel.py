@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +19,7 @@ import msgspec
 
 from fixtures.targets import VercelAccess
 
+T = TypeVar("T")
 _PER_REQUEST = 5.0
 _MESSAGE_LENGTH = 300
 
@@ -100,6 +101,10 @@ class _Row(msgspec.Struct, rename="camel"):
         )
 
 
+class _Alias(msgspec.Struct, rename="camel"):
+    deployment_id: str | None = None
+
+
 class _Rows(msgspec.Struct):
     deployments: list[_Row]
 
@@ -127,6 +132,7 @@ class Vercel:
             headers={"Authorization": f"Bearer {access.token}"},
             params={"teamId": access.team} if access.team else None,
             transport=transport,
+            trust_env=transport is None and not _loopback(access.api),
         )
 
     def __repr__(self) -> str:
@@ -146,6 +152,16 @@ class Vercel:
         """Return a deployment; asked by a production host, the one that it serves now (the alias look-up)."""
         answer = self._get(f"/v13/deployments/{quote(id_or_host, safe=':')}")
         return _read(answer, _Row).deployment()
+
+    def production_id(self, host: str) -> str | None:
+        """Return the id that the alias of a production host names, deleted or not; None when it names nothing."""
+        try:
+            answer = self._get(f"/v4/aliases/{quote(host, safe=':')}")
+        except VercelError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return _read(answer, _Alias).deployment_id
 
     def deployments(self, *, limit: int = 20) -> list[Deployment]:
         """Return the newest ready production deployments, newest first."""
@@ -200,6 +216,10 @@ class Vercel:
             pause = min(2 * pause, 2.0)
 
 
+def _loopback(url: str) -> bool:
+    return httpx.URL(url).host in {"localhost", "127.0.0.1"}
+
+
 def _transient(error: VercelError) -> bool:
     return error.ambiguous or error.status == HTTPStatus.TOO_MANY_REQUESTS
 
@@ -224,8 +244,9 @@ def _error(response: httpx.Response) -> VercelError:
     return VercelError(code or "error", message[:_MESSAGE_LENGTH] or response.reason_phrase, response.status_code)
 
 
-T = Any
-
-
-def _read[T](response: httpx.Response, kind: type[T]) -> T:
-    return msgspec.json.decode(response.content, type=kind)
+def _read(response: httpx.Response, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(response.content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = str(error)[:_MESSAGE_LENGTH]
+        raise VercelError(code="unreadable", message=message, status=response.status_code) from None
