@@ -16,4 +16,5 @@ pytest_plugins = (
     "fixtures.vitals",
     "fixtures.verdict",
     "fixtures.summary",
+    "fixtures.allure",
 )
