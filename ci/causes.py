@@ -1,0 +1,224 @@
+"""
+Why a red check is red: what its own answers showed, what stands around it, and what the control deployment does.
+
+Nothing here blames a deployment without proof: a pair counts only when both sides prove which deployment answered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx
+import msgspec
+
+from ci.scene import Scene
+from fixtures.outcomes import Attempt, Cause, CheckResult, Outcome, Severity
+from fixtures.run import BUDGET
+from fixtures.targets import Target
+
+SIGNIFICANCE = 0.05
+_EVEN = 0.5
+_A_KIND = 3
+_ROUNDS = 5
+# Four of four against none of four is the least that can be significant.
+_LEAST_PAIRS = 4
+_URGENT = frozenset({Severity.P0, Severity.P1})
+_JUDGED = frozenset({Outcome.PASSED, Outcome.FAILED})
+_TIMEOUT = httpx.Timeout(3.0)
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """A cause, and the evidence for it in one line."""
+
+    cause: Cause
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """
+    What answers besides the checks.
+
+    target: whether production answers at all, with any status.  controls: whether an address outside the platform
+    does; None: the target names none.  vendors: vendor -> what its status page says, in trouble only.
+    """
+
+    target: bool = True
+    controls: bool | None = None
+    vendors: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_around(target: Target, vendors: Iterable[str]) -> Surroundings:
+    """Ask production, the control addresses and the vendors' status pages, all at once; takes 3 s at most each."""
+    asked = {vendor: target.third_parties[vendor] for vendor in set(vendors) if vendor in target.third_parties}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        production = pool.submit(_answers, target.url)
+        controls = [pool.submit(_answers, address) for address in target.control_addresses]
+        pages = {vendor: pool.submit(_trouble, page) for vendor, page in asked.items()}
+        troubles = {vendor: page.result() for vendor, page in pages.items()}
+        return Surroundings(
+            target=production.result(),
+            controls=any(control.result() for control in controls) if controls else None,
+            vendors={vendor: trouble for vendor, trouble in troubles.items() if trouble},
+        )
+
+
+def at_sight(check: CheckResult, around: Surroundings) -> Attribution | None:
+    """Return the cause where the run itself and its surroundings tell it, without a control deployment."""
+    walls = {attempt.wall for attempt in check.attempts if attempt.outcome is not Outcome.PASSED}
+    for wall in (Cause.BLOCKED, Cause.SELF_INFLICTED):
+        if wall in walls:
+            return Attribution(wall, _message(check) or f"an answer showed that the runner was {wall}")
+    # "Refused" looks the same from both ends; an address outside the platform tells them apart.
+    silent = not around.target or Cause.RUNNER in walls
+    if silent and check.kind != "database" and around.controls is False:
+        return Attribution(Cause.RUNNER, "neither the target nor the control addresses outside the platform answer")
+    if check.kind == "database":
+        if Cause.RUNNER in walls:
+            return Attribution(Cause.RUNNER, _message(check) or "the database cannot be reached from here")
+        return Attribution(
+            Cause.EXISTING, "the database is the same under every deployment; undoing one does not mend it"
+        )
+    return None
+
+
+def without_pairs(check: CheckResult, around: Surroundings, scene: Scene, reason: str) -> Attribution:
+    """Return the cause of a check that could not be paired, and why it was not."""
+    trouble = around.vendors.get(check.third_party or "")
+    if trouble:
+        return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page says {trouble}")
+    if not _host_bound_and_passed(check, scene):
+        return Attribution(Cause.UNKNOWN, reason)
+    ledger = f"production serves {scene.candidate_id}, and {scene.control_name} passed this check when it was let stand"
+    return Attribution(Cause.DEPLOYMENT, f"not paired ({reason}); by alias and ledger: {ledger}")
+
+
+def _host_bound_and_passed(check: CheckResult, scene: Scene) -> bool:
+    """Without skew protection a host-bound check cannot be paired: the ledger is the only witness."""
+    passed = scene.good.passed if scene.good else []
+    return check.host_bound and scene.pinned_url is None and check.third_party is None and check.node_id in passed
+
+
+def choose(
+    checks: Iterable[CheckResult], spent: Mapping[str, int], scene: Scene
+) -> tuple[list[CheckResult], dict[str, str]]:
+    """
+    Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits.
+
+    Return them, and for every other check why it is not.
+    """
+    chosen: list[CheckResult] = []
+    left = {what: limit - spent.get(what, 0) for what, limit in BUDGET.items()}
+    reasons: dict[str, str] = {}
+    for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
+        costs = {what: 2 * _ROUNDS * amount for what, amount in check.spends.items() if what in left}
+        missing = [what for what, cost in costs.items() if cost > left[what]]
+        if check.severity not in _URGENT:
+            reasons[check.node_id] = f"{check.severity} is not re-run"
+        elif check.host_bound and scene.pinned_url is None:
+            reasons[check.node_id] = "bound to the production host, where no deployment can be pinned"
+        elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
+            reasons[check.node_id] = f"{_A_KIND} of its kind were re-run before it"
+        elif missing:
+            reasons[check.node_id] = f"re-running it would use up the platform's {', '.join(missing)}"
+        else:
+            chosen.append(check)
+            left = {what: amount - costs.get(what, 0) for what, amount in left.items()}
+    return chosen, reasons
+
+
+def from_pairs(check: CheckResult, rerun: CheckResult | None, scene: Scene, around: Surroundings) -> Attribution:
+    """Judge the pairs of one check. rerun: its entry in the paired run's verdict, None where it has none."""
+    pairs = _pairs(rerun.attempts if rerun else [], scene)
+    if len(pairs) < _LEAST_PAIRS:
+        reason = f"only {len(pairs)} of {_ROUNDS} pairs count: the others did not prove which deployment answered"
+        return without_pairs(check, around, scene, reason)
+    failed = sum(candidate.outcome is Outcome.FAILED for candidate, _ in pairs)
+    failed_before = sum(control.outcome is Outcome.FAILED for _, control in pairs)
+    chance = fisher(failed, failed_before, len(pairs))
+    shown = f"red {failed}/{len(pairs)} on {scene.candidate_id}, {failed_before}/{len(pairs)} on {scene.control_name}"
+    if chance < SIGNIFICANCE:
+        return Attribution(Cause.DEPLOYMENT, f"{shown} (p={chance:.3f})")
+    return _not_the_deployment(check, failed, failed_before, chance, shown, around)
+
+
+def _not_the_deployment(  # noqa: PLR0913  (the counts, what they mean, and what stands around them)
+    check: CheckResult, failed: int, failed_before: int, chance: float, shown: str, around: Surroundings
+) -> Attribution:
+    trouble = around.vendors.get(check.third_party or "")
+    if check.third_party and (trouble or (failed_before and chance >= _EVEN)):
+        said = f"its status page says {trouble}" if trouble else "it fails both alike"
+        return Attribution(Cause.THIRD_PARTY, f"{check.third_party}: {said}; {shown}")
+    if failed_before and chance >= _EVEN:
+        return Attribution(Cause.EXISTING, f"{shown}: it was so before this deployment")
+    if failed == 0:
+        return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
+    return Attribution(Cause.UNKNOWN, f"{shown} (p={chance:.3f}): too little to tell")
+
+
+def from_alias(scene: Scene, *, control_passes: bool) -> Attribution:
+    """Judge a deployment that is gone, so that there is nothing to pair: the alias is the evidence."""
+    gone = f"production serves {scene.candidate_id}, which by Vercel's API is {scene.gone}"
+    if control_passes:
+        return Attribution(Cause.DEPLOYMENT, f"{gone}; {scene.control_name} passes P0 (by alias, not by pairs)")
+    return Attribution(Cause.UNKNOWN, f"{gone}; {scene.control_name} did not pass P0 either")
+
+
+def fisher(failed: int, failed_before: int, rounds: int) -> float:
+    """Return the chance (Fisher's exact test, one-sided) of at least this many failures on the first of two sides."""
+    total = failed + failed_before
+    ways = math.comb(2 * rounds, total)
+    worse = range(failed, min(total, rounds) + 1)
+    return sum(math.comb(rounds, k) * math.comb(rounds, total - k) for k in worse if total - k <= rounds) / ways
+
+
+def _pairs(attempts: list[Attempt], scene: Scene) -> list[tuple[Attempt, Attempt]]:
+    """Return the rounds of which both sides were judged, and proved to be who they were to be."""
+    candidates = [attempt for attempt in attempts if attempt.side == "candidate"]
+    controls = [attempt for attempt in attempts if attempt.side == "control"]
+    both = zip(candidates, controls, strict=False)
+    return [
+        (candidate, control)
+        for candidate, control in both
+        if _proved(candidate, scene.candidate_id) and _proved(control, scene.control_id)
+    ]
+
+
+def _proved(attempt: Attempt, deployment_id: str | None) -> bool:
+    named = set(attempt.deployments)
+    return attempt.identified and named == {deployment_id} and attempt.outcome in _JUDGED and attempt.wall is None
+
+
+def _message(check: CheckResult) -> str:
+    messages = [attempt.message for attempt in check.attempts if attempt.wall and attempt.message]
+    return messages[-1].strip().splitlines()[0] if messages else ""
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=_TIMEOUT, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+class _Status(msgspec.Struct):
+    indicator: str
+    description: str = ""
+
+
+class _Page(msgspec.Struct):
+    status: _Status
+
+
+def _trouble(page: str) -> str:
+    """Return what a Statuspage says when it is in trouble; a page that cannot be read says nothing."""
+    try:
+        status = msgspec.json.decode(httpx.get(page, timeout=_TIMEOUT, trust_env=False).content, type=_Page).status
+    except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return "" if status.indicator == "none" else f"{status.indicator} ({status.description})".removesuffix(" ()")

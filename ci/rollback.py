@@ -1,0 +1,262 @@
+"""
+Undo a deployment, at most once, and prove it: rules, request, three proofs.
+
+Every step is written to the state before it is taken, so that the gate that comes after a killed one knows what was
+asked. Accepted is not done: the alias job, the alias and a fresh request to production must each name the target.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import httpx
+import msgspec
+
+from ci.vercel import AliasRequest, Vercel, VercelError
+from fixtures.state import UNFINISHED, RollbackRecord, State, Step
+
+PROOF_DEADLINE = 75.0
+_ASK_DEADLINE = 20.0
+_POLL = 0.1
+_POLL_MOST = 0.5
+_DPL = re.compile(r"[?&]dpl=(dpl_[A-Za-z0-9]+)")
+_RUNNING = frozenset({"pending", "in-progress"})
+
+
+@dataclass(frozen=True)
+class Order:
+    """
+    Take production (url, host) from one deployment to another.
+
+    passes_p0: whether the target passed P0 itself, and how that is known.  cooldown: seconds.
+    """
+
+    run_id: str
+    url: str
+    host: str
+    deployment_id: str
+    target_id: str
+    reason: str
+    cooldown: float
+    passes_p0: bool
+    p0_evidence: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """How far it came. detail: one sentence. proofs: what proved it. requested_at: monotonic seconds."""
+
+    step: Step
+    detail: str
+    proofs: list[str] = field(default_factory=list)
+    requested_at: float | None = None
+
+    @property
+    def proved(self) -> bool:
+        """Whether production serves the target, three times proved."""
+        return self.step == "proved"
+
+
+def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
+    """Return why this rollback must not be tried; None: it may. Raises VercelError, StateError."""
+    made = [record for record in state.rollbacks() if record.step != "abandoned" and record.run_id != order.run_id]
+    if any(record.deployment_id == order.deployment_id for record in made):
+        return f"a rollback of {order.deployment_id} was tried before; it is tried once"
+    if any(record.step != "refused" and time.time() - record.intended_at < order.cooldown for record in made):
+        return f"production was rolled back less than {order.cooldown / 60:g} min ago; twice in that time needs a human"
+    if not order.passes_p0:
+        return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
+    serving = vercel.production_id(order.host)
+    if serving != order.deployment_id:
+        return f"production does not serve {order.deployment_id} any more but {serving}"
+    return None
+
+
+def roll_back(
+    order: Order,
+    state: State,
+    vercel: Vercel,
+    *,
+    deadline: float = PROOF_DEADLINE,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Try it and prove it within `deadline` seconds. Whatever Vercel says ends in a Result; raises StateError."""
+    record = RollbackRecord(
+        run_id=order.run_id,
+        deployment_id=order.deployment_id,
+        target_id=order.target_id,
+        reason=order.reason,
+        intended_at=time.time(),
+    )
+    attempt = _Attempt(order, vercel, sleep)
+    try:
+        refusal = refuse(order, state, vercel)
+        if refusal:
+            return Result("refused", refusal)
+        project = vercel.project()
+        attempt.project_id, attempt.before = project.id, project.last_alias_request
+        record.before_requested_at = attempt.before.requested_at if attempt.before else None
+        state.record_rollback(record)
+        attempt.ask()
+    except VercelError as error:
+        return _written(state, record, Result("refused", str(error)))
+    requested_at = time.monotonic()
+    _written(state, record, Result("requested", ""))
+    proofs, missing = attempt.prove(deadline)
+    if missing:
+        result = Result("unproved", "; ".join(missing), proofs, requested_at)
+    else:
+        result = Result("proved", f"production serves {order.target_id}", proofs, requested_at)
+    return _written(state, record, result)
+
+
+def record_healing(order: Order, state: State, *, healed: bool, detail: str) -> None:
+    """Write the last step of a proved rollback."""
+    record = next(record for record in state.rollbacks() if record.run_id == order.run_id)
+    _written(state, record, Result("healed" if healed else "not-healed", detail))
+
+
+def settle(state: State, vercel: Vercel, host: str) -> list[str]:
+    """Find out what became of rollbacks whose gate died under them, write it down, and return it in words."""
+    unfinished = [record for record in state.rollbacks() if record.step in UNFINISHED]
+    if not unfinished:
+        return []
+    serving = vercel.production_id(host)
+    last = vercel.project().last_alias_request
+    told = []
+    for record in unfinished:
+        arrived = _ours(last, record.target_id, record.before_requested_at)
+        if serving == record.target_id:
+            result = Result("proved", f"its request arrived: production serves {serving}")
+        elif arrived and last and last.job_status in _RUNNING:
+            result = Result("requested", f"its request arrived and its job is {last.job_status}")
+        elif arrived or record.step == "requested" or serving != record.deployment_id:
+            result = Result("unproved", f"production serves {serving}")
+        else:
+            result = Result("abandoned", f"its request was never made: production still serves {serving}")
+        _written(state, record, result)
+        told.append(
+            f"the gate of run {record.run_id} died while it rolled {record.deployment_id} back to "
+            f"{record.target_id}: {result.detail}"
+        )
+    return told
+
+
+class _Attempt:
+    """One request and its proofs."""
+
+    def __init__(self, order: Order, vercel: Vercel, sleep: Callable[[float], None]) -> None:
+        self.order = order
+        self.vercel = vercel
+        self.sleep = sleep
+        self.project_id = ""
+        self.before: AliasRequest | None = None
+
+    def ask(self) -> None:
+        """
+        Ask until it is certain that the request was accepted; raises VercelError when it was not.
+
+        After a 5xx or no answer it may have been accepted all the same: the project tells. After a 409 somebody else
+        moves production: wait for them, and go on only if it still serves the judged deployment.
+        """
+        until = time.monotonic() + _ASK_DEADLINE
+        while True:
+            try:
+                self.vercel.rollback(self.project_id, self.order.target_id, self.order.reason)
+            except VercelError as error:
+                if not (error.ambiguous or error.status == HTTPStatus.CONFLICT):
+                    raise
+                self.sleep(_POLL_MOST)
+                if self._accepted():
+                    return
+                if time.monotonic() >= until:
+                    raise
+                self._still_needed(error)
+            else:
+                return
+
+    def _accepted(self) -> bool:
+        last = self.vercel.project().last_alias_request
+        return _ours(last, self.order.target_id, self._before_at)
+
+    @property
+    def _before_at(self) -> int | None:
+        return self.before.requested_at if self.before else None
+
+    def _still_needed(self, refusal: VercelError) -> None:
+        serving = self.vercel.production_id(self.order.host)
+        if serving != self.order.deployment_id:
+            message = f"{refusal.message}; production serves {serving} now"
+            raise VercelError(code="overtaken", message=message, status=refusal.status)
+
+    def prove(self, deadline: float) -> tuple[list[str], list[str]]:
+        """Return (proofs, what is missing) once all three are there, none can come, or the deadline has passed."""
+        until = time.monotonic() + deadline
+        pause = _POLL
+        while True:
+            proofs, missing, final = self._look()
+            if not missing or final or time.monotonic() >= until:
+                return proofs, missing
+            self.sleep(pause)
+            pause = min(1.5 * pause, _POLL_MOST)
+
+    def _look(self) -> tuple[list[str], list[str], bool]:
+        wanted = self.order.target_id
+        proofs: list[str] = []
+        missing: list[str] = []
+        try:
+            job, final = self._job(proofs)
+            serving = self.vercel.production_id(self.order.host)
+        except VercelError as error:
+            return proofs, [str(error)], False
+        missing += [job] if job else []
+        (proofs if serving == wanted else missing).append(f"the alias of {self.order.host} names {serving}")
+        named = named_deployment(self.order.url)
+        (proofs if named == wanted else missing).append(f"a fresh request to {self.order.url} was answered by {named}")
+        return proofs, missing, final
+
+    def _job(self, proofs: list[str]) -> tuple[str, bool]:
+        """Return (what is missing, whether waiting cannot help)."""
+        last = self.vercel.project().last_alias_request
+        if last is None or last == self.before:
+            return "Vercel's API does not show the alias job yet", False
+        if not _ours(last, self.order.target_id, self._before_at):
+            return f"another alias request came in between: {last.type} to {last.to_deployment_id}", True
+        if last.job_status == "succeeded":
+            proofs.append("the alias job succeeded")
+            return "", False
+        return f"the alias job is {last.job_status}", last.job_status not in _RUNNING
+
+
+def named_deployment(url: str) -> str:
+    """Return which deployment answers a new client without cookies; in words when none says so."""
+    try:
+        with httpx.Client(timeout=5.0, trust_env=False) as client:
+            response = client.get(url, headers={"cache-control": "no-cache"})
+    except httpx.HTTPError as error:
+        return f"nobody ({type(error).__name__})"
+    named: str | None = response.headers.get("x-deployment-id")
+    in_page = _DPL.search(response.text)
+    trouble = response.headers.get("x-vercel-error", "")
+    unnamed = f"an answer that names no deployment ({f'{response.status_code} {trouble}'.strip()})"
+    return named or (in_page.group(1) if in_page else unnamed)
+
+
+def _ours(last: AliasRequest | None, target_id: str, before_at: int | None) -> bool:
+    """Compare Vercel's clock with itself only: ours may be wrong."""
+    return (
+        last is not None
+        and last.type == "rollback"
+        and last.to_deployment_id == target_id
+        and last.requested_at != before_at
+    )
+
+
+def _written(state: State, record: RollbackRecord, result: Result) -> Result:
+    changed = msgspec.structs.replace(record, step=result.step, detail=result.detail)
+    state.record_rollback(changed)
+    return result

@@ -1,0 +1,177 @@
+"""
+The pytest runs of one stage: the run itself, the pairs, the rollback target's P0 checks, and P0 again after a rollback.
+
+Every run leaves a verdict; a run that leaves none is a `RunError` in words, and its log is named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from ci.child import Child, ChildTimeoutError
+from fixtures.outcomes import CheckResult, Verdict
+from fixtures.sandbox.handle import VARIABLE
+from fixtures.sides import Side, write_sides
+
+ROUNDS = 5
+VERDICT = "verdict.json"
+# pytest's own code for wrong usage, and the suite's.
+_USAGE = frozenset({2, 4})
+# Seconds, far above what a run needs: a hung browser must not hang the gate.
+_LIMIT = {"predeploy": 600.0, "postdeploy": 600.0, "daily": 3600.0}
+_RERUN_LIMIT = 180.0
+
+
+class RunError(Exception):
+    """A run left no verdict that can be read; the message says which and where its output is."""
+
+
+class RunUsageError(Exception):
+    """pytest refused its arguments; it has said so itself."""
+
+
+class Running(Protocol):
+    """A run that has been started."""
+
+    def wait(self, limit: float) -> int:
+        """Return its exit code; raises ChildTimeoutError, Interrupted."""
+
+    def end(self) -> None:
+        """End it, with everything it started."""
+
+
+Launch = Callable[[Sequence[str], Mapping[str, str], Path | None], Running]
+
+
+def _launch(arguments: Sequence[str], environ: Mapping[str, str], log: Path | None) -> Running:
+    return Child(arguments, environ, log=log)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run under way. log: where its output goes, None: the terminal."""
+
+    name: str
+    running: Running
+    verdict: Path
+    limit: float
+    log: Path | None = None
+
+    def finish(self) -> Verdict:
+        """Wait for it and read its verdict; raises RunError, RunUsageError."""
+        try:
+            code = self.running.wait(self.limit)
+            problem = f"the {self.name} ended with exit code {code}"
+        except ChildTimeoutError as error:
+            code, problem = None, f"the {self.name}: {error}"
+        try:
+            return Verdict.read(self.verdict)
+        except FileNotFoundError:
+            if code in _USAGE and self.log is None:
+                raise RunUsageError from None
+            where = f"; its output: {self.log}" if self.log else ""
+            msg = f"{problem} and left no verdict{where}"
+            raise RunError(msg) from None
+        except (OSError, msgspec.DecodeError) as error:
+            msg = f"{problem} and its verdict {self.verdict} cannot be read: {error}"
+            raise RunError(msg) from error
+
+    def end(self) -> None:
+        """End it and forget it."""
+        self.running.end()
+
+
+@dataclass(frozen=True)
+class Runs:
+    """
+    Starts the runs of one stage.
+
+    directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
+    """
+
+    stage: str
+    target: str
+    run_id: str
+    directory: Path
+    reports: Path
+    handle: Path | None = None
+    workers: int = 0
+    pytest_args: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    launch: Launch = _launch
+
+    def all_checks(self, deployment_id: str | None) -> Started:
+        """Start the stage's own run; its output goes to the terminal."""
+        workers = ["-n", str(self.workers)] if self.workers else []
+        arguments = [*self._common(self.stage, self.reports), *workers, *self.pytest_args]
+        return self._start(f"{self.stage} run", arguments, self.reports, deployment_id, limit=_LIMIT[self.stage])
+
+    def rest(self, checks: Iterable[CheckResult], deployment_id: str | None) -> Started:
+        """Start the checks that an early end left out."""
+        return self._rerun("rest", [check.node_id for check in checks], deployment_id, limit=_LIMIT[self.stage])
+
+    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side) -> Started:
+        """Start the checks on both sides, interleaved, in one process."""
+        return self._rerun(
+            "pairs", [check.node_id for check in checks], None, sides=[candidate, control], rounds=ROUNDS
+        )
+
+    def first_aid(self, control: Side) -> Started:
+        """Start the P0 checks on the rollback target; the database is the same on both sides and proves nothing."""
+        reports = self.reports / "rerun" / "control"
+        sides = self._sides("control", [control])
+        expression = f"{self.stage} and check(severity='P0') and not database"
+        return self._start(
+            "P0 proof of the rollback target", [*self._common(expression, reports), *sides], reports, None
+        )
+
+    def again(self, node_ids: Iterable[str], deployment_id: str) -> Started:
+        """Start these checks on production once more, after a rollback."""
+        return self._rerun("healed", node_ids, deployment_id)
+
+    def _rerun(
+        self,
+        name: str,
+        node_ids: Iterable[str],
+        deployment_id: str | None,
+        *,
+        sides: list[Side] | None = None,
+        rounds: int = 1,
+        limit: float = _RERUN_LIMIT,
+    ) -> Started:
+        reports = self.reports / "rerun" / name
+        only = self.directory / f"{name}.only"
+        only.write_text("\n".join(node_ids), encoding="utf-8")
+        arguments = [*self._common(self.stage, reports), "--only", str(only)]
+        if sides:
+            arguments += [*self._sides(name, sides), "--rounds", str(rounds)]
+        return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit)
+
+    def _common(self, expression: str, reports: Path) -> list[str]:
+        return ["-m", expression, "--stage", self.stage, "--target", self.target, "--reports", str(reports)]
+
+    def _sides(self, name: str, sides: list[Side]) -> list[str]:
+        path = self.directory / f"{name}.sides"
+        write_sides(path, sides)
+        return ["--sides", str(path)]
+
+    def _start(
+        self, name: str, arguments: list[str], reports: Path, deployment_id: str | None, *, limit: float = _RERUN_LIMIT
+    ) -> Started:
+        reports.mkdir(parents=True, exist_ok=True)
+        verdict = reports / VERDICT
+        verdict.unlink(missing_ok=True)
+        log = None if reports == self.reports else reports / "output.log"
+        environ = {**self.environ, "SYNTHETIC_RUN_DIR": str(self.directory), "SYNTHETIC_RUN_ID": self.run_id}
+        environ.pop("SYNTHETIC_DEPLOYMENT", None)
+        if deployment_id:
+            environ["SYNTHETIC_DEPLOYMENT"] = deployment_id
+        if self.handle:
+            environ[VARIABLE] = str(self.handle)
+        return Started(name, self.launch(arguments, environ, log), verdict, limit, log)
