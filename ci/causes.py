@@ -146,7 +146,7 @@ def from_pairs(check: CheckResult, rerun: CheckResult | None, scene: Scene, arou
     return _not_the_deployment(check, failed, failed_before, chance, shown, around)
 
 
-def _not_the_deployment(  # noqa: PLR0913  (the counts, what they mean, and what stands around them)
+def _not_the_deployment(
     check: CheckResult, failed: int, failed_before: int, chance: float, shown: str, around: Surroundings
 ) -> Attribution:
     trouble = around.vendors.get(check.third_party or "")
