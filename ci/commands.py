@@ -1,0 +1,122 @@
+"""
+The commands of ci/verify, inside the project's environment.
+
+What is wrong with the command line is said before anything is set up or run; whatever else goes wrong here is "cannot
+tell", never an exit code that means something about a deployment.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+
+from ci import environment
+from ci.child import Child
+from ci.gate import EXIT, EXIT_USAGE
+from ci.machine import BROWSER_VARIABLE, CACHE_VARIABLE, provide_browser, provide_postgres, provide_vercel_cli
+from ci.options import Options, Request, parse
+from ci.signals import Interrupted, Signals
+from ci.steps import SetupError, end_on_sigterm, say
+from fixtures import masks
+from fixtures.outcomes import Decision
+from fixtures.targets import Target, UsageError, load
+
+EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
+EXIT_INTERRUPTED = 130
+_OF_THE_MACHINE = frozenset({BROWSER_VARIABLE, CACHE_VARIABLE, "SYNTHETIC_POSTGRES"})
+_LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
+_SELFTEST_SECONDS = 3600
+_LISTING_SECONDS = 60
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carry out one command line; returns the exit code."""
+    end_on_sigterm()
+    try:
+        request = parse(argv, root=environment.ROOT)
+        os.chdir(environment.ROOT)
+        return _carry_out(request)
+    except UsageError as error:
+        say(masks.mask(str(error)))
+        return EXIT_USAGE
+    except SetupError as error:
+        say(str(error))
+        return EXIT_CANNOT_TELL
+    except (KeyboardInterrupt, Interrupted):
+        return EXIT_INTERRUPTED
+    except Exception:  # noqa: BLE001  (Python's own exit code 1 would read as "this deployment was rejected")
+        sys.stderr.write(masks.mask(traceback.format_exc()))
+        return EXIT_CANNOT_TELL
+
+
+def _carry_out(request: Request) -> int:
+    if request.options is not None:
+        return _stage(request.options)
+    if request.command == "selftest":
+        return _selftest(request.pytest_args)
+    if request.command == "doctor":
+        from ci.doctor import examine  # noqa: PLC0415  (httpx and psycopg are heavy)
+
+        return examine(request.subject)
+    if request.command == "list-faults":
+        return _list_faults()
+    with Signals().caught():
+        return Child(["--list-checks", *request.pytest_args], os.environ).wait(_LISTING_SECONDS)
+
+
+def _stage(options: Options) -> int:
+    target = load(options.target)
+    masks.register(target.secrets())
+    if options.fault:
+        _refuse_unknown_fault(options.fault, target)
+    if not options.dry_run:
+        os.environ[BROWSER_VARIABLE] = str(provide_browser())
+        if target.is_sandbox:
+            provide_postgres()
+    from ci.stage import run  # noqa: PLC0415  (the gate is loaded when there is something to judge)
+
+    return run(options)
+
+
+def _refuse_unknown_fault(name: str, target: Target) -> None:
+    if not target.is_sandbox:
+        msg = f"--fault {name}: only the sandbox can be broken; drop --target {target.name}"
+        raise UsageError(msg)
+    from fixtures.sandbox.faults import nearest  # noqa: PLC0415  (the sandbox is not loaded for other targets)
+
+    problem = nearest(name)
+    if problem:
+        msg = f"--fault {name}: {problem}"
+        raise UsageError(msg)
+
+
+def _list_faults() -> int:
+    from fixtures.sandbox.faults import CATALOGUE  # noqa: PLC0415  (the sandbox is loaded for nothing else)
+
+    width = max(map(len, CATALOGUE))
+    for name, fault in sorted(CATALOGUE.items()):
+        sys.stdout.write(f"{name:<{width}}  {fault.belongs:<11}  {fault.decision:<8}  {fault.summary}\n")
+    return 0
+
+
+def _selftest(pytest_args: Sequence[str]) -> int:
+    """Prove the suite itself; pytest runs last, so that its summary line is the last one."""
+    for variable in [name for name in os.environ if name.startswith("SYNTHETIC_") and name not in _OF_THE_MACHINE]:
+        del os.environ[variable]
+    os.environ[BROWSER_VARIABLE] = str(provide_browser())
+    provide_postgres()
+    provide_vercel_cli()
+    red = [linter for linter in _LINTERS if subprocess.run([sys.executable, "-m", *linter], check=False).returncode]  # noqa: S603
+    for linter in red:
+        say(f"RED: {' '.join(linter)}")
+    arguments = ["tests/selftest", "-n", "2", "--dist", "loadgroup", *pytest_args]
+    with Signals().caught():
+        tests = Child(arguments, os.environ).wait(_SELFTEST_SECONDS)
+    return tests or int(bool(red))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

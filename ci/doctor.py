@@ -1,0 +1,160 @@
+"""
+`ci/verify doctor [TARGET]`: what is there, what is missing, and the command that mends it.
+
+It installs and changes nothing. Names of secret variables are shown, never their values.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from ci import environment, machine, sight
+from ci.steps import SetupError
+from fixtures import masks
+from fixtures.sandbox.postgres_binaries import PostgresMissing, locate
+from fixtures.targets import Target, UsageError, VercelAccess, load, names, required_variables
+
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line.  good: None for what is only told.  mend: what to do when it is not good."""
+
+    about: str
+    text: str
+    good: bool | None = True
+    mend: str = ""
+
+
+def examine(subject: str | None) -> int:
+    """Print the findings on this machine, and on a target where one is named; 0 all there, 1 something is missing."""
+    findings = list(_machine())
+    _show("This machine", findings)
+    if subject:
+        missing = _missing_variables(subject)
+        with _resolved(subject, missing) as target:
+            masks.register(target.secrets())
+            of_target = [*_target(target, missing)]
+        _show(f"Target {subject}", of_target)
+        findings += of_target
+    return int(any(finding.good is False for finding in findings))
+
+
+def _show(title: str, findings: list[Finding]) -> None:
+    width = max(len(finding.about) for finding in findings)
+    lines = [f"{title}:"]
+    for finding in findings:
+        sign = {True: "ok", False: "MISSING", None: ""}[finding.good]
+        lines.append(f"  {sign:<7}  {finding.about:<{width}}  {finding.text}")
+        if finding.good is False and finding.mend:
+            lines.append(f"  {'':<7}  {'':<{width}}  mend: {finding.mend}")
+    sys.stdout.write(masks.mask("\n".join(lines)) + "\n")
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("python", f"{platform.python_version()}, {os.cpu_count()} cores (-n {os.cpu_count()} at most)")
+    for lock, needed in ((environment.LOCK, True), (environment.DEV_LOCK, None)):
+        there = environment.installed(lock)
+        text = "installed" if there else "not installed" + ("" if needed else ", ci/verify selftest does it")
+        yield Finding(f"ci/{lock}", text, there or (False if needed else None), "ci/verify --list-checks")
+    yield _browser()
+    try:
+        binaries = locate()
+        yield Finding("postgresql", f"{binaries.version} from {binaries.source} ({binaries.bindir})")
+    except PostgresMissing as error:
+        yield Finding("postgresql", "not found; ci/verify installs the locked wheel", good=False, mend=str(error))
+    yield _vercel_cli()
+
+
+def _browser() -> Finding:
+    try:
+        path = machine.find_browser()
+    except SetupError as error:
+        return Finding("browser", str(error), good=False)
+    if path is None:
+        mend = ".venv/bin/playwright install --with-deps --only-shell chromium"
+        return Finding("browser", "none starts; ci/verify STAGE tries to install one", good=False, mend=mend)
+    return Finding("browser", f"{machine.browser_version(path)} ({path})")
+
+
+def _vercel_cli() -> Finding:
+    node = shutil.which("node")
+    if node is None:
+        return Finding("vercel CLI", "no node; only self-tests use it (apt-get install -y nodejs npm)", good=None)
+    script = machine.find_vercel_cli()
+    text = f"{machine.VERCEL_CLI_VERSION} ({script})" if script else "not installed, ci/verify selftest does it"
+    return Finding("vercel CLI", text, good=True if script else None)
+
+
+def _missing_variables(subject: str) -> dict[str, str]:
+    """Secret -> variable that is not set; raises UsageError for an unknown target."""
+    if "://" in subject:
+        return {}
+    if subject not in names():
+        msg = f"doctor {subject}: not in targets.toml; use a URL or one of {', '.join(names())}"
+        raise UsageError(msg)
+    return {secret: name for secret, name in required_variables(subject).items() if not os.environ.get(name)}
+
+
+@contextmanager
+def _resolved(subject: str, missing: Mapping[str, str]) -> Iterator[Target]:
+    """Give the target with whatever is there; a sandbox is started for the time of the examination."""
+    # A blank stands in for what is missing, so that the rest is examined too.
+    target = load(subject, environ=os.environ | dict.fromkeys(missing.values(), " "))
+    if target.url != "sandbox":
+        yield target
+        return
+    from fixtures.sandbox.process import start_process  # noqa: PLC0415  (only where a sandbox is started)
+
+    with tempfile.TemporaryDirectory(prefix="7p-doctor-") as directory:
+        process = start_process(Path(directory), stage="postdeploy", fault=None)
+        try:
+            yield load(subject, handle=process.handle)
+        finally:
+            process.stop()
+
+
+def _target(target: Target, missing: Mapping[str, str]) -> Iterator[Finding]:
+    yield Finding("mode", target.mode, good=None)
+    yield Finding("capabilities", ", ".join(sorted(target.capabilities)) or "none", good=None)
+    if not target.is_sandbox and target.name in names():
+        for secret, variable in required_variables(target.name).items():
+            text = f"{secret}, {'not set' if secret in missing else 'set'}"
+            yield Finding(variable, text, secret not in missing, f"export {variable}=…, or drop its capability")
+    yield _reach("site", target.url)
+    for address in target.control_addresses:
+        yield _reach("control address", address)
+    if target.vercel and "vercel_token" not in missing:
+        yield _token(target.vercel)
+    if target.database_dsn and "database_dsn" not in missing:
+        yield from (Finding("database", *seen) for seen in sight.look(target.database_dsn))
+
+
+def _reach(about: str, url: str) -> Finding:
+    try:
+        status = httpx.get(url, timeout=_SECONDS, follow_redirects=False).status_code
+    except httpx.HTTPError as error:
+        return Finding(about, f"{url}: no answer ({type(error).__name__})", good=False, mend=f"curl -sv {url}")
+    return Finding(about, f"{url}: answers {status}")
+
+
+def _token(access: VercelAccess) -> Finding:
+    headers = {"Authorization": f"Bearer {access.token}"}
+    mend = "make a token in Vercel's account settings, with access to the team, and set its variable"
+    try:
+        answer = httpx.get(f"{access.api}/v2/user", headers=headers, timeout=_SECONDS)
+    except httpx.HTTPError as error:
+        text = f"{access.api}: no answer ({type(error).__name__})"
+        return Finding("vercel token", text, good=False, mend=f"curl -sv {access.api}")
+    return Finding("vercel token", f"{access.api}/v2/user answers {answer.status_code}", answer.is_success, mend)

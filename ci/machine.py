@@ -1,0 +1,195 @@
+"""
+What a run needs of the machine: a browser, PostgreSQL, Vercel's CLI; found, or brought where that is possible.
+
+Whatever cannot be had is a SetupError of one line that ends in the command which would fix it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci import environment
+from ci.steps import SetupError, apt_install, may_use_apt, run_step, say
+
+if TYPE_CHECKING:
+    from fixtures.sandbox.postgres_binaries import Binaries
+
+BROWSER_VARIABLE = "SYNTHETIC_BROWSER"
+CACHE_VARIABLE = "SYNTHETIC_CACHE"
+VERCEL_CLI_VERSION = "60.1.3"
+_SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+_SHELL_PACKAGE = "chromium-headless-shell"
+_START_SECONDS = 20
+
+
+def cache_root() -> Path:
+    """Directory of what outlives a checkout, made where needed: SYNTHETIC_CACHE, ~/.cache/7p-verify, or a temporary."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        directory = Path(given)
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+    try:
+        directory = Path.home() / ".cache" / "7p-verify"
+        directory.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        directory = Path(tempfile.gettempdir()) / f"7p-verify-{os.getuid()}"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        if directory.stat().st_uid != os.getuid():
+            msg = f"{directory} belongs to somebody else; fix: export {CACHE_VARIABLE}=a directory of your own"
+            raise SetupError(msg) from None
+    return directory
+
+
+def browser_version(path: Path) -> str | None:
+    """Return what the browser says of itself, None when it does not start (a shared library may be missing)."""
+    try:
+        answer = subprocess.run(  # noqa: S603  (a browser that was found, a fixed argument)
+            [path, "--version"], capture_output=True, text=True, timeout=_START_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def find_browser() -> Path | None:
+    """
+    Return the first browser that starts: SYNTHETIC_BROWSER, Playwright's headless shell, the system's.
+
+    Raises SetupError when SYNTHETIC_BROWSER names none: a wrong choice is not silently replaced.
+    """
+    chosen = os.environ.get(BROWSER_VARIABLE)
+    if chosen:
+        if browser_version(Path(chosen)) is None:
+            msg = f"{BROWSER_VARIABLE}={chosen} does not start; fix: unset {BROWSER_VARIABLE}, or name a Chromium"
+            raise SetupError(msg)
+        return Path(chosen)
+    system = [Path(found) for name in _SYSTEM_BROWSERS if (found := shutil.which(name))]
+    return next((path for path in (*_playwright_shells(), *system) if browser_version(path) is not None), None)
+
+
+def _playwright_shells() -> Iterator[Path]:
+    """Headless shells of the installed Playwright's own revision, looked up without starting its driver."""
+    spec = find_spec("playwright")
+    if spec is None or spec.origin is None:
+        return
+    package = Path(spec.origin).parent / "driver" / "package"
+    listed = json.loads((package / "browsers.json").read_text(encoding="utf-8"))["browsers"]
+    revision = next(entry["revision"] for entry in listed if entry["name"] == _SHELL_PACKAGE)
+    given = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    if given == "0":
+        directory = package / ".local-browsers"
+    elif given:
+        directory = Path(given)
+    elif sys.platform == "darwin":
+        directory = Path.home() / "Library" / "Caches" / "ms-playwright"
+    else:
+        directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ms-playwright"
+    yield from directory.glob(f"chromium_headless_shell-{revision}/chrome-headless-shell-*/chrome-headless-shell")
+
+
+def provide_browser() -> Path:
+    """Return a browser that starts, installing one where there is none; raises SetupError."""
+    found = find_browser()
+    if found:
+        return found
+    by_playwright = ".venv/bin/playwright install --with-deps --only-shell chromium"
+    by_apt = f"apt-get install -y {_SHELL_PACKAGE}"
+    fix = f"{by_playwright}, or on Debian, as root, {by_apt}"
+    command = [sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"]
+    # Where the download host is shut off, its own thirty seconds a try would be most of the wait.
+    hurry = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000"}
+    try:
+        run_step("downloading Playwright's headless shell", command, fix=fix, limit=180, environment=hurry)
+    except SetupError as error:
+        if not may_use_apt():
+            raise
+        say(f"{error}; trying Debian's package first")
+    else:
+        found = find_browser()
+        if found:
+            return found
+    if may_use_apt():
+        apt_install(_SHELL_PACKAGE, fix=fix)
+        found = find_browser()
+    if not found:
+        msg = f"no browser starts; fix: {fix}"
+        raise SetupError(msg)
+    return found
+
+
+def provide_postgres() -> Binaries:
+    """Return PostgreSQL's binaries, installing the locked wheel where the machine has none; raises SetupError."""
+    from fixtures.sandbox.postgres_binaries import PostgresMissing, locate  # noqa: PLC0415  (only for the sandbox)
+
+    try:
+        return locate()
+    except PostgresMissing:
+        environment.install(environment.POSTGRES_LOCK)
+        importlib.invalidate_caches()
+    try:
+        return locate()
+    except PostgresMissing as error:
+        raise SetupError(str(error)) from error
+
+
+def find_vercel_cli() -> Path | None:
+    """Return the entry script of the pinned CLI in the cache, to be run by node, or None."""
+    script = _vercel_directory() / "node_modules" / "vercel" / "dist" / "vc.js"
+    return script if script.exists() and shutil.which("node") else None
+
+
+def provide_vercel_cli() -> Path | None:
+    """
+    Return the pinned CLI's entry script, installing it where needed.
+
+    None, after saying why, when it cannot be had: only self-tests use it, and they report themselves skipped.
+    """
+    found = find_vercel_cli()
+    if found:
+        return found
+    try:
+        _need_node()
+        _install_vercel_cli()
+    except SetupError as error:
+        say(f"the self-tests of Vercel's CLI will be skipped: {error}")
+        return None
+    return find_vercel_cli()
+
+
+def _vercel_directory() -> Path:
+    return cache_root() / "vercel-cli" / VERCEL_CLI_VERSION
+
+
+def _need_node() -> None:
+    missing = [package for package, program in (("nodejs", "node"), ("npm", "npm")) if not shutil.which(program)]
+    if missing and not may_use_apt():
+        msg = f"{' and '.join(missing)} not found; fix, as root: apt-get install -y nodejs npm"
+        raise SetupError(msg)
+    for package in missing:
+        apt_install(package, fix=f"apt-get install -y {package}")
+
+
+def _install_vercel_cli() -> None:
+    """Install beside its place and move: an interrupted installation is never taken for a whole one."""
+    place = _vercel_directory()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    package = f"vercel@{VERCEL_CLI_VERSION}"
+    with tempfile.TemporaryDirectory(dir=place.parent, ignore_cleanup_errors=True) as scratch:
+        # No script of its 300 dependencies is run on this machine.
+        command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        command += ["--fetch-retries=1", "--prefix", scratch, package]
+        fix = f"npm install --ignore-scripts --prefix {place} {package}"
+        run_step(f"installing {package} into the cache", command, fix=fix, limit=300)
+        shutil.rmtree(place, ignore_errors=True)
+        Path(scratch).rename(place)

@@ -1,0 +1,134 @@
+"""What can be said to ci/verify, as a parser and as the frozen options of a stage."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Never
+
+from fixtures.targets import Mode, UsageError
+
+STAGES = ("predeploy", "postdeploy", "daily")
+COMMANDS = (*STAGES, "selftest", "doctor")
+MODES: tuple[Mode, ...] = ("off", "shadow", "act")
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    One stage to run.
+
+    target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  fault: how the sandbox is broken.
+    state: directory of what outlives a run, None: the stage's own choice.  mode: None: the target's own.
+    workers: pytest-xdist's, 0: none.  dry_run: say what would be run and what may be done, and do neither.
+    Paths are absolute.
+    """
+
+    stage: str
+    target: str | None = None
+    fault: str | None = None
+    state: Path | None = None
+    mode: Mode | None = None
+    reports: Path = Path("reports")
+    workers: int = 0
+    dry_run: bool = False
+    pytest_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    One command line.
+
+    command: one of COMMANDS, "list-checks" or "list-faults".  subject: what the doctor looks at, None: the machine.
+    options: only for a stage.  pytest_args: what stood after `--`.
+    """
+
+    command: str
+    subject: str | None = None
+    options: Options | None = None
+    pytest_args: tuple[str, ...] = ()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Never:
+        msg = f"{message}; see ci/verify --help"
+        raise UsageError(msg)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; a wrong command line is a UsageError of one line."""
+    parser = _Parser(
+        prog="ci/verify",
+        usage="ci/verify STAGE [options] [-- PYTEST ARGS]\n       ci/verify selftest [-- PYTEST ARGS]\n"
+        "       ci/verify doctor [TARGET]\n       ci/verify --list-checks | --list-faults",
+        description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
+        epilog="Exit codes: 0 go on, 1 this deployment was rejected, 2 wrong usage, 3 cannot tell, "
+        "4 something is wrong that a rollback would not mend, 5 rejected and production still needs a human.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
+    parser.add_argument("subject", nargs="?", metavar="TARGET", help="what the doctor looks at besides the machine")
+    listing = parser.add_mutually_exclusive_group()
+    listing.add_argument("--list-checks", action="store_true", help="name every check, its stages, kind and severity")
+    listing.add_argument("--list-faults", action="store_true", help="name every way the sandbox can be broken")
+    stage = parser.add_argument_group("options of a stage")
+    stage.add_argument("--target", metavar="NAME|URL", help="default: SYNTHETIC_TARGET, else the sandbox")
+    stage.add_argument("--fault", metavar="NAME", help="break the sandbox in this way")
+    stage.add_argument("--state", metavar="DIR", type=_absolute, help="what outlives a run (last good, rollbacks, …)")
+    stage.add_argument("--mode", choices=MODES, help="instead of the target's own mode")
+    stage.add_argument("--reports", metavar="DIR", type=_absolute, help="where the run writes (default: reports)")
+    stage.add_argument("-n", "--workers", metavar="N", type=_count, help="pytest-xdist workers (default: none)")
+    stage.add_argument("--dry-run", action="store_true", help="say what would be run and done, do neither")
+    return parser
+
+
+def parse(argv: Sequence[str], *, root: Path) -> Request:
+    """Read a command line; root: the checkout, where the default reports/ is. Raises UsageError."""
+    split = list(argv).index("--") if "--" in argv else len(argv)
+    given = parser().parse_intermixed_args(list(argv[:split]))
+    pytest_args = tuple(argv[split + 1 :])
+    command = given.command
+    if given.list_checks or given.list_faults:
+        if command:
+            msg = f"--list-checks and --list-faults stand alone; drop {command}"
+            raise UsageError(msg)
+        command = "list-checks" if given.list_checks else "list-faults"
+    if command is None:
+        msg = f"say what to do: {', '.join(COMMANDS)}; see ci/verify --help"
+        raise UsageError(msg)
+    if given.subject and command != "doctor":
+        msg = f"{given.subject}: not expected after {command}; a target is named by --target"
+        raise UsageError(msg)
+    if command in STAGES:
+        options = Options(
+            stage=command,
+            target=given.target,
+            fault=given.fault,
+            state=given.state,
+            mode=given.mode,
+            reports=given.reports or root / "reports",
+            workers=given.workers or 0,
+            dry_run=given.dry_run,
+            pytest_args=pytest_args,
+        )
+        return Request(command, options=options, pytest_args=pytest_args)
+    of_a_stage = ("target", "fault", "state", "mode", "reports", "workers", "dry_run")
+    stray = [name for name in of_a_stage if getattr(given, name) not in {None, False}]
+    if stray:
+        msg = f"--{stray[0].replace('_', '-')}: only for a stage ({', '.join(STAGES)}), not for {command}"
+        raise UsageError(msg)
+    return Request(command, subject=given.subject, pytest_args=pytest_args)
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).absolute()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        msg = f"{text!r} is not a number of workers"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
