@@ -1,0 +1,67 @@
+"""What the edge adds: which deployment answers, how fast, and with which headers."""
+
+from __future__ import annotations
+
+import re
+from statistics import median
+
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.budgets import Budgets, Reading
+from fixtures.declarations import asks, touches
+from fixtures.sides import Side
+from fixtures.site import Site
+
+SAMPLES = 3
+MONITORED = ("/api/courses", "/api/health", "/api/auth/session")
+YEAR = 31_536_000
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="zero-downtime-deployment", needs=("vercel",), rollback_eligible=False)
+@asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
+def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer], side: Side) -> None:
+    """A green run on another deployment says nothing about this one."""
+    strangers = [answer for answer in answers if answer.deployment not in {None, side.deployment_id}]
+
+    assert strangers == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="key-metrics-dashboard")
+@touches(*(f"GET {path}" for path in MONITORED))
+@pytest.mark.parametrize("path", MONITORED)
+def test_response_time_keeps_its_limit(path: str, site: Site, budgets: Budgets) -> None:
+    """Two seconds for an API answer is what the runbook calls slow, and what users call broken."""
+    answers = [site.ask(f"GET {path}") for _ in range(SAMPLES)]
+    times = [1000 * answer.seconds for answer in answers if answer.status]
+
+    assert Reading(median(times), len(times)) <= budgets.response_time
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
+def test_security_headers_are_on_every_answer(answers: list[Answer]) -> None:
+    """Their absence is invisible to users and an invitation to everyone else; no reason to undo a deployment."""
+    missing = [f"{answer.url}: {fault}" for answer in answers if answer.status for fault in _faults(answer)]
+
+    assert missing == []
+
+
+def _faults(answer: Answer) -> list[str]:
+    headers = answer.headers
+    ages = re.findall(r"max-age=(\d+)", headers.get("strict-transport-security", ""))
+    held = {
+        f"Strict-Transport-Security below {YEAR}": any(int(age) >= YEAR for age in ages),
+        "no Content-Security-Policy": "content-security-policy" in headers,
+        "X-Frame-Options is not DENY": headers.get("x-frame-options", "").upper() == "DENY",
+        "X-Content-Type-Options is not nosniff": headers.get("x-content-type-options") == "nosniff",
+        "no Referrer-Policy": "referrer-policy" in headers,
+        "no Permissions-Policy": "permissions-policy" in headers,
+        "X-Powered-By is told": "x-powered-by" not in headers,
+    }
+    return [fault for fault, holds in held.items() if not holds]

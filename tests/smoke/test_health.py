@@ -1,0 +1,79 @@
+"""The health endpoint, and whether it can be believed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Literal
+
+import msgspec
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.budgets import Budgets
+from fixtures.declarations import asks
+
+PROMISED = {"basic", "memory", "database", "stripe"}
+
+
+class Metrics(msgspec.Struct):
+    """Its own response time in ms and memory in MB."""
+
+    responseTime: float  # noqa: N815  (the platform's word)
+    memoryUsage: float  # noqa: N815
+
+
+class Health(msgspec.Struct):
+    """What GET /api/health promises. A check may be null: payments are off, and off is not broken."""
+
+    status: Literal["healthy", "unhealthy", "error"]
+    timestamp: datetime
+    checks: dict[str, bool | Literal["enabled", "disabled", "error"] | None]
+    metrics: Metrics
+
+    def failing(self) -> list[str]:
+        """Return the checks that are red, in either documented spelling."""
+        return sorted(name for name, state in self.checks.items() if state is False or state == "error")
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="application-health")
+@asks("GET /api/health")
+def test_health_endpoint_names_no_failing_check(answer: Answer) -> None:
+    """The pipeline rolls back on this endpoint, so one red entry in it is an outage."""
+    health = answer.read(Health)
+
+    assert health.failing() == []
+    assert health.status == "healthy"
+    assert answer.status == HTTPStatus.OK
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="application-health")
+@asks("GET /api/health", "GET /", "GET /login", "GET /marketplace", "GET /api/courses", "GET /api/auth/session")
+def test_health_is_not_contradicted_by_what_users_get(answers: list[Answer]) -> None:
+    """A health endpoint that looks at nothing stays green through an outage, and everyone believes it."""
+    health, *others = answers
+    believed = others if health.code == HTTPStatus.OK and b'"healthy"' in health.content else []
+
+    assert [other for other in believed if other.code is None or other.code >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="application-health")
+@asks("GET /api/health")
+def test_health_reports_every_check_the_runbook_promises(answer: Answer) -> None:
+    """An entry that is gone can never be red again, and nobody notices."""
+    health = answer.read(Health)
+
+    assert sorted(PROMISED - health.checks.keys()) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="high-memory-usage")
+@asks("GET /api/health")
+def test_memory_stays_below_the_limit(answer: Answer, budgets: Budgets) -> None:
+    """Functions that outgrow their memory are killed in the middle of a request."""
+    assert answer.read(Health).metrics.memoryUsage <= budgets.memory

@@ -1,0 +1,116 @@
+"""The pages that anyone sees, as the server sends them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.site import Site
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="application-not-loading")
+@asks("GET /")
+def test_home_page_greets_visitors_and_leads_on(answer: Answer) -> None:
+    """The front door: without it nobody reaches sign-in or registration."""
+    assert answer.status == HTTPStatus.OK
+    assert answer.page.headings(1) == ["7p Platformuna Hoş Geldiniz!"]
+    assert answer.page.language == "tr"
+    links = answer.page.links()
+    expected = {"Giriş Yap": "/login", "Hesap Oluştur": "/register", "Kontrol Paneli": "/dashboard"}
+    assert {text: links.get(text) for text in expected} == expected
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="authentication-issues")
+@asks("GET /login")
+def test_login_page_offers_its_form(answer: Answer) -> None:
+    """Without the form no one can sign in; a fallback page with a demo account has another heading."""
+    assert answer.status == HTTPStatus.OK
+    page = answer.page
+    assert page.headings(1) == ["7P Education Giriş"]
+    assert (page.count("input[type=email]"), page.count("input[type=password]")) == (1, 1)
+    assert "Giriş Yap" in page.texts("button")
+    assert page.links().get("Kayıt olun") == "/register"
+
+
+class _Course(msgspec.Struct):
+    title: str
+
+
+class _Courses(msgspec.Struct):
+    courses: list[_Course]
+    total: int
+
+
+class _Listing(msgspec.Struct):
+    data: _Courses
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@asks("GET /marketplace", "GET /api/courses?limit=100")
+def test_marketplace_shows_the_courses_of_the_api(answers: list[Answer]) -> None:
+    """Visitors buy what they see: a shop that shows other courses than are for sale sells nothing."""
+    shop, api = answers
+    assert shop.status == HTTPStatus.OK
+    assert shop.page.headings(1) == ["Kurs Mağazası"]
+
+    courses = api.read(_Listing).data.courses
+    missing = [course.title for course in courses if course.title not in shop.page.text]
+    assert missing == []
+    assert f"Kurslar ({len(courses)})" in shop.page.headings(2)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@asks("GET /dashboard")
+def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None:
+    """A dashboard that opens for anyone shows someone's data; one that errs locks everyone out."""
+    assert answer.status == HTTPStatus.TEMPORARY_REDIRECT
+    assert answer.headers.get("location", "").endswith("/login?callbackUrl=%2Fdashboard")
+    assert "Kayıtlı Kursların" not in answer.text
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@asks("GET /")
+@touches("GET /_next/static/*")
+def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, site: Site) -> None:
+    """A page without its stylesheet is a page nobody trusts with a card; without scripts no button works."""
+    addresses = answer.page.assets()
+    assert addresses != []
+
+    served = [site.ask(f"GET {address}") for address in addresses]
+    assert [asset for asset in served if asset.status != HTTPStatus.OK or not asset.content] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@asks("GET /7p-verify-boyle-bir-sayfa-yok")
+def test_unknown_pages_answer_404(answer: Answer) -> None:
+    """A soft 404 fills search engines with empty pages and hides broken links."""
+    assert answer.status == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@asks("GET /robots.txt")
+def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None:
+    """Indexed admin and API addresses are an invitation; a disallowed `/` makes the shop disappear."""
+    assert answer.status == HTTPStatus.OK
+    rules = {" ".join(line.split()) for line in answer.text.splitlines()}
+
+    expected = {"Disallow: /admin", "Disallow: /dashboard", "Disallow: /api/"}
+    assert sorted(expected - rules) == []
+    assert "Disallow: /" not in rules

@@ -1,0 +1,78 @@
+"""Sign-in as clients meet it, without signing in."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.declarations import asks
+from fixtures.targets import Target
+
+GUARDED = (
+    "GET /api/enrollments",
+    "GET /api/student/progress",
+    "GET /api/courses/stats",
+    "GET /api/admin/courses",
+)
+
+
+class Provider(msgspec.Struct):
+    """One way to sign in."""
+
+    signinUrl: str  # noqa: N815  (NextAuth's word)
+    callbackUrl: str  # noqa: N815
+
+
+class Csrf(msgspec.Struct):
+    """GET /api/auth/csrf."""
+
+    csrfToken: str  # noqa: N815
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="authentication-issues")
+@asks("GET /api/auth/session")
+def test_anonymous_session_is_empty(answer: Answer) -> None:
+    """Every page asks this first: an error here signs everyone out, a user in it is someone else's."""
+    assert answer.status == HTTPStatus.OK
+    assert answer.read(dict[str, object]) == {}
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@asks("GET /api/auth/providers")
+def test_sign_in_addresses_stay_on_this_host(answer: Answer, target: Target) -> None:
+    """Announced on another environment's host, credentials are sent there, and nobody comes back signed in."""
+    providers = answer.read(dict[str, Provider])
+
+    hosts = {urlsplit(url).netloc for way in providers.values() for url in (way.signinUrl, way.callbackUrl)}
+    assert sorted(hosts) == [target.host]
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@asks("GET /api/auth/csrf")
+def test_csrf_token_comes_with_its_cookie(answer: Answer) -> None:
+    """Without the pair every sign-in is turned away, and says nothing but 200."""
+    token = answer.read(Csrf).csrfToken
+
+    cookies = [line for line in answer.headers.get_list("set-cookie") if "csrf-token=" in line]
+    assert len(cookies) == 1
+    assert token in cookies[0]
+    assert "httponly" in cookies[0].lower()
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security")
+@asks(*GUARDED)
+def test_guarded_routes_turn_anonymous_callers_away(answers: list[Answer]) -> None:
+    """Open, they hand out other people's records: a data breach, from the first minute."""
+    assert [answer for answer in answers if answer.status != HTTPStatus.UNAUTHORIZED] == []
