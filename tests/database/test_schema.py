@@ -1,0 +1,98 @@
+"""What migrations leave behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.budgets import Budgets
+from fixtures.database import Rows
+from fixtures.declarations import asks_database
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT indexrelid::regclass::text, indisvalid AND indisready AND indislive AS usable
+      FROM pg_index
+      JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE relnamespace = 'public'::regnamespace
+       AND indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index)
+    """,
+    min_rows=10,
+)
+def test_every_index_can_be_used(rows: Rows) -> None:
+    """An index that failed to build costs every write, helps no read, and enforces nothing."""
+    assert [index for index, usable in rows if not usable] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT conrelid::regclass::text, conname, convalidated
+      FROM pg_constraint
+     WHERE connamespace = 'public'::regnamespace AND contype IN ('f', 'c')
+    """,
+    min_rows=5,
+)
+def test_every_constraint_has_been_validated(rows: Rows) -> None:
+    """A constraint that was added NOT VALID and forgotten says nothing about the rows that were there before it."""
+    assert [f"{table}.{name}" for table, name, validated in rows if not validated] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT wanted.name, to_regclass('public.' || wanted.name) IS NOT NULL AS present
+      FROM unnest(ARRAY['users', 'courses', 'course_modules', 'lessons', 'course_enrollments', 'lesson_progress',
+                        'payments', 'course_reviews', 'review_helpfulness']) AS wanted(name)
+    """,
+    min_rows=9,
+)
+def test_every_table_the_platform_asks_for_exists(rows: Rows) -> None:
+    """Code that asks for a table that no migration created errs on its first request, and on every other."""
+    assert [table for table, present in rows if not present] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT version, row_number() OVER (ORDER BY version) AS place, count(*) OVER (PARTITION BY version) AS times
+      FROM supabase_migrations.schema_migrations
+    """,
+    min_rows=1,
+    sees=("migrations",),
+)
+def test_migrations_are_recorded_once_each(rows: Rows) -> None:
+    """A migration recorded twice, or with a version that is no timestamp, runs again or never."""
+    assert [version for version, _, times in rows if times != 1 or not (version.isdigit() and len(version) == 14)] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT count(*) AS examined,
+           coalesce(max(100.0 * s.last_value / least(s.max_value, CASE format_type(a.atttypid, NULL)
+             WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647 ELSE 9223372036854775807 END)), 0) AS used
+      FROM pg_sequences s
+      JOIN pg_depend d ON d.objid = format('%I.%I', s.schemaname, s.sequencename)::regclass AND d.deptype IN ('a', 'i')
+      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE s.schemaname = 'public'
+    """,
+    min_rows=1,
+    sees=("sequences",),
+)
+def test_no_sequence_is_about_to_run_out(rows: Rows, budgets: Budgets) -> None:
+    """At its end every insert fails at once; the type of the column may end long before the sequence does."""
+    _, used = rows.one(int, float)
+
+    assert used <= budgets.sequence_used
