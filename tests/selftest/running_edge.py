@@ -52,14 +52,15 @@ class RunningEdge:
         """Deploy a new build."""
         return self.do(self.edge.publish(Build(), target, promote=promote))
 
-    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def call(self, method: str, path: str, query: dict[str, str] | None = None, body: object = None) -> httpx.Response:
         """Ask the API with the right token."""
         headers = {"authorization": f"Bearer {self.edge.token}"}
-        return self.client.request(method, f"{self.api.url}{path}", headers=headers, **options)
+        return self.client.request(method, f"{self.api.url}{path}", headers=headers, params=query, json=body)
 
     def served(self) -> str | None:
         """Return which deployment answers on the production address."""
-        return self.client.get(self.edge.production_url).headers.get("x-deployment-id")
+        deployment: str | None = self.client.get(self.edge.production_url).headers.get("x-deployment-id")
+        return deployment
 
 
 @contextmanager
