@@ -16,7 +16,14 @@ from collections.abc import Sequence
 from ci import environment
 from ci.child import Child
 from ci.gate import EXIT, EXIT_USAGE
-from ci.machine import BROWSER_VARIABLE, CACHE_VARIABLE, provide_browser, provide_postgres, provide_vercel_cli
+from ci.machine import (
+    BROWSER_VARIABLE,
+    CACHE_VARIABLE,
+    VERCEL_CLI_VARIABLE,
+    provide_browser,
+    provide_postgres,
+    provide_vercel_cli,
+)
 from ci.options import Options, Request, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
@@ -26,7 +33,7 @@ from fixtures.targets import Target, UsageError, load
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
 EXIT_INTERRUPTED = 130
-_OF_THE_MACHINE = frozenset({BROWSER_VARIABLE, CACHE_VARIABLE, "SYNTHETIC_POSTGRES"})
+_OF_THE_MACHINE = frozenset({BROWSER_VARIABLE, CACHE_VARIABLE, VERCEL_CLI_VARIABLE, "SYNTHETIC_POSTGRES"})
 _LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
 _SELFTEST_SECONDS = 3600
 _LISTING_SECONDS = 60
@@ -108,7 +115,9 @@ def _selftest(pytest_args: Sequence[str]) -> int:
         del os.environ[variable]
     os.environ[BROWSER_VARIABLE] = str(provide_browser())
     provide_postgres()
-    provide_vercel_cli()
+    cli = provide_vercel_cli()
+    if cli:
+        os.environ[VERCEL_CLI_VARIABLE] = str(cli)
     red = [linter for linter in _LINTERS if subprocess.run([sys.executable, "-m", *linter], check=False).returncode]  # noqa: S603
     for linter in red:
         say(f"RED: {' '.join(linter)}")

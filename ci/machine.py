@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BROWSER_VARIABLE = "SYNTHETIC_BROWSER"
 CACHE_VARIABLE = "SYNTHETIC_CACHE"
+VERCEL_CLI_VARIABLE = "SYNTHETIC_VERCEL_CLI"
 VERCEL_CLI_VERSION = "60.1.3"
 _SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 _SHELL_PACKAGE = "chromium-headless-shell"
@@ -144,9 +145,10 @@ def provide_postgres() -> Binaries:
 
 
 def find_vercel_cli() -> Path | None:
-    """Return the entry script of the pinned CLI in the cache, to be run by node, or None."""
-    script = _vercel_directory() / "node_modules" / "vercel" / "dist" / "vc.js"
-    return script if script.exists() and shutil.which("node") else None
+    """Return the CLI's entry script, to be run by node: SYNTHETIC_VERCEL_CLI, else the cache's; None without either."""
+    given = os.environ.get(VERCEL_CLI_VARIABLE)
+    script = Path(given) if given else _vercel_directory() / "node_modules" / "vercel" / "dist" / "vc.js"
+    return script if script.is_file() and shutil.which("node") else None
 
 
 def provide_vercel_cli() -> Path | None:

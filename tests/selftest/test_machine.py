@@ -1,0 +1,224 @@
+"""What a run needs of the machine is found in the promised order, brought where possible, and refused in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ci import machine, steps
+from ci.machine import find_browser, find_vercel_cli, provide_browser, provide_vercel_cli
+from ci.steps import SetupError, run_step
+
+Program = Callable[[str, str], Path]
+STARTS = 'echo "Chromium 156.0"'
+BROKEN = "echo 'error while loading shared libraries: libnss3.so' >&2; exit 127"
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Make programs on a PATH that has nothing else, on a machine without browser, cache or apt."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setenv("PATH", str(directory))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "ms-playwright"))
+    monkeypatch.setenv("SYNTHETIC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SYNTHETIC_BROWSER", raising=False)
+    monkeypatch.delenv("SYNTHETIC_VERCEL_CLI", raising=False)
+    monkeypatch.setattr(machine, "may_use_apt", lambda: False)
+
+    def make(name: str, script: str) -> Path:
+        return _write(directory / name, script)
+
+    return make
+
+
+def _write(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def _shell_of_playwright(tmp_path: Path) -> Path:
+    """Where the installed Playwright would put its headless shell, read from its own list."""
+    import playwright  # noqa: PLC0415  (only its place on disk)
+
+    listed = Path(playwright.__file__).parent / "driver" / "package" / "browsers.json"
+    revision = listed.read_text(encoding="utf-8").split('"chromium-headless-shell"')[1].split('"')[3]
+    directory = f"chromium_headless_shell-{revision}/chrome-headless-shell-linux64"
+    return tmp_path / "ms-playwright" / directory / "chrome-headless-shell"
+
+
+def test_browser_is_the_chosen_one_then_playwrights_then_the_systems(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four times faster to start: the shell comes before the full browser, an explicit choice before everything."""
+    found = [find_browser()]
+    chrome = program("google-chrome", STARTS)
+    found.append(find_browser())
+    chromium = program("chromium", STARTS)
+    found.append(find_browser())
+    shell = program("chromium-headless-shell", STARTS)
+    found.append(find_browser())
+    own = _write(_shell_of_playwright(tmp_path), STARTS)
+    found.append(find_browser())
+    chosen = _write(tmp_path / "mine", STARTS)
+    monkeypatch.setenv("SYNTHETIC_BROWSER", str(chosen))
+    found.append(find_browser())
+
+    assert found == [None, chrome, chromium, shell, own, chosen]
+
+
+def test_browser_that_does_not_start_is_passed_over(program: Program, tmp_path: Path) -> None:
+    """A downloaded shell without its shared libraries is there, and no use."""
+    _write(_shell_of_playwright(tmp_path), BROKEN)
+    program("chromium-headless-shell", BROKEN)
+    chromium = program("chromium", STARTS)
+
+    assert find_browser() == chromium
+
+
+@pytest.mark.usefixtures("program")
+def test_wrong_choice_of_browser_is_not_silently_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever names a browser wants that one measured."""
+    monkeypatch.setenv("SYNTHETIC_BROWSER", str(tmp_path / "nothing"))
+
+    with pytest.raises(SetupError, match=r"^SYNTHETIC_BROWSER=.*nothing does not start; fix: unset SYNTHETIC_BROWSER"):
+        find_browser()
+
+
+def test_browser_is_downloaded_where_there_is_none(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Playwright's own installer comes before the system's packages."""
+    shell = _shell_of_playwright(tmp_path)
+    python = program(
+        "python",
+        f'[ "$*" = "-m playwright install --only-shell chromium" ] || exit 9\nmkdir -p {shell.parent}\n'
+        f"printf '#!/bin/sh\\n{STARTS}\\n' > {shell}; chmod 755 {shell}",
+    )
+    monkeypatch.setattr(sys, "executable", str(python))
+
+    assert provide_browser() == shell
+
+
+def test_browser_comes_from_apt_when_the_download_is_shut_off_and_we_may(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package lists of a fresh machine are empty: they are fetched, once, and the installation is tried again."""
+    log, shell = tmp_path / "apt", tmp_path / "bin" / "chromium-headless-shell"
+    monkeypatch.setattr(sys, "executable", str(program("python", "echo getaddrinfo ENOTFOUND; exit 1")))
+    monkeypatch.setattr(machine, "may_use_apt", lambda: True)
+    program(
+        "apt-get",
+        f'echo "$1" >> {log}\n[ "$1" = update ] && exit 0\ngrep -q update {log} || exit 100\n'
+        f"printf '#!/bin/sh\\n{STARTS}\\n' > {shell}; chmod 755 {shell}",
+    )
+
+    assert provide_browser() == shell
+    assert log.read_text(encoding="utf-8").split() == ["install", "update", "install"]
+
+
+def test_browser_that_cannot_be_had_ends_in_the_command_that_mends(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, at 3 a.m., without a traceback."""
+    monkeypatch.setattr(sys, "executable", str(program("python", "echo getaddrinfo ENOTFOUND; exit 1")))
+
+    with pytest.raises(SetupError) as refused:
+        provide_browser()
+    line = str(refused.value)
+
+    assert "\n" not in line
+    assert "exit 1: getaddrinfo ENOTFOUND" in line
+    assert line.endswith(
+        "fix: .venv/bin/playwright install --with-deps --only-shell chromium, "
+        "or on Debian, as root, apt-get install -y chromium-headless-shell"
+    )
+
+
+def test_vercel_cli_is_installed_once_without_its_scripts(program: Program, tmp_path: Path) -> None:
+    """Its dependencies' install scripts would run as whoever tests; and a half installation must not count."""
+    log = tmp_path / "npm"
+    program("node", "exit 0")
+    program(
+        "npm",
+        f'echo "$*" >> {log}\nwhile [ "$1" != --prefix ]; do shift; done\n'
+        'mkdir -p "$2/node_modules/vercel/dist"; echo > "$2/node_modules/vercel/dist/vc.js"',
+    )
+    before = find_vercel_cli()
+    installed = [provide_vercel_cli(), provide_vercel_cli(), find_vercel_cli()]
+    calls = log.read_text(encoding="utf-8").splitlines()
+
+    assert before is None
+    assert installed == [tmp_path / "cache/vercel-cli/60.1.3/node_modules/vercel/dist/vc.js"] * 3
+    assert len(calls) == 1
+    assert "--ignore-scripts" in calls[0]
+    assert calls[0].endswith("vercel@60.1.3")
+
+
+def test_failed_installation_of_the_vercel_cli_leaves_nothing_that_looks_whole(
+    program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The self-tests that need it are skipped, and somebody is told why."""
+    program("node", "exit 0")
+    program("npm", 'while [ "$1" != --prefix ]; do shift; done\nmkdir -p "$2/node_modules/vercel/dist"; exit 1')
+
+    assert provide_vercel_cli() is None
+    assert list((tmp_path / "cache/vercel-cli").iterdir()) == []
+    assert "self-tests of Vercel's CLI will be skipped: installing vercel@60.1.3" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("program")
+def test_missing_node_is_said_with_what_mends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """An ordinary user cannot apt-get it."""
+    assert provide_vercel_cli() is None
+    assert "nodejs and npm not found; fix, as root: apt-get install -y nodejs npm" in capsys.readouterr().err
+
+
+def test_step_that_takes_long_says_what_it_does(
+    program: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Silence of more than two seconds looks like a hang; a quick step says nothing."""
+    monkeypatch.setattr(steps, "QUIET_SECONDS", 0.05)
+    run_step("being quick", [str(program("quick", "exit 0"))], fix="none", limit=30)
+    run_step("being slow", [str(program("slow", "sleep 1"))], fix="none", limit=30)
+
+    assert "being slow … (0 s)" in capsys.readouterr().err.splitlines()[0]
+
+
+def test_step_past_its_limit_is_ended_with_everything_it_started(program: Program, tmp_path: Path) -> None:
+    """An installer's own child would go on writing into what the next try makes."""
+    pids = tmp_path / "pids"
+    hangs = program("hangs", f"sleep 600 &\necho $$ $! > {pids}; wait")
+
+    with pytest.raises(SetupError, match=r"^hanging failed \(no end after 1 s\); fix: try again$"):
+        run_step("hanging", [str(hangs)], fix="try again", limit=1)
+
+    assert [pid for pid in pids.read_text(encoding="utf-8").split() if _runs(int(pid))] == []
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is more than an entry that nobody has reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_cache_is_private_when_there_is_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs are run from there: in a shared temporary directory nobody else may write it."""
+    (tmp_path / "home").write_text("not a directory", encoding="utf-8")
+    monkeypatch.delenv("SYNTHETIC_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    directory = machine.cache_root()
+
+    assert directory == tmp_path / f"7p-verify-{os.getuid()}"
+    assert directory.stat().st_mode & 0o077 == 0
