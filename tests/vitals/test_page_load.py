@@ -1,0 +1,45 @@
+"""What a visitor feels while the public pages load: cold cache, desktop viewport, the runbook's budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.budgets import Budgets
+from fixtures.declarations import touches
+from fixtures.vitals import Measure
+
+pages = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/", id="home", marks=touches("GET /")),
+        pytest.param("/login", id="login", marks=touches("GET /login")),
+        pytest.param("/marketplace", id="marketplace", marks=touches("GET /marketplace")),
+    ],
+)
+
+
+@pages
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="performance-optimization")
+@touches("GET /_next/*")
+def test_something_is_painted_soon(path: str, vitals: Measure, budgets: Budgets) -> None:
+    """A visitor who sees a white page for two seconds believes that the site is down."""
+    assert vitals(path).fcp <= budgets.fcp
+
+
+@pages
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="performance-optimization")
+@touches("GET /_next/*", "GET /images/*")
+def test_the_largest_content_is_painted_soon(path: str, vitals: Measure, budgets: Budgets) -> None:
+    """What the page is about arrives late: a heavy or slow image, or a slow answer behind it."""
+    assert vitals(path).lcp <= budgets.lcp
+
+
+@pages
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="performance-optimization")
+@touches("GET /_next/*", "GET /images/*")
+def test_nothing_moves_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
+    """What moves under the finger is clicked by mistake: an image without a size, a banner that comes late."""
+    assert vitals(path).cls <= budgets.cls
