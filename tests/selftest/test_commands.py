@@ -1,0 +1,118 @@
+"""The one command refuses wrong usage in one line and never ends in a misleading exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci import commands
+from ci.environment import ROOT
+from ci.gate import EXIT_USAGE
+from ci.options import Options, parse
+from fixtures.targets import UsageError
+
+CANNOT_TELL = 3
+
+
+def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command changes to the checkout; a relative path is the user's, from where the user stands."""
+    monkeypatch.chdir(tmp_path)
+    argv = ["--target", "production", "postdeploy", "-n", "2", "--state", "s", "--mode", "shadow", "--dry-run"]
+
+    assert parse([*argv, "--", "-k", "health"], root=ROOT).options == Options(
+        stage="postdeploy",
+        target="production",
+        state=tmp_path / "s",
+        mode="shadow",
+        reports=ROOT / "reports",
+        workers=2,
+        dry_run=True,
+        pytest_args=("-k", "health"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ([], "say what to do"),
+        (["postdeply"], "'postdeply' (choose from 'predeploy', 'postdeploy', 'daily', 'selftest', 'doctor')"),
+        (["postdeploy", "--tarrget", "x"], "unrecognized arguments: --tarrget x"),
+        (["postdeploy", "production"], "production: not expected after postdeploy; a target is named by --target"),
+        (["postdeploy", "-n", "two"], "'two' is not a number of workers"),
+        (["postdeploy", "--mode", "dry"], "'dry' (choose from 'off', 'shadow', 'act')"),
+        (["selftest", "--fault", "health-down"], "--fault: only for a stage"),
+        (["doctor", "--dry-run"], "--dry-run: only for a stage"),
+        (["daily", "--list-checks"], "--list-checks and --list-faults stand alone; drop daily"),
+        (["postdeploy", "--target", "nowhere"], "--target nowhere: not in targets.toml"),
+        (["postdeploy", "--target", "https://x.test", "--fault", "health-down"], "only the sandbox can be broken"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    argv: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is set up or run, and without a page of usage around it."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("SYNTHETIC_TARGET", raising=False)
+
+    code = commands.main(argv)
+    lines = capsys.readouterr().err.splitlines()
+
+    assert code == EXIT_USAGE
+    assert len(lines) == 1
+    assert says in lines[0]
+
+
+def test_missing_secret_is_named_before_anything_is_set_up(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding out after the browser has been installed costs a minute of the two there are."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("VERCEL_TOKEN", raising=False)
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+
+    assert commands.main(["postdeploy", "--target", "preview"]) == EXIT_USAGE
+    assert "environment variable VERCEL_TOKEN is missing" in capsys.readouterr().err
+
+
+def _unexpected() -> Path:
+    msg = "DSN postgresql://monitor:hunter2secret@db.test/platform is odd"
+    raise RuntimeError(msg)
+
+
+def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own exit code 1 would read as "this deployment was rejected"."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+
+    code = commands.main(["postdeploy", "--target", "https://x.test"])
+    error = capsys.readouterr().err
+
+    assert code == CANNOT_TELL
+    assert "RuntimeError: DSN postgresql://[masked]@db.test/platform is odd" in error
+    assert "hunter2secret" not in error
+
+
+def test_separator_keeps_options_for_pytest() -> None:
+    """`-n` after it is pytest-xdist's."""
+    request = parse(["selftest", "--", "-n", "0", "--", "x"], root=ROOT)
+
+    assert (request.command, request.options, request.pytest_args) == ("selftest", None, ("-n", "0", "--", "x"))
+
+
+def test_reports_of_a_stage_stay_where_the_user_said() -> None:
+    """An absolute path is left alone."""
+    options = parse(["daily", "--reports", "/somewhere/else"], root=ROOT).options
+
+    assert options is not None
+    assert options.reports == Path("/somewhere/else")
+
+
+def test_unknown_option_is_not_taken_for_a_longer_one() -> None:
+    """`--fau` must not break the sandbox by guess."""
+    with pytest.raises(UsageError, match="unrecognized arguments: --fau"):
+        parse(["postdeploy", "--fau", "x"], root=ROOT)
