@@ -22,7 +22,7 @@ class Options:
 
     target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  fault: how the sandbox is broken.
     state: directory of what outlives a run, None: the stage's own choice.  mode: None: the target's own.
-    workers: pytest-xdist's, 0: none.  dry_run: say what would be run and what may be done, and do neither.
+    workers: pytest-xdist's, 0: none.  dry_run: measure and decide, but roll nothing back and tell nobody.
     Paths are absolute.
     """
 
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--mode", choices=MODES, help="instead of the target's own mode")
     stage.add_argument("--reports", metavar="DIR", type=_absolute, help="where the run writes (default: reports)")
     stage.add_argument("-n", "--workers", metavar="N", type=_count, help="pytest-xdist workers (default: none)")
-    stage.add_argument("--dry-run", action="store_true", help="say what would be run and done, do neither")
+    stage.add_argument("--dry-run", action="store_true", help="measure and decide, but roll nothing back and tell nobody")
     return parser
 
 
