@@ -51,6 +51,21 @@ class Judgement:
         """The exit code this decision ends with."""
         return EXIT[self.decision]
 
+    @property
+    def meaning(self) -> str:
+        """What that exit code means, in words."""
+        return MEANING[self.exit_code]
+
+
+def escalated(judgement: Judgement, reason: str) -> Judgement:
+    """Return what becomes of a rollback that was refused, not proved or did not heal."""
+    return Judgement(Decision.ESCALATE, judgement.rule, [reason, *judgement.reasons])
+
+
+def red_of(verdict: Verdict) -> list[CheckResult]:
+    """Return what failed."""
+    return [check for check in verdict.checks if check.outcome is Outcome.FAILED]
+
 
 def decide(
     verdict: Verdict | None,
@@ -69,9 +84,7 @@ def decide(
     if torn or verdict is None:
         return Judgement(Decision.HOLD, 2, [torn or "there is no verdict"])
 
-    red = [
-        (check, causes.get(check.node_id, Cause.UNKNOWN)) for check in verdict.checks if check.outcome is Outcome.FAILED
-    ]
+    red = [(check, causes.get(check.node_id, Cause.UNKNOWN)) for check in red_of(verdict)]
     urgent = [pair for pair in red if pair[0].severity in _URGENT]
     guilty = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
     blocking = [pair for pair in urgent if pair[1] not in OURS]

@@ -49,7 +49,8 @@ class Running(Protocol):
 Launch = Callable[[Sequence[str], Mapping[str, str], Path | None], Running]
 
 
-def _launch(arguments: Sequence[str], environ: Mapping[str, str], log: Path | None) -> Running:
+def launch_pytest(arguments: Sequence[str], environ: Mapping[str, str], log: Path | None) -> Running:
+    """Start pytest in a child process; log: where its output goes, None: to the terminal."""
     return Child(arguments, environ, log=log)
 
 
@@ -104,7 +105,7 @@ class Runs:
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    launch: Launch = _launch
+    launch: Launch = launch_pytest
 
     def all_checks(self, deployment_id: str | None) -> Started:
         """Start the stage's own run; its output goes to the terminal."""

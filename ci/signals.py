@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end a run at once, and wait while a rollback is under way."""
+"""Ctrl-C and SIGTERM: they end a run at once, and are too late once a rollback is under way."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """Turns SIGINT and SIGTERM into `Interrupted`; in `waiting()` they are kept until its end."""
+    """Turns SIGINT and SIGTERM into `Interrupted`, except in `ignored_for()`."""
 
     def __init__(self) -> None:
-        self._waiting_for: str | None = None
-        self._kept: int | None = None
+        self._ignored_for: str | None = None
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -42,19 +41,16 @@ class Signals:
                 signal.signal(number, handler)
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
-        """Finish this block first: a rollback half made is worse than one that takes a minute."""
-        self._waiting_for = what
+    def ignored_for(self, what: str) -> Iterator[None]:
+        """Finish this block, come what may: a rollback half made is worse than one that takes a minute."""
+        self._ignored_for = what
         try:
             yield
         finally:
-            self._waiting_for = None
-        if self._kept is not None:
-            raise Interrupted(self._kept)
+            self._ignored_for = None
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self._waiting_for is None:
+        if self._ignored_for is None:
             raise Interrupted(number)
-        self._kept = number
         name = signal.Signals(number).name
-        sys.stderr.write(f"\n{name}: ends after {self._waiting_for}, which must not stop half way\n")
+        sys.stderr.write(f"\n{name}: too late, {self._ignored_for} must not stop half way; it ends by itself soon\n")

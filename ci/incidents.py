@@ -1,0 +1,97 @@
+"""Turns what a run found into incidents: what is new is told, what is green again is told, the rest is remembered."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from ci.notify import Message, Status, compare, send
+from ci.report import RedCheck, Report
+from fixtures.outcomes import Cause, Decision, Outcome, Severity, Verdict
+from fixtures.state import Incident, State
+
+_SHOWN = 10
+
+
+def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) -> list[str]:
+    """
+    Open and resolve incidents in the state and tell Slack; return what a reader must know of it.
+
+    What was rolled back and healed is told as resolved and not kept: the same build promoted again is a new incident.
+    Nobody told is told by the next run. Raises StateError.
+    """
+    red = [check for check in report.red if check.severity != Severity.P3 and check.cause != Cause.FLAKY]
+    passed = {check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED}
+    change = compare(state.incidents(), [_incident(check, report) for check in red], passed)
+    shown = {check.node_id: check for check in red}
+    notes: list[str] = []
+    kept = change.open
+    if change.opened:
+        problem = _post(webhook, _opened(report, change.opened, shown), notes)
+        if not problem:
+            kept = [msgspec.structs.replace(one, notified=one.notified or one in change.opened) for one in kept]
+            kept = [one for one in kept if not (_healed(report) and one.cause == Cause.DEPLOYMENT)]
+    if change.resolved and _post(webhook, _resolved(change.resolved), notes):
+        kept = [*kept, *change.resolved]
+    state.replace_incidents(kept)
+    return notes
+
+
+def _post(webhook: str | None, message: Message, notes: list[str]) -> str | None:
+    problem = send(webhook, message) if webhook else "nobody was told: the target has no Slack webhook"
+    notes.append(problem or f"told Slack: {message.title} ({message.status})")
+    return problem
+
+
+def _incident(check: RedCheck, report: Report) -> Incident:
+    return Incident(
+        check=check.node_id,
+        cause=check.cause,
+        severity=check.severity,
+        title=check.title,
+        run_id=report.run_id,
+        opened_at=time.time(),
+    )
+
+
+def _opened(report: Report, opened: list[Incident], red: dict[str, RedCheck]) -> Message:
+    worst = min(opened, key=lambda incident: incident.severity)
+    more = f" and {len(opened) - 1} more" if len(opened) > 1 else ""
+    lines = [_line(red[incident.check]) for incident in opened[:_SHOWN]]
+    return Message(
+        title=f"{worst.title}{more} ({report.target}: {report.decision})",
+        severity=worst.severity,
+        status=_status(report, opened),
+        impact=f"{len(opened)} checks of {report.target} red at {report.stage}, deployment {report.deployment_id}",
+        lines=[f"What was done: {report.deed()}", *lines],
+    )
+
+
+def _resolved(resolved: list[Incident]) -> Message:
+    worst = min(resolved, key=lambda incident: incident.severity)
+    more = f" and {len(resolved) - 1} more" if len(resolved) > 1 else ""
+    return Message(
+        title=f"{worst.title}{more}",
+        severity=worst.severity,
+        status="Resolved",
+        impact="none: green again",
+        lines=[f"{incident.title}: green again ({incident.cause})" for incident in resolved[:_SHOWN]],
+    )
+
+
+def _line(check: RedCheck) -> str:
+    why = f"{check.cause}: {check.evidence}"
+    return f"{check.severity} {check.title}: {check.measured}. {why}. First: {check.first_action}"
+
+
+def _status(report: Report, opened: list[Incident]) -> Status:
+    if _healed(report) and all(incident.cause == Cause.DEPLOYMENT for incident in opened):
+        return "Resolved"
+    if report.decision == Decision.HOLD or any(incident.cause == Cause.UNKNOWN for incident in opened):
+        return "Investigating"
+    return "Identified"
+
+
+def _healed(report: Report) -> bool:
+    return report.rollback is not None and report.rollback.step == "healed"

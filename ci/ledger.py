@@ -1,0 +1,44 @@
+"""What a run leaves for the next one: a deployment that was let stand, and what the gate would have done in shadow."""
+
+from __future__ import annotations
+
+import time
+
+from ci.report import Report
+from fixtures.outcomes import Decision, Outcome, Verdict
+from fixtures.state import Good, ShadowEntry, State
+
+LET_STAND = frozenset({Decision.KEEP, Decision.ALERT})
+
+
+def remember(report: Report, verdict: Verdict | None, state: State, *, narrowed: bool) -> list[str]:
+    """
+    Write it down; return what a reader must know of it. Raises StateError.
+
+    narrowed: the run was cut down by arguments for pytest, so that its green says nothing about the deployment.
+    """
+    if report.mode == "shadow":
+        state.record_shadow(_shadow(report))
+    good = report.decision in LET_STAND and report.stage != "predeploy"
+    if verdict is None or report.deployment_id is None or not good:
+        return []
+    if narrowed:
+        return [f"the run was narrowed by arguments for pytest: {report.deployment_id} is not recorded as good"]
+    passed = [check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED]
+    state.record_good(
+        Good(deployment_id=report.deployment_id, run_id=report.run_id, recorded_at=time.time(), passed=passed)
+    )
+    return []
+
+
+def _shadow(report: Report) -> ShadowEntry:
+    would = [report.deed()] if report.rollback else []
+    return ShadowEntry(
+        run_id=report.run_id,
+        recorded_at=time.time(),
+        deployment_id=report.deployment_id,
+        decision=report.decision,
+        exit_code=report.exit_code,
+        reasons=report.reasons,
+        would=would,
+    )

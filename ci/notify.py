@@ -1,0 +1,110 @@
+"""
+Incidents: told once when they open, once when they are over, in the runbook's words. Slack's incoming webhook.
+
+Deduplicated by check and cause through the state. The webhook's URL is a secret: it is in no message, error or repr.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal
+
+import httpx
+
+from fixtures import masks
+from fixtures.state import Incident
+
+Status = Literal["Investigating", "Identified", "Monitoring", "Resolved"]
+# The runbook's response times.
+_ETA = {"P0": "response in under 15 min", "P1": "response in under 30 min", "P2": "response in under 2 hours"}
+_TRIES = 3
+_LONGEST_WAIT = 10.0
+_HEADER, _SECTION, _FIELD = 150, 3000, 2000
+_AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY})
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message by the runbook's template. lines: one a check, what is wrong and what to do first."""
+
+    title: str
+    severity: str
+    status: Status
+    impact: str
+    lines: list[str]
+
+    def payload(self) -> dict[str, Any]:
+        """Return what Slack's incoming webhook takes, within its limits and without any secret."""
+        head = masks.mask(f"[INCIDENT] {self.title}")
+        eta = "resolved" if self.status == "Resolved" else _ETA.get(self.severity, "response in under 1 day")
+        facts = {"Severity": self.severity, "Status": self.status, "Impact": self.impact, "ETA": eta}
+        body = "\n".join(masks.mask(line) for line in self.lines)
+        return {
+            "text": _escape(f"{head} ({self.severity}, {self.status})")[:_SECTION],
+            "blocks": [
+                {"type": "header", "text": {"type": "plain_text", "text": head[:_HEADER]}},
+                {"type": "section", "fields": [_text(f"*{name}*\n{masks.mask(text)}") for name, text in facts.items()]},
+                {"type": "section", "text": {"type": "mrkdwn", "text": _escape(body)[:_SECTION] or " "}},
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Change:
+    """What this run makes of the incidents. opened: to be told now; resolved: over; open: to be remembered."""
+
+    opened: list[Incident] = field(default_factory=list)
+    resolved: list[Incident] = field(default_factory=list)
+    open: list[Incident] = field(default_factory=list)
+
+
+def compare(known: list[Incident], red: list[Incident], passed: set[str]) -> Change:
+    """
+    Compare the open incidents with what is red now.
+
+    An incident whose check passed is resolved; one whose check was not judged stays; a check that is red for another
+    cause opens a new incident in place of the old one. What nobody could be told of is told again.
+    """
+    before = {(incident.check, incident.cause): incident for incident in known}
+    now = {(incident.check, incident.cause): before.get((incident.check, incident.cause), incident) for incident in red}
+    red_checks = {check for check, _ in now}
+    waiting = [incident for incident in known if incident.check not in red_checks and incident.check not in passed]
+    return Change(
+        opened=[incident for incident in now.values() if not incident.notified],
+        resolved=[incident for incident in known if incident.check in passed and incident.check not in red_checks],
+        open=[*waiting, *now.values()],
+    )
+
+
+def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = time.sleep) -> str | None:
+    """Post it; return why it could not be, None when Slack took it. Tries again after 429, 5xx and no answer."""
+    problem = ""
+    with httpx.Client(timeout=5.0) as client:
+        for attempt in range(_TRIES):
+            wait = 0.5 * 2**attempt
+            try:
+                response = client.post(webhook, json=message.payload())
+            except httpx.HTTPError as error:
+                problem = f"no answer ({type(error).__name__})"
+            else:
+                if response.is_success:
+                    return None
+                problem = f"{response.status_code} {masks.mask(response.text)[:80]}".strip()
+                if response.status_code not in _AGAIN:
+                    break
+                after = response.headers.get("retry-after", "")
+                wait = min(float(after), _LONGEST_WAIT) if after.isdecimal() else wait
+            if attempt < _TRIES - 1:
+                sleep(wait)
+    return f"Slack could not be told: {problem}"
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": _escape(text)[:_FIELD]}
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

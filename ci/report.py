@@ -1,0 +1,194 @@
+"""
+What the gate decided, why, and what it did: reports/decision.json, reports/summary.md and the last lines of the run.
+
+Everything goes through the masks; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ci.causes import Attribution
+from ci.gate import red_of
+from fixtures import masks
+from fixtures.outcomes import Cause, CheckResult, Verdict, write_atomically
+
+# GitHub drops a summary above 1 MiB altogether.
+_SUMMARY_BYTES = 1_000_000
+_CUT = "\n\n(cut: see decision.json)\n"
+
+
+class RedCheck(msgspec.Struct, kw_only=True):
+    """One red check. measured: against its limit, or what the check said.  evidence: of the cause.  files: its own."""
+
+    node_id: str
+    severity: str
+    title: str
+    measured: str
+    cause: str
+    evidence: str
+    first_action: str
+    rollback_eligible: bool
+    files: list[str] = []
+
+
+class RollbackReport(msgspec.Struct, kw_only=True):
+    """What became of the rollback. step: the state's, or "would" where the gate may not act."""
+
+    from_id: str
+    to_id: str
+    step: str
+    detail: str
+    proofs: list[str] = []
+
+
+class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/decision/1"):
+    """
+    The decision and everything that led to it.
+
+    rule: row of the decision table, ci/README.md.  seconds: since the stage began, by event.  notes: what a reader
+    must know besides.
+    """
+
+    run_id: str
+    stage: str
+    target: str
+    url: str
+    mode: str
+    dry_run: bool = False
+    decision: str = "hold"
+    exit_code: int = 3
+    meaning: str = ""
+    rule: int = 2
+    reasons: list[str] = []
+    deployment_id: str | None = None
+    control_id: str | None = None
+    control_source: str = ""
+    red: list[RedCheck] = []
+    rollback: RollbackReport | None = None
+    notes: list[str] = []
+    seconds: dict[str, float] = {}
+
+    def write(self, directory: Path) -> None:
+        """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
+        write_atomically(
+            directory / "decision.json", masks.mask(msgspec.json.format(_encoded(self), indent=1)).encode()
+        )
+        summary = masks.mask("\n".join(self.markdown())) + "\n"
+        write_atomically(directory / "summary.md", summary.encode())
+        github = os.environ.get("GITHUB_STEP_SUMMARY")
+        if github:
+            with Path(github).open("ab") as file:
+                file.write(cut(summary))
+
+    def lines(self) -> list[str]:
+        """Return the terminal's last lines, worst first, masked."""
+        lines = [f"===== 7P Verify gate: {self._headline()} ====="]
+        for check in self.red:
+            lines += [
+                f"{check.severity}  {check.title}",
+                f"    measured: {check.measured}",
+                f"    cause:    {check.cause}: {check.evidence}",
+                f"    first:    {check.first_action}",
+                *(f"    see:      {path}" for path in check.files),
+            ]
+        lines += [f"because: {reason}" for reason in self.reasons if not self.red]
+        lines += [f"done: {self.deed()}"]
+        lines += [f"note: {note}" for note in self.notes]
+        if self.seconds:
+            lines.append("times: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
+        return [masks.mask(line) for line in lines]
+
+    def markdown(self) -> list[str]:
+        """Return the summary for people, as Markdown."""
+        lines = [f"# {self._headline()}", ""]
+        lines += [f"Target **{self.target}** ({self.url}), stage {self.stage}, mode {self.mode}, run {self.run_id}.  "]
+        lines += [f"Deployment `{self.deployment_id}`, control `{self.control_id}` {self.control_source}.", ""]
+        lines += [f"**Done:** {self.deed()}", ""]
+        lines += ["## Why", "", *(f"- {reason}" for reason in self.reasons), ""]
+        if self.red:
+            lines += ["## Red", "", "| | Check | Measured | Cause | First |", "|---|---|---|---|---|"]
+            lines += [
+                f"| {check.severity} | {_cell(check.title)} | {_cell(check.measured)} | "
+                f"{check.cause}: {_cell(check.evidence)} | {_cell(check.first_action)} |"
+                for check in self.red
+            ]
+            lines.append("")
+        if self.rollback:
+            lines += ["## Rollback", "", *(f"- {proof}" for proof in self.rollback.proofs), ""]
+        lines += ["## Notes", "", *(f"- {note}" for note in self.notes), ""] if self.notes else []
+        return lines
+
+    def _headline(self) -> str:
+        dry = ", dry run" if self.dry_run else ""
+        where = f"{self.stage} on {self.target}, mode {self.mode}{dry}"
+        return f"{self.decision.upper()} (exit {self.exit_code}: {self.meaning}); {where}"
+
+    def deed(self) -> str:
+        """Return what was done, in one sentence."""
+        rollback = self.rollback
+        if rollback is None:
+            return "nothing was changed"
+        move = f"{rollback.from_id} -> {rollback.to_id}"
+        healed = self.seconds.get("healed")
+        match rollback.step:
+            case "healed":
+                proofs = "; ".join(rollback.proofs)
+                return f"rolled back {move}, proved by: {proofs}; healed {healed or 0:.1f} s after the start"
+            case "would":
+                return f"nothing was changed; would roll back {move} ({rollback.detail})"
+            case "refused":
+                return f"no rollback {move}: {rollback.detail}"
+            case step:
+                return f"rollback {move} is {step}: {rollback.detail}. Look at production now"
+
+
+def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedCheck]:
+    """Return what is red, worst first, with its cause."""
+    unknown = Attribution(Cause.UNKNOWN, "no cause was looked for")
+    found = {check.node_id: causes.get(check.node_id, unknown) for check in red_of(verdict)}
+    return [
+        RedCheck(
+            node_id=check.node_id,
+            severity=check.severity,
+            title=check.title,
+            measured=measured(check),
+            cause=found[check.node_id].cause,
+            evidence=found[check.node_id].evidence,
+            first_action=check.first_action,
+            rollback_eligible=check.rollback_eligible,
+            files=check.evidence,
+        )
+        for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))
+    ]
+
+
+def measured(check: CheckResult) -> str:
+    """Return what was measured against which limit; without numbers, the first line of what the check said."""
+    over = [
+        f"{found.name} {found.value:g} {found.unit}, limit {found.limit:g} {found.unit} ({found.samples} samples)"
+        for found in check.measurements
+        if found.limit is not None and found.value > found.limit
+    ]
+    said = check.reason.strip().splitlines()
+    return "; ".join(over) or (said[0] if said else "red")
+
+
+def cut(summary: str) -> bytes:
+    """Return the summary within GitHub's limit."""
+    content = summary.encode()
+    if len(content) <= _SUMMARY_BYTES:
+        return content
+    return content[: _SUMMARY_BYTES - len(_CUT)].decode(errors="ignore").encode() + _CUT.encode()
+
+
+def _encoded(report: Report) -> str:
+    return msgspec.json.encode(report).decode()
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

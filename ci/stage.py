@@ -1,0 +1,271 @@
+"""
+One whole stage: run the checks, find causes, decide, act, prove, tell, report. Its exit code is the decision's.
+
+Whatever goes wrong in here is "cannot tell" (hold, exit 3) with a report: the gate is never green by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+from ci.act import Actor
+from ci.child import ROOT
+from ci.gate import EXIT_USAGE, Judgement, decide, red_of
+from ci.incidents import tell
+from ci.inquiry import Findings, Inquiry
+from ci.ledger import LET_STAND, remember
+from ci.options import Options
+from ci.report import Report, red_checks
+from ci.rollback import settle
+from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
+from ci.scene import Scene, identify, survey
+from ci.signals import Interrupted, Signals
+from ci.vercel import Vercel, VercelError
+from fixtures import masks
+from fixtures.outcomes import Decision, Verdict
+from fixtures.state import DirectoryState, StateError, open_state
+from fixtures.targets import Mode, Target, UsageError, load
+
+
+def run(options: Options, *, launch: Launch = launch_pytest) -> int:
+    """Carry the stage out and return the exit code of ci/README.md. launch: starts a pytest run."""
+    signals = Signals()
+    with signals.caught():
+        try:
+            target = resolve(options)
+        except UsageError as error:
+            sys.stderr.write(f"{masks.mask(str(error))}\n")
+            return EXIT_USAGE
+        if target.mode == "off":
+            sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
+            return 0
+        with _private_directory() as directory:
+            return _Gate(options, target, directory, signals, launch).run()
+
+
+def resolve(options: Options) -> Target:
+    """Return the target with the mode that this run has; raises UsageError."""
+    target = load(options.target)
+    masks.register(target.secrets())
+    if options.mode is not None and options.mode not in get_args(Mode):
+        msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
+        raise UsageError(msg)
+    if options.fault and not target.is_sandbox:
+        msg = f"--fault {options.fault}: only the sandbox can be broken; drop --target {target.name}"
+        raise UsageError(msg)
+    return replace(target, mode=options.mode or target.mode)
+
+
+@contextmanager
+def _private_directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="7p-run-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class _Gate:
+    """One run of the stage."""
+
+    def __init__(self, options: Options, target: Target, directory: Path, signals: Signals, launch: Launch) -> None:
+        self.options = options
+        self.target = target
+        self.directory = directory
+        self.signals = signals
+        self.launch = launch
+        self.began = time.monotonic()
+        self.vercel: Vercel | None = None
+        self.scene = Scene()
+        self.report = Report(
+            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+            stage=options.stage,
+            target=target.name,
+            url=target.url,
+            mode=target.mode,
+            dry_run=options.dry_run,
+        )
+
+    def run(self) -> int:
+        """Start the sandbox where it is the target, judge, act, and report whatever happens."""
+        sandbox = None
+        try:
+            if self.target.url == "sandbox":
+                from fixtures.sandbox.process import start_process  # noqa: PLC0415  (only where one is started)
+
+                stage, fault = self.options.stage, self.options.fault
+                sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
+                self.target = replace(load(self.options.target, handle=sandbox.handle), mode=self.target.mode)
+                masks.register(self.target.secrets())
+                self.report.url = self.target.url
+            self._judge_and_act()
+        except RunUsageError:
+            return EXIT_USAGE
+        except Interrupted as interrupted:
+            self._decided(decide(None, {}, self.options.stage, problem=f"ended by {interrupted} before it could tell"))
+        except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
+            sys.stderr.write(masks.mask(traceback.format_exc()))
+            problem = f"the gate itself failed: {type(error).__name__}: {error}"
+            self._decided(decide(None, {}, self.options.stage, problem=problem))
+        finally:
+            if self.vercel:
+                self.vercel.close()
+            if sandbox is not None:
+                sandbox.stop()
+        return self._reported()
+
+    def _judge_and_act(self) -> None:
+        state = open_state(self._state_root(), self.target.name)
+        if self.target.vercel is not None:
+            self.vercel = Vercel(self.target.vercel)
+        candidate_id, problem = self._identify(state)
+        if problem:
+            self._decided(decide(None, {}, self.options.stage, problem=problem))
+            return
+        runs = self._runs()
+        started = runs.all_checks(candidate_id)
+        try:
+            self._survey(candidate_id, state)
+        except BaseException:
+            started.end()
+            raise
+        verdict, problem = self._finish(started)
+        self._mark("checks")
+        inquiry = Inquiry(self.target, self.scene, runs)
+        findings = inquiry.into(red_of(verdict), verdict.spent) if verdict and verdict.complete else Findings()
+        judgement = self._decide(verdict, findings, problem)
+        if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
+            verdict, findings = inquiry.confirm(verdict, findings)
+            judgement = self._decide(verdict, findings, problem)
+        self._mark("causes")
+        if judgement.decision in LET_STAND and self.options.stage != "predeploy":
+            judgement = self._unmoved(judgement)
+        self.report.red = red_checks(verdict, findings.causes) if verdict else []
+        if verdict and judgement.decision is Decision.ROLLBACK:
+            actor = Actor(self.options, self.target, self.scene, state, self.vercel, runs, self.signals, self.report)
+            judgement = actor.roll_back(judgement, verdict, findings, self.began)
+        self._decided(judgement)
+        if not self.options.dry_run:
+            self._keep_books(verdict, state)
+
+    def _keep_books(self, verdict: Verdict | None, state: DirectoryState) -> None:
+        """Remember and tell; what goes wrong with it is a note, for the decision stands."""
+        try:
+            self.report.notes += remember(self.report, verdict, state, narrowed=bool(self.options.pytest_args))
+            if verdict and verdict.complete and self.target.mode == "act":
+                self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
+        except (StateError, OSError) as error:
+            self._note(f"not everything could be remembered: {error}")
+
+    def _state_root(self) -> Path:
+        """Return where the state is; a sandbox's dies with it, for another one's last good is not its own."""
+        if self.options.state:
+            return self.options.state
+        handle = self.target.handle
+        return Path(handle.run_dir) / "state" if handle else ROOT / ".verify" / "state"
+
+    def _runs(self) -> Runs:
+        sandbox = self.directory / "sandbox" / "handle.json"
+        return Runs(
+            stage=self.options.stage,
+            target=self.target.name,
+            run_id=self.report.run_id,
+            directory=self.directory,
+            reports=self.options.reports,
+            handle=sandbox if sandbox.exists() else None,
+            workers=self.options.workers,
+            pytest_args=self.options.pytest_args,
+            launch=self.launch,
+        )
+
+    def _identify(self, state: DirectoryState) -> tuple[str | None, str | None]:
+        """Return who is judged, and why nobody can be."""
+        asked = os.environ.get("SYNTHETIC_DEPLOYMENT")
+        if self.vercel is None:
+            self._note("Vercel's API is not a capability of this target: no deployment can be blamed")
+            return asked, None
+        try:
+            if not self.options.dry_run:
+                self.report.notes += settle(state, self.vercel, self.target.host)
+            candidate = identify(self.target, self.options.stage, self.vercel, asked)
+        except VercelError as error:
+            self._note(f"{error}; no deployment can be blamed in this run")
+            return asked, None
+        self.report.deployment_id = candidate
+        if asked and candidate != asked:
+            return candidate, f"asked to verify {asked}, but production serves {candidate}: it was never promoted"
+        if candidate is None:
+            predeploy = self.options.stage == "predeploy"
+            why = "SYNTHETIC_DEPLOYMENT is not set" if predeploy else f"the alias of {self.target.host} names none"
+            self._note(f"it is not known which deployment is judged: {why}")
+        return candidate, None
+
+    def _survey(self, candidate_id: str | None, state: DirectoryState) -> None:
+        if self.vercel is None:
+            return
+        try:
+            self.scene = survey(self.target, self.options.stage, candidate_id, self.vercel, state)
+        except VercelError as error:
+            self._note(f"{error}; no control deployment in this run")
+            return
+        self.report.notes += self.scene.notes
+        self.report.control_id = self.scene.control_id
+        self.report.control_source = self.scene.control_source
+
+    def _finish(self, started: Started) -> tuple[Verdict | None, str | None]:
+        try:
+            return started.finish(), None
+        except RunError as error:
+            return None, str(error)
+
+    def _decide(self, verdict: Verdict | None, findings: Findings, problem: str | None) -> Judgement:
+        causes = {node_id: found.cause for node_id, found in findings.causes.items()}
+        return decide(verdict, causes, self.options.stage, problem=problem)
+
+    def _unmoved(self, judgement: Judgement) -> Judgement:
+        """Hold when production moved meanwhile: a verdict over two deployments is a verdict over neither."""
+        if self.vercel is None or self.scene.candidate_id is None:
+            return judgement
+        try:
+            serving = self.vercel.production_id(self.target.host)
+        except VercelError as error:
+            self._note(f"whether production moved during the run is not known: {error}")
+            return judgement
+        if serving == self.scene.candidate_id:
+            return judgement
+        problem = f"production moved from {self.scene.candidate_id} to {serving} while it was verified: verify again"
+        return decide(None, {}, self.options.stage, problem=problem)
+
+    def _decided(self, judgement: Judgement) -> None:
+        report = self.report
+        report.decision, report.exit_code, report.meaning = judgement.decision, judgement.exit_code, judgement.meaning
+        report.rule, report.reasons = judgement.rule, judgement.reasons
+
+    def _reported(self) -> int:
+        self._mark("end")
+        try:
+            self.report.write(self.options.reports)
+        except OSError as error:
+            self._note(f"the report could not be written: {error}")
+        lines = ["", *self.report.lines(), f"report: {self.options.reports / 'summary.md'}", ""]
+        sys.stdout.write("\n".join(lines))
+        sys.stdout.flush()
+        return self.report.exit_code
+
+    def _note(self, note: str) -> None:
+        self.report.notes.append(note)
+
+    def _mark(self, event: str) -> None:
+        self.report.seconds[event] = round(time.monotonic() - self.began, 2)
