@@ -79,9 +79,10 @@ def _stage(options: Options) -> int:
     masks.register(target.secrets())
     if options.fault:
         _refuse_unknown_fault(options.fault, target)
-    os.environ[BROWSER_VARIABLE] = str(provide_browser())
-    if target.is_sandbox:
-        provide_postgres()
+    if (options.mode or target.mode) != "off":
+        os.environ[BROWSER_VARIABLE] = str(provide_browser())
+        if target.is_sandbox:
+            provide_postgres()
     from ci.stage import run  # noqa: PLC0415  (the gate is loaded when there is something to judge)
 
     return run(options)

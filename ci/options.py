@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--mode", choices=MODES, help="instead of the target's own mode")
     stage.add_argument("--reports", metavar="DIR", type=_absolute, help="where the run writes (default: reports)")
     stage.add_argument("-n", "--workers", metavar="N", type=_count, help="pytest-xdist workers (default: none)")
-    stage.add_argument("--dry-run", action="store_true", help="measure and decide, but roll nothing back and tell nobody")
+    stage.add_argument("--dry-run", action="store_true", help="measure and decide, roll nothing back, tell nobody")
     return parser
 
 

@@ -43,7 +43,7 @@ def run_step(
 
     what: the step in words ("installing …").  fix: the command that a person would run.  limit: seconds.
     environment: variables set besides the inherited ones.
-    Raises SetupError, with the command's last line of output, when it fails or takes longer than the limit.
+    Raises SetupError, with what the command said of its error, when it fails or takes longer than the limit.
     """
     with tempfile.TemporaryFile() as output:
         try:
@@ -63,8 +63,9 @@ def run_step(
             return
         output.seek(0)
         lines = output.read().decode(errors="replace").strip().splitlines()
-    said = f": {lines[-1].strip()}" if lines else ""
-    msg = f"{what} failed ({problem}{said}); fix: {fix}"
+    # An installer names the error first and ends in advice; one that names none ends in what went wrong.
+    said = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no output").strip()
+    msg = f"{what} failed ({problem}: {said}); fix: {fix}"
     raise SetupError(msg)
 
 
