@@ -11,7 +11,6 @@ pytest_plugins = (
     "fixtures.site",
     "fixtures.sweep",
     "fixtures.database",
-    "fixtures.accounts",
     "fixtures.browser",
     "fixtures.vitals",
     "fixtures.verdict",
