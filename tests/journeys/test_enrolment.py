@@ -1,0 +1,51 @@
+"""From the shop to the first completed lesson."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from fixtures.accounts import Session
+from fixtures.declarations import touches
+from fixtures.leftovers import Course
+from fixtures.run import Run
+from fixtures.targets import Target
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(
+    severity="P1",
+    runbook="application-not-loading",
+    needs=("accounts", "writes"),
+    spends={"sign-ins": 1, "enrolments": 1, "course-lists": 1},
+)
+@touches(
+    "GET /marketplace",
+    "GET /marketplace/*",
+    "POST /api/enroll/free",
+    "GET /courses/*",
+    "POST /api/student/progress/lesson",
+    "GET /_next/*",
+    "table course_enrollments",
+    "table lesson_progress",
+)
+def test_free_enrolment_leads_to_a_completed_lesson(
+    page: Page, enroller: Session, free_course: Course, target: Target, run: Run
+) -> None:
+    """What the platform is for: a course is found, entered and learnt, and what was learnt is not forgotten."""
+    enroller.enter(page.context)
+    run.spend("enrolments")
+
+    page.goto("/marketplace")
+    page.get_by_role("listitem").filter(has_text=free_course.title).get_by_role("link", name="Detay").click()
+    expect(page.get_by_role("heading", name=free_course.title, level=1)).to_be_visible()
+    page.get_by_role("textbox", name="kod").fill(target.enrolment_code or "")
+    page.get_by_role("button", name="Ücretsiz Al").click()
+    page.get_by_role("link", name="Kursa Git").click()
+    expect(page.get_by_role("heading", name="Kurs Müfredatı")).to_be_visible()
+    page.get_by_role("main").get_by_role("listitem").get_by_role("link").first.click()
+    page.get_by_role("button", name="Tamamla", exact=True).click()
+    expect(page.get_by_text("Tebrikler! Ders tamamlandı.")).to_be_visible()
+    page.reload()
+
+    expect(page.get_by_role("button", name="Tamamlandı")).to_be_visible()

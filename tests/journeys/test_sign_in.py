@@ -1,0 +1,50 @@
+"""Signing in, as a student does it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from fixtures.accounts import Session
+from fixtures.declarations import touches
+from fixtures.run import Run
+from fixtures.targets import Target
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(
+    severity="P0", runbook="authentication-issues", host_bound=True, needs=("accounts",), spends={"sign-ins": 1}
+)
+@touches("GET /login", "GET /api/auth/csrf", "POST /api/auth/callback/credentials", "GET /dashboard", "GET /_next/*")
+def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(page: Page, target: Target, run: Run) -> None:
+    """Nobody can learn who cannot sign in; a session that the next instance does not know is a sign-in that failed."""
+    student = target.accounts["student"]
+    run.spend("sign-ins")
+
+    page.goto("/login")
+    # By type: the form's labels are not bound to their inputs on every target.
+    page.locator("input[type=email]").fill(student.email)
+    page.locator("input[type=password]").fill(student.password)
+    page.get_by_role("button", name="Giriş Yap").click()
+    expect(page.get_by_role("heading", name="Kontrol Paneli", level=1)).to_be_visible()
+    page.reload()
+
+    expect(page).to_have_url(re.compile(r"/dashboard$"))
+    expect(page.get_by_role("heading", name="Kayıtlı Kursların")).to_be_visible()
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",), spends={"sign-ins": 1})
+@touches("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
+def test_dashboard_opens_for_a_signed_in_student(page: Page, signed_in: Session) -> None:
+    """Where every lesson starts: a dashboard that does not open locks out those who are signed in, too."""
+    signed_in.enter(page.context)
+
+    page.goto("/dashboard")
+
+    expect(page).to_have_url(re.compile(r"/dashboard$"))
+    expect(page.get_by_role("heading", name="Kontrol Paneli", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Kayıtlı Kursların")).to_be_visible()
+    expect(page.get_by_role("heading", name="Hızlı Erişim")).to_be_visible()
