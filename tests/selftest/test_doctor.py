@@ -1,0 +1,138 @@
+"""The doctor names what is missing and what mends it, and never a secret's value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import psycopg
+import pytest
+
+from ci import doctor, sight
+from ci.doctor import Finding, examine
+from fixtures.sandbox.postgres import Postgres
+from fixtures.targets import UsageError
+
+TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)
+
+
+class _Vercel(BaseHTTPRequestHandler):
+    """Answers like a site at /, and like Vercel's API at /v2/user."""
+
+    def do_GET(self) -> None:
+        known = self.path != "/v2/user" or self.headers["Authorization"] == f"Bearer {TOKEN}"
+        self.send_response(200 if known else 403)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Serve a site and an API on loopback."""
+    with HTTPServer(("127.0.0.1", 0), _Vercel) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def targets(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a target whose secrets are not set, on a machine that lacks nothing."""
+    monkeypatch.setattr(doctor, "_machine", lambda: iter([Finding("python", "3.11")]))
+    for variable in ("TEST_TOKEN", "TEST_DSN"):
+        monkeypatch.delenv(variable, raising=False)
+    file = tmp_path / "targets.toml"
+    file.write_text(
+        f"""
+        [staging]
+        url = "{address}"
+        mode = "shadow"
+        capabilities = ["database", "vercel"]
+        control_addresses = ["http://127.0.0.1:9"]
+        vercel = {{ api = "{address}", project = "7p" }}
+        variables = {{ vercel_token = "TEST_TOKEN", database_dsn = "TEST_DSN" }}
+        """,
+        encoding="utf-8",
+    )
+    return file
+
+
+def _lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_missing_variables_are_named_and_the_rest_is_examined_all_the_same(
+    targets: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody who sets a pipeline up wants the whole list, not one error a try."""
+    code = examine("staging", file=targets)
+    lines = _lines(capsys.readouterr().out)
+
+    assert code == 1
+    assert "capabilities database, vercel" in lines
+    assert "MISSING TEST_TOKEN vercel_token, not set" in lines
+    assert "MISSING TEST_DSN database_dsn, not set" in lines
+    assert f"ok site {address}: answers 200" in lines
+    assert "MISSING control address http://127.0.0.1:9: no answer (ConnectError)" in lines
+    assert [line for line in lines if "vercel token" in line] == []
+
+
+@pytest.mark.parametrize(("token", "sign", "status"), [(TOKEN, "ok", 200), ("an-old-token-5b1c", "MISSING", 403)])
+def test_token_is_tried_and_not_shown(
+    token: str,
+    sign: str,
+    status: int,
+    targets: Path,
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A token that has expired looks set until the rollback."""
+    monkeypatch.setenv("TEST_TOKEN", token)
+    examine("staging", file=targets)
+    out = capsys.readouterr().out
+
+    assert f"{sign} vercel token {address}/v2/user answers {status}" in _lines(out)
+    assert token not in out
+
+
+def test_a_url_is_examined_without_a_word_in_the_table(
+    targets: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 0 when nothing is missing."""
+    assert examine(address, file=targets) == 0
+    assert f"ok site {address}: answers 200" in _lines(capsys.readouterr().out)
+
+
+def test_unknown_target_is_wrong_usage(targets: Path) -> None:
+    """One line, before anything is asked."""
+    with pytest.raises(UsageError, match=r"^doctor nowhere: not in targets\.toml"):
+        examine("nowhere", file=targets)
+
+
+def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path) -> None:
+    """Under row-level security a blind role reads zero rows of a full table, and everything looks well."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
+            connection.execute('CREATE ROLE "blind-7p" LOGIN')
+            before = list(sight.look(server.dsn("blind-7p")))
+            for _, seen, mend in before:
+                if not seen:
+                    connection.execute(mend.encode())
+        after = list(sight.look(server.dsn("blind-7p")))
+
+    assert [seen for _, seen, _ in before].count(False) >= 3
+    assert [what for what, seen, _ in after if not seen] == []
+
+
+def test_database_that_cannot_be_reached_is_said_without_its_password() -> None:
+    """The first line of the driver's error, which names host and port."""
+    ((what, seen, _),) = sight.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
+
+    assert not seen
+    assert what.startswith("no connection: ")
+    assert "hunter2secret" not in what
