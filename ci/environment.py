@@ -83,7 +83,7 @@ def _make(root: Path) -> None:
     unfinished = root / ".venv" / _UNFINISHED
     if _works(root) and not unfinished.exists():
         return
-    _need_ensurepip()
+    need_ensurepip()
     unfinished.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "venv", "--clear", str(root / ".venv")]
     fix = f"{sys.executable} -m venv --clear .venv"
@@ -99,8 +99,8 @@ def _works(root: Path) -> bool:
     return python_of(root).exists() and run(probe, stderr=DEVNULL, check=False).returncode == 0  # noqa: S603
 
 
-def _need_ensurepip() -> None:
-    """Debian packs the module that puts pip into an environment separately."""
+def need_ensurepip() -> None:
+    """Install the module that puts pip into an environment, which Debian packs separately; raises SetupError."""
     from ci.steps import SetupError, apt_install, may_use_apt  # noqa: PLC0415
 
     if find_spec("ensurepip") is not None:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from ci import environment
+from ci import environment, steps
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
+from ci.steps import SetupError
 from fixtures.targets import TARGETS_FILE
 
 CANNOT_TELL = 3
@@ -192,6 +193,21 @@ def test_two_at_once_set_up_one_after_the_other(project: Project) -> None:
     assert [code for _, code in ended] == [0, 0]
     assert [out.split()[0] for (out, _), _ in ended] == ["1", "1"]
     assert sum("waiting for the set-up" in err for (_, err), _ in ended) == 1
+
+
+def test_python_without_ensurepip_is_mended_by_apt_or_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian packs it separately; venv's own message about it is a paragraph."""
+    asked: list[str] = []
+    package = f"python3.{sys.version_info.minor}-venv"
+    monkeypatch.setattr(environment, "find_spec", lambda _name: None)
+    monkeypatch.setattr(steps, "apt_install", lambda name, **_: asked.append(name))
+    monkeypatch.setattr(steps, "may_use_apt", lambda: True)
+    environment.need_ensurepip()
+    monkeypatch.setattr(steps, "may_use_apt", lambda: False)
+
+    with pytest.raises(SetupError, match=rf"\(no ensurepip\); fix, as root: apt-get install -y {package}$"):
+        environment.need_ensurepip()
+    assert asked == [package]
 
 
 @pytest.mark.parametrize("newer", [False, True])
