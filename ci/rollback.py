@@ -20,7 +20,7 @@ from ci.vercel import AliasRequest, Vercel, VercelError
 from fixtures.state import UNFINISHED, RollbackRecord, State, Step
 
 PROOF_DEADLINE = 75.0
-_ASK_DEADLINE = 20.0
+_ASK_LIMIT = 20.0
 _POLL = 0.1
 _POLL_MOST = 0.5
 _DPL = re.compile(r"[?&]dpl=(dpl_[A-Za-z0-9]+)")
@@ -84,7 +84,7 @@ def roll_back(
     deadline: float = PROOF_DEADLINE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Try it and prove it within `deadline` seconds. Whatever Vercel says ends in a Result; raises StateError."""
+    """Try it and prove it, within `deadline` seconds. Whatever Vercel says ends in a Result; raises StateError."""
     record = RollbackRecord(
         run_id=order.run_id,
         deployment_id=order.deployment_id,
@@ -93,6 +93,7 @@ def roll_back(
         intended_at=time.time(),
     )
     attempt = _Attempt(order, vercel, sleep)
+    until = time.monotonic() + deadline
     try:
         refusal = refuse(order, state, vercel)
         if refusal:
@@ -101,12 +102,12 @@ def roll_back(
         attempt.project_id, attempt.before = project.id, project.last_alias_request
         record.before_requested_at = attempt.before.requested_at if attempt.before else None
         state.record_rollback(record)
-        attempt.ask()
+        attempt.ask(min(until, time.monotonic() + _ASK_LIMIT))
     except VercelError as error:
         return _written(state, record, Result("refused", str(error)))
     requested_at = time.monotonic()
     _written(state, record, Result("requested", ""))
-    proofs, missing = attempt.prove(deadline)
+    proofs, missing = attempt.prove(until)
     if missing:
         result = Result("unproved", "; ".join(missing), proofs, requested_at)
     else:
@@ -156,14 +157,13 @@ class _Attempt:
         self.project_id = ""
         self.before: AliasRequest | None = None
 
-    def ask(self) -> None:
+    def ask(self, until: float) -> None:
         """
         Ask until it is certain that the request was accepted; raises VercelError when it was not.
 
         After a 5xx or no answer it may have been accepted all the same: the project tells. After a 409 somebody else
         moves production: wait for them, and go on only if it still serves the judged deployment.
         """
-        until = time.monotonic() + _ASK_DEADLINE
         while True:
             try:
                 self.vercel.rollback(self.project_id, self.order.target_id, self.order.reason)
@@ -193,9 +193,8 @@ class _Attempt:
             message = f"{refusal.message}; production serves {serving} now"
             raise VercelError(code="overtaken", message=message, status=refusal.status)
 
-    def prove(self, deadline: float) -> tuple[list[str], list[str]]:
+    def prove(self, until: float) -> tuple[list[str], list[str]]:
         """Return (proofs, what is missing) once all three are there, none can come, or the deadline has passed."""
-        until = time.monotonic() + deadline
         pause = _POLL
         while True:
             proofs, missing, final = self._look()
