@@ -283,6 +283,14 @@ def test_a_signal_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None
         wait_until_gone(tmp_path / "sandbox", database_port(process.handle))
 
 
+def test_what_a_killed_sandbox_leaves_goes_with_stop(tmp_path: Path) -> None:
+    """Nothing of its own runs any more; the launcher clears up."""
+    with start_process(tmp_path / "sandbox", stage="postdeploy", fault=None) as process:
+        os.kill(process.pid, signal.SIGKILL)
+
+    wait_until_gone(tmp_path / "sandbox", database_port(process.handle))
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_its_launcher(tmp_path: Path, number: signal.Signals) -> None:
     """Whatever ends the launcher, kill -9 included, nothing is orphaned."""
