@@ -118,12 +118,12 @@ def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path
     """Under row-level security a blind role reads zero rows of a full table, and everything looks well."""
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
-            connection.execute('CREATE ROLE "blind-7p" LOGIN')
-            before = list(sight.look(server.dsn("blind-7p")))
+            connection.execute("""CREATE ROLE "blind-7p" LOGIN PASSWORD 'made-up'""")
+            before = list(sight.look(server.dsn("blind-7p", "made-up")))
             for _, seen, mend in before:
                 if not seen:
                     connection.execute(mend.encode())
-        after = list(sight.look(server.dsn("blind-7p")))
+        after = list(sight.look(server.dsn("blind-7p", "made-up")))
 
     assert [seen for _, seen, _ in before].count(False) >= 3
     assert [what for what, seen, _ in after if not seen] == []
