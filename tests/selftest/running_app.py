@@ -1,4 +1,4 @@
-"""The web application in front of a real database, in a thread of its own, so that a test asks it as any client would."""
+"""The web application before a real database, in a thread of its own, so that a test asks it as any client would."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RunningApp:
     build: Build = field(default_factory=Build)
 
     def deploy(self, payments_mode: str = "stripe") -> None:
-        """Serve a new healthy build, all rate limits unspent."""
+        """Serve a new healthy build, all rate limits unspent and Stripe well."""
         self.build = healthy_build(
             production_url=self.url,
             secret="0123456789abcdef" * 2,
@@ -61,6 +61,7 @@ class RunningApp:
         )
         if payments_mode == "stripe":
             self.build.environment["STRIPE_SECRET_KEY"] = self.sinks.stripe.secret_key
+        self.sinks.stripe.failure = None
         self.platform.limits.spent.clear()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,21 +17,21 @@ SESSION_COOKIE = "next-auth.session-token"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """One application for the module."""
+    """Run one application for the module."""
     with run_app(tmp_path_factory.mktemp("app")) as app:
         yield app
 
 
 @pytest.fixture
 def app(running: RunningApp) -> RunningApp:
-    """The application with a new healthy build."""
+    """Deploy a new healthy build."""
     running.deploy()
     return running
 
 
 @pytest.fixture
 def client(app: RunningApp) -> Iterator[httpx.Client]:
-    """A client that is not signed in."""
+    """Lend a client that is not signed in."""
     with app.client() as client:
         yield client
 
@@ -131,7 +131,7 @@ def test_a_garbled_session_is_nobody_and_its_cookie_is_cleared(client: httpx.Cli
 def test_another_secret_makes_every_session_nobody(app: RunningApp) -> None:
     """What instances with different secrets do to a share of the users."""
     with app.client("student") as client:
-        app.build.environment["NEXTAUTH_SECRET"] = "another-secret-of-thirty-two-chars"
+        app.build.environment["NEXTAUTH_SECRET"] = secrets.token_hex(16)
 
         assert client.get("/api/auth/session").json() == {}
 
@@ -181,7 +181,9 @@ def test_a_weak_password_is_told_what_it_lacks(client: httpx.Client) -> None:
     assert len(answer.json()["password_feedback"]) == 3
 
 
-@pytest.mark.parametrize("body", [b"{", b"", b"[]", b'{"email": 1}', b'{"email": "x", "password": "Aa1aaaaaa", "name": "x"}'])
+@pytest.mark.parametrize(
+    "body", [b"{", b"", b"[]", b'{"email": 1}', b'{"email": "x", "password": "Aa1aaaaaa", "name": "x"}']
+)
 def test_what_is_not_a_registration_is_refused(client: httpx.Client, body: bytes) -> None:
     """400 with a message; malformed bodies do not spend the limit."""
     answer = client.post("/api/auth/register", content=body)

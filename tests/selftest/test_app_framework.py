@@ -1,4 +1,4 @@
-"""What the framework does around every route: headers, compression, assets, its own 404, 405 and 500, a build's knobs."""
+"""What the framework does around every route: headers, compression, assets, its 404, 405 and 500, a build's knobs."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ GUARDED_PAGES = ["/dashboard", "/courses", "/courses/x", "/courses/x/purchase", 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """One application for the module."""
+    """Run one application for the module."""
     with run_app(tmp_path_factory.mktemp("app")) as app:
         yield app
 
 
 @pytest.fixture
 def app(running: RunningApp) -> RunningApp:
-    """The application with a new healthy build."""
+    """Deploy a new healthy build."""
     running.deploy()
     return running
 
 
 @pytest.fixture
 def client(app: RunningApp) -> Iterator[httpx.Client]:
-    """A client that is not signed in."""
+    """Lend a client that is not signed in."""
     with app.client() as client:
         yield client
 
