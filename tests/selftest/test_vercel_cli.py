@@ -10,23 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from ci.machine import VERCEL_CLI_VERSION, find_vercel_cli
 from tests.selftest.running_edge import RunningEdge, run_edge
 
-VERSION = "60.1.3"
-
-
-def cli_script() -> Path:
-    """Return where the CLI is expected: the variable, else the cache of `ci/verify`."""
-    given = os.environ.get("SYNTHETIC_VERCEL_CLI")
-    cache = Path(os.environ.get("SYNTHETIC_CACHE") or Path.home() / ".cache" / "7p-verify")
-    return Path(given) if given else cache / "vercel-cli" / VERSION / "node_modules/vercel/dist/vc.js"
-
-
 NODE = shutil.which("node")
+CLI = find_vercel_cli()
 pytestmark = pytest.mark.skipif(
-    NODE is None or not cli_script().is_file(),
-    reason=f"needs node and vercel {VERSION}: `npm install --ignore-scripts --prefix DIR vercel@{VERSION}`, then "
-    "SYNTHETIC_VERCEL_CLI=DIR/node_modules/vercel/dist/vc.js",
+    NODE is None or CLI is None,
+    reason=f"needs node and vercel@{VERCEL_CLI_VERSION}: `ci/verify selftest` provides both",
 )
 
 
@@ -58,7 +49,7 @@ def vercel(running: RunningEdge, directory: Path, *arguments: str) -> subprocess
     }
     configuration = directory / "configuration"
     configuration.mkdir(exist_ok=True)
-    command = [str(NODE), str(cli_script()), *arguments, "--api", running.api.url, "-Q", str(configuration)]
+    command = [str(NODE), str(CLI), *arguments, "--api", running.api.url, "-Q", str(configuration)]
     return subprocess.run(
         command,
         cwd=directory,
@@ -73,7 +64,7 @@ def vercel(running: RunningEdge, directory: Path, *arguments: str) -> subprocess
 
 def test_it_is_the_pinned_version(running: RunningEdge, tmp_path: Path) -> None:
     """What was learnt of the CLI holds for this version only."""
-    assert vercel(running, tmp_path, "--version").stdout.strip() == VERSION
+    assert vercel(running, tmp_path, "--version").stdout.strip() == VERCEL_CLI_VERSION
 
 
 @pytest.mark.usefixtures("scope")
