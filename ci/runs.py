@@ -109,7 +109,7 @@ class Runs:
 
     def all_checks(self, deployment_id: str | None) -> Started:
         """Start the stage's own run; its output goes to the terminal."""
-        workers = ["-n", str(self.workers)] if self.workers else []
+        workers = [f"-n{self.workers}"] if self.workers else []
         arguments = [*self._common(self.stage, self.reports), *workers, *self.pytest_args]
         return self._start(f"{self.stage} run", arguments, self.reports, deployment_id, limit=_LIMIT[self.stage])
 
@@ -149,18 +149,20 @@ class Runs:
         reports = self.reports / "rerun" / name
         only = self.directory / f"{name}.only"
         only.write_text("\n".join(node_ids), encoding="utf-8")
-        arguments = [*self._common(self.stage, reports), "--only", str(only)]
+        arguments = [*self._common(self.stage, reports), f"--only={only}"]
         if sides:
-            arguments += [*self._sides(name, sides), "--rounds", str(rounds)]
+            arguments += [*self._sides(name, sides), f"--rounds={rounds}"]
         return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit)
 
     def _common(self, expression: str, reports: Path) -> list[str]:
-        return ["-m", expression, "--stage", self.stage, "--target", self.target, "--reports", str(reports)]
+        # With "=": pytest takes a value that stands alone for a path before it knows the option, and looks for its
+        # configuration there.
+        return ["-m", expression, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
 
     def _sides(self, name: str, sides: list[Side]) -> list[str]:
         path = self.directory / f"{name}.sides"
         write_sides(path, sides)
-        return ["--sides", str(path)]
+        return [f"--sides={path}"]
 
     def _start(
         self, name: str, arguments: list[str], reports: Path, deployment_id: str | None, *, limit: float = _RERUN_LIMIT

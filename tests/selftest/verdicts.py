@@ -113,26 +113,27 @@ class Suite:
         given = list(arguments)
         self.runs.append(given)
         chosen = self._chosen(given)
-        if "--sides" in given:
-            sides = read_sides(Path(_value(given, "--sides")))
-            rounds = int(_value(given, "--rounds")) if "--rounds" in given else 1
+        sides_file, reports, stage = (_value(given, f"--{name}") for name in ("sides", "reports", "stage"))
+        if sides_file:
+            sides = read_sides(Path(sides_file))
+            rounds = int(_value(given, "--rounds") or 1)
             turns = [(side.name, side.deployment_id or "") for _ in range(rounds) for side in sides]
         else:
             served = httpx.get(self.production_url, trust_env=False).headers.get("x-deployment-id", "")
             turns = [("target", served)]
         judged = [self._judged(check, turns) for check in chosen]
-        stage = _value(given, "--stage")
-        a_verdict(*judged, stage=stage, complete=self.complete).write(Path(_value(given, "--reports")) / "verdict.json")
+        a_verdict(*judged, stage=stage or "", complete=self.complete).write(Path(reports or "") / "verdict.json")
         self.once.clear()
         return Ended()
 
     def started(self, option: str) -> int:
         """Return how many runs had this option."""
-        return sum(option in run for run in self.runs)
+        return sum(_value(run, option) is not None for run in self.runs)
 
     def _chosen(self, given: list[str]) -> list[CheckResult]:
-        only = Path(_value(given, "--only")).read_text().splitlines() if "--only" in given else None
-        p0 = "severity='P0'" in _value(given, "-m")
+        only_file = _value(given, "--only")
+        only = Path(only_file).read_text().splitlines() if only_file else None
+        p0 = "severity='P0'" in given[given.index("-m") + 1]
         return [
             check
             for check in self.checks
@@ -157,5 +158,6 @@ class Suite:
         return Outcome.FAILED if check.node_id in self.once or red_on & {deployment, "*"} else Outcome.PASSED
 
 
-def _value(arguments: list[str], option: str) -> str:
-    return arguments[arguments.index(option) + 1]
+def _value(arguments: list[str], option: str) -> str | None:
+    """Return the value of `option=value`."""
+    return next((given.partition("=")[2] for given in arguments if given.startswith(f"{option}=")), None)
