@@ -43,7 +43,6 @@ _LISTING_SECONDS = 60
 
 def main(argv: Sequence[str]) -> int:
     """Carry out one command line; returns the exit code."""
-    end_on_sigterm()
     try:
         request = parse(argv, root=environment.ROOT)
         os.chdir(environment.ROOT)
@@ -130,4 +129,5 @@ def _selftest(pytest_args: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_on_sigterm()
     sys.exit(main(sys.argv[1:]))
