@@ -17,7 +17,7 @@ from fixtures.targets import Target
     severity="P1",
     runbook="application-not-loading",
     needs=("accounts", "writes"),
-    spends={"sign-ins": 1, "enrolments": 1, "course-lists": 1},
+    spends={"enrolments": 1},
 )
 @touches(
     "GET /marketplace",
