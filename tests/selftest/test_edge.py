@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from fixtures.sandbox import listeners
 from fixtures.sandbox.listeners import LOOPBACK, numbered, usable
 from tests.selftest.running_edge import RunningEdge, run_edge
 
@@ -42,9 +43,18 @@ def test_cookies_do_not_travel_between_deployments(running: RunningEdge) -> None
     assert len(hosts) == (4 if usable(numbered(0)) != LOOPBACK else 1)
 
 
-def test_an_address_that_cannot_be_bound_becomes_loopback() -> None:
-    """A system with one loopback address still gets a sandbox."""
+def test_one_loopback_address_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that has no other still gets several deployments, told apart by their ports."""
     assert usable("192.0.2.1") == LOOPBACK
+    monkeypatch.setattr(listeners, "usable", lambda _host: LOOPBACK)
+
+    with run_edge() as running:
+        builds = [running.publish(promote=True) for _ in range(2)]
+        answered = [running.client.get(build.base_url).json()["deployment"] for build in builds]
+
+        assert {build.url.partition(":")[0] for build in builds} == {LOOPBACK}
+        assert answered == [build.id for build in builds]
+        assert running.served() == builds[-1].id
 
 
 def test_every_answer_says_who_gave_it(running: RunningEdge) -> None:
