@@ -63,8 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer({"success": True, "data": {"enrollments": rows, "total": len(rows)}})
         if self.path == "/api/courses":
             prices = {"c-paid": 99.5, "c-short": 0, "c-free": 0}
-            rows = [{"id": key, "title": COURSE.title, "price": price} for key, price in prices.items()]
-            return self._answer({"success": True, "data": {"courses": rows}})
+            courses = [{"id": key, "title": COURSE.title, "price": price} for key, price in prices.items()]
+            return self._answer({"success": True, "data": {"courses": courses}})
         count = platform.lessons[self.path.rpartition("/")[2]]
         modules = [{"lessons": [{"id": 1}] * (count - 1)}, {"lessons": [{"id": 2}]}]
         return self._answer({"success": True, "data": {"modules": modules}})
