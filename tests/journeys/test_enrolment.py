@@ -38,12 +38,15 @@ def test_free_enrolment_leads_to_a_completed_lesson(
 
     page.goto("/marketplace")
     page.get_by_role("listitem").filter(has_text=free_course.title).get_by_role("link", name="Detay").click()
+    # Waits for the page to be loaded, too: what is clicked before its scripts have run is lost.
+    page.wait_for_url("**/marketplace/*")
     expect(page.get_by_role("heading", name=free_course.title, level=1)).to_be_visible()
     page.get_by_role("textbox", name="kod").fill(target.enrolment_code or "")
     page.get_by_role("button", name="Ücretsiz Al").click()
     page.get_by_role("link", name="Kursa Git").click()
     expect(page.get_by_role("heading", name="Kurs Müfredatı")).to_be_visible()
     page.get_by_role("main").get_by_role("listitem").get_by_role("link").first.click()
+    page.wait_for_url("**/lessons/*")
     page.get_by_role("button", name="Tamamla", exact=True).click()
     expect(page.get_by_text("Tebrikler! Ders tamamlandı.")).to_be_visible()
     page.reload()
