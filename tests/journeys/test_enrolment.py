@@ -13,6 +13,7 @@ from fixtures.targets import Target
 
 
 @pytest.mark.postdeploy
+@pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
     runbook="application-not-loading",

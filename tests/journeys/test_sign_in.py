@@ -36,6 +36,7 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(page: Page,
 
 
 @pytest.mark.postdeploy
+@pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
 @touches("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
 def test_dashboard_opens_for_a_signed_in_student(page: Page, signed_in: Session) -> None:
