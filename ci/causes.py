@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from ci.scene import Scene
+from ci.web import new_client
 from fixtures.outcomes import Attempt, Cause, CheckResult, Outcome, Severity
 from fixtures.run import BUDGET
 from fixtures.targets import Target
@@ -27,7 +28,7 @@ _ROUNDS = 5
 _LEAST_PAIRS = 4
 _URGENT = frozenset({Severity.P0, Severity.P1})
 _JUDGED = frozenset({Outcome.PASSED, Outcome.FAILED})
-_TIMEOUT = httpx.Timeout(3.0)
+_TIMEOUT = 3.0
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class Surroundings:
 def look_around(target: Target, vendors: Iterable[str]) -> Surroundings:
     """Ask production, the control addresses and the vendors' status pages, all at once; takes 3 s at most each."""
     asked = {vendor: target.third_parties[vendor] for vendor in set(vendors) if vendor in target.third_parties}
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        production = pool.submit(_answers, target.url)
-        controls = [pool.submit(_answers, address) for address in target.control_addresses]
-        pages = {vendor: pool.submit(_trouble, page) for vendor, page in asked.items()}
+    with new_client(_TIMEOUT) as client, ThreadPoolExecutor(max_workers=8) as pool:
+        production = pool.submit(_answers, client, target.url)
+        controls = [pool.submit(_answers, client, address) for address in target.control_addresses]
+        pages = {vendor: pool.submit(_trouble, client, page) for vendor, page in asked.items()}
         troubles = {vendor: page.result() for vendor, page in pages.items()}
         return Surroundings(
             target=production.result(),
@@ -198,9 +199,9 @@ def _message(check: CheckResult) -> str:
     return messages[-1].strip().splitlines()[0] if messages else ""
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        httpx.get(url, timeout=_TIMEOUT, trust_env=False)
+        client.get(url)
     except httpx.HTTPError:
         return False
     return True
@@ -215,10 +216,10 @@ class _Page(msgspec.Struct):
     status: _Status
 
 
-def _trouble(page: str) -> str:
+def _trouble(client: httpx.Client, page: str) -> str:
     """Return what a Statuspage says when it is in trouble; a page that cannot be read says nothing."""
     try:
-        status = msgspec.json.decode(httpx.get(page, timeout=_TIMEOUT, trust_env=False).content, type=_Page).status
+        status = msgspec.json.decode(client.get(page).content, type=_Page).status
     except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return "" if status.indicator == "none" else f"{status.indicator} ({status.description})".removesuffix(" ()")

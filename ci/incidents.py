@@ -31,7 +31,7 @@ def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) ->
         problem = _post(webhook, _opened(report, change.opened, shown), notes)
         if not problem:
             kept = [msgspec.structs.replace(one, notified=one.notified or one in change.opened) for one in kept]
-            kept = [one for one in kept if not (_healed(report) and one.cause == Cause.DEPLOYMENT)]
+            kept = [one for one in kept if not _mended(report, one)]
     if change.resolved and _post(webhook, _resolved(change.resolved), notes):
         kept = [*kept, *change.resolved]
     state.replace_incidents(kept)
@@ -86,12 +86,14 @@ def _line(check: RedCheck) -> str:
 
 
 def _status(report: Report, opened: list[Incident]) -> Status:
-    if _healed(report) and all(incident.cause == Cause.DEPLOYMENT for incident in opened):
+    if all(_mended(report, incident) for incident in opened):
         return "Resolved"
     if report.decision == Decision.HOLD or any(incident.cause == Cause.UNKNOWN for incident in opened):
         return "Investigating"
     return "Identified"
 
 
-def _healed(report: Report) -> bool:
-    return report.rollback is not None and report.rollback.step == "healed"
+def _mended(report: Report, incident: Incident) -> bool:
+    """Whether the rollback mended it: all of P0, and all that was blamed on the deployment, was seen green after it."""
+    healed = report.rollback is not None and report.rollback.step == "healed"
+    return healed and (incident.cause == Cause.DEPLOYMENT or incident.severity == Severity.P0)

@@ -6,7 +6,7 @@ The rollback target proves itself meanwhile, so that a rollback does not wait fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -44,20 +44,21 @@ class Inquiry:
     scene: Scene
     runs: Runs
 
-    def into(self, red: list[CheckResult], spent: dict[str, int]) -> Findings:
-        """Find the causes of these checks. spent: what the run took from the platform's rate limits."""
+    def into(self, verdict: Verdict, known: Collection[str] = ()) -> Findings:
+        """Find the causes of the red checks of a verdict, but for those that are known."""
+        red = [check for check in red_of(verdict) if check.node_id not in known]
         if not red:
             return Findings()
         around = look_around(self.target, [check.third_party for check in red if check.third_party])
         causes = {check.node_id: seen for check in red if (seen := at_sight(check, around))}
         unsettled = [check for check in red if check.node_id not in causes]
-        aid = self._first_aid(unsettled)
+        aid = self._first_aid(unsettled, verdict)
         try:
             if self.scene.gone:
                 passes, why = self._judge_aid(aid)
                 causes |= {check.node_id: from_alias(self.scene, control_passes=passes) for check in unsettled}
             else:
-                causes |= self._paired(unsettled, spent, around)
+                causes |= self._paired(unsettled, verdict.spent, around)
                 passes, why = self._judge_aid(aid)
         except BaseException:
             if aid:
@@ -86,16 +87,22 @@ class Inquiry:
                 causes[node_id] = Attribution(Cause.UNKNOWN, evidence)
         merged = [check if check.node_id in flaky else found.get(check.node_id, check) for check in verdict.checks]
         verdict = msgspec.structs.replace(verdict, checks=merged, spent=second.spent)
-        later = self.into([check for check in red_of(verdict) if check.node_id not in causes], verdict.spent)
+        later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
 
-    def _first_aid(self, unsettled: list[CheckResult]) -> Started | None:
-        """Start the P0 proof of the control where a rollback may come of it."""
+    def _first_aid(self, unsettled: list[CheckResult], verdict: Verdict) -> Started | None:
+        """
+        Start the P0 proof of the control where a rollback may come of it.
+
+        The database is the same on both sides and proves nothing of either.
+        """
         guilty = [check for check in unsettled if check.rollback_eligible and check.severity in _URGENT]
         if not guilty or self.scene.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
-        return self.runs.first_aid(self.scene.side("control"))
+        applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
+        p0 = [check.node_id for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
+        return self.runs.first_aid(p0, self.scene.side("control"))
 
     def _judge_aid(self, aid: Started | None) -> tuple[bool, str]:
         if aid is None:

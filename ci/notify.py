@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import httpx
 
+from ci.web import new_client
 from fixtures import masks
 from fixtures.state import Incident
 
@@ -82,7 +83,7 @@ def compare(known: list[Incident], red: list[Incident], passed: set[str]) -> Cha
 def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = time.sleep) -> str | None:
     """Post it; return why it could not be, None when Slack took it. Tries again after 429, 5xx and no answer."""
     problem = ""
-    with httpx.Client(timeout=5.0) as client:
+    with new_client(5.0) as client:
         for attempt in range(_TRIES):
             wait = 0.5 * 2**attempt
             try:

@@ -50,7 +50,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     """
     The decision and everything that led to it.
 
-    rule: row of the decision table, ci/README.md.  seconds: since the stage began, by event.  notes: what a reader
+    rule: row of the decision table.  seconds: by event, since the platform was there to be asked.  notes: what a reader
     must know besides.
     """
 

@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from ci.vercel import AliasRequest, Vercel, VercelError
+from ci.web import new_client
 from fixtures.state import UNFINISHED, RollbackRecord, State, Step
 
 PROOF_DEADLINE = 75.0
@@ -234,7 +235,7 @@ class _Attempt:
 def named_deployment(url: str) -> str:
     """Return which deployment answers a new client without cookies; in words when none says so."""
     try:
-        with httpx.Client(timeout=5.0, trust_env=False) as client:
+        with new_client(5.0) as client:
             response = client.get(url, headers={"cache-control": "no-cache"})
     except httpx.HTTPError as error:
         return f"nobody ({type(error).__name__})"

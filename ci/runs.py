@@ -110,7 +110,7 @@ class Runs:
     def all_checks(self, deployment_id: str | None) -> Started:
         """Start the stage's own run; its output goes to the terminal."""
         workers = [f"-n{self.workers}"] if self.workers else []
-        arguments = [*self._common(self.stage, self.reports), *workers, *self.pytest_args]
+        arguments = [*self._common(self.reports), *workers, *self.pytest_args]
         return self._start(f"{self.stage} run", arguments, self.reports, deployment_id, limit=_LIMIT[self.stage])
 
     def rest(self, checks: Iterable[CheckResult], deployment_id: str | None) -> Started:
@@ -123,14 +123,9 @@ class Runs:
             "pairs", [check.node_id for check in checks], None, sides=[candidate, control], rounds=ROUNDS
         )
 
-    def first_aid(self, control: Side) -> Started:
-        """Start the P0 checks on the rollback target; the database is the same on both sides and proves nothing."""
-        reports = self.reports / "rerun" / "control"
-        sides = self._sides("control", [control])
-        expression = f"{self.stage} and check(severity='P0') and not database"
-        return self._start(
-            "P0 proof of the rollback target", [*self._common(expression, reports), *sides], reports, None
-        )
+    def first_aid(self, node_ids: Iterable[str], control: Side) -> Started:
+        """Start the P0 checks on the rollback target."""
+        return self._rerun("control", node_ids, None, sides=[control])
 
     def again(self, node_ids: Iterable[str], deployment_id: str) -> Started:
         """Start these checks on production once more, after a rollback."""
@@ -147,25 +142,25 @@ class Runs:
         limit: float = _RERUN_LIMIT,
     ) -> Started:
         reports = self.reports / "rerun" / name
+        wanted = list(node_ids)
         only = self.directory / f"{name}.only"
-        only.write_text("\n".join(node_ids), encoding="utf-8")
-        arguments = [*self._common(self.stage, reports), f"--only={only}"]
+        only.write_text("\n".join(wanted), encoding="utf-8")
+        # Only their files are collected; the verdict has the messages, so tracebacks are not worth their time.
+        files = sorted({node_id.partition("::")[0] for node_id in wanted})
+        arguments = [*self._common(reports), f"--only={only}", "--tb=line", *files]
         if sides:
-            arguments += [*self._sides(name, sides), f"--rounds={rounds}"]
+            sides_file = self.directory / f"{name}.sides"
+            write_sides(sides_file, sides)
+            arguments += [f"--sides={sides_file}", f"--rounds={rounds}"]
         return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit)
 
-    def _common(self, expression: str, reports: Path) -> list[str]:
+    def _common(self, reports: Path) -> list[str]:
         # With "=": pytest takes a value that stands alone for a path before it knows the option, and looks for its
         # configuration there.
-        return ["-m", expression, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
-
-    def _sides(self, name: str, sides: list[Side]) -> list[str]:
-        path = self.directory / f"{name}.sides"
-        write_sides(path, sides)
-        return [f"--sides={path}"]
+        return ["-m", self.stage, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
 
     def _start(
-        self, name: str, arguments: list[str], reports: Path, deployment_id: str | None, *, limit: float = _RERUN_LIMIT
+        self, name: str, arguments: list[str], reports: Path, deployment_id: str | None, *, limit: float
     ) -> Started:
         reports.mkdir(parents=True, exist_ok=True)
         verdict = reports / VERDICT

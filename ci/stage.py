@@ -22,7 +22,7 @@ from typing import get_args
 
 from ci.act import Actor
 from ci.child import ROOT
-from ci.gate import EXIT_USAGE, Judgement, decide, red_of
+from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.inquiry import Findings, Inquiry
 from ci.ledger import LET_STAND, remember
@@ -110,6 +110,8 @@ class _Gate:
                 self.target = replace(load(self.options.target, handle=sandbox.handle), mode=self.target.mode)
                 masks.register(self.target.secrets())
                 self.report.url = self.target.url
+                self._mark("sandbox")
+                self.began = time.monotonic()
             self._judge_and_act()
         except RunUsageError:
             return EXIT_USAGE
@@ -144,7 +146,7 @@ class _Gate:
         verdict, problem = self._finish(started)
         self._mark("checks")
         inquiry = Inquiry(self.target, self.scene, runs)
-        findings = inquiry.into(red_of(verdict), verdict.spent) if verdict and verdict.complete else Findings()
+        findings = inquiry.into(verdict) if verdict and verdict.complete else Findings()
         judgement = self._decide(verdict, findings, problem)
         if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
             verdict, findings = inquiry.confirm(verdict, findings)

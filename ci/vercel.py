@@ -17,6 +17,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from ci.web import certificates
 from fixtures.targets import VercelAccess
 
 T = TypeVar("T")
@@ -132,7 +133,8 @@ class Vercel:
             headers={"Authorization": f"Bearer {access.token}"},
             params={"teamId": access.team} if access.team else None,
             transport=transport,
-            trust_env=transport is None and not _loopback(access.api),
+            trust_env=False,
+            verify=certificates(),
         )
 
     def __repr__(self) -> str:
@@ -214,10 +216,6 @@ class Vercel:
                 raise failure from None
             self._sleep(wait)
             pause = min(2 * pause, 2.0)
-
-
-def _loopback(url: str) -> bool:
-    return httpx.URL(url).host in {"localhost", "127.0.0.1"}
 
 
 def _transient(error: VercelError) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,7 +98,8 @@ class Suite:
     Starts "runs" that write the verdict the real suite would, by what production serves at that moment.
 
     checks: what there is.  broken: node id -> deployments on which it is red, "*" for all.  once: node ids that are
-    red in the first run only.  runs: the arguments of every run started.
+    red in the first run only.  runs: the arguments of every run started.  before, after: called with the arguments of
+    each run, around it.  complete, writes: whether the verdicts are whole, and whether there are any.
     """
 
     production_url: str
@@ -106,12 +107,27 @@ class Suite:
     broken: dict[str, set[str]] = field(default_factory=dict)
     once: set[str] = field(default_factory=set)
     runs: list[list[str]] = field(default_factory=list)
+    before: Callable[[list[str]], None] = lambda _: None
+    after: Callable[[list[str]], None] = lambda _: None
     complete: bool = True
+    writes: bool = True
 
     def launch(self, arguments: Sequence[str], _environ: Mapping[str, str], _log: Path | None) -> Ended:
         """Write the verdict at once."""
         given = list(arguments)
         self.runs.append(given)
+        self.before(given)
+        if self.writes:
+            self._write(given)
+        self.once.clear()
+        self.after(given)
+        return Ended()
+
+    def started(self, option: str) -> int:
+        """Return how many runs had this option."""
+        return sum(_value(run, option) is not None for run in self.runs)
+
+    def _write(self, given: list[str]) -> None:
         chosen = self._chosen(given)
         sides_file, reports, stage = (_value(given, f"--{name}") for name in ("sides", "reports", "stage"))
         if sides_file:
@@ -123,22 +139,11 @@ class Suite:
             turns = [("target", served)]
         judged = [self._judged(check, turns) for check in chosen]
         a_verdict(*judged, stage=stage or "", complete=self.complete).write(Path(reports or "") / "verdict.json")
-        self.once.clear()
-        return Ended()
-
-    def started(self, option: str) -> int:
-        """Return how many runs had this option."""
-        return sum(_value(run, option) is not None for run in self.runs)
 
     def _chosen(self, given: list[str]) -> list[CheckResult]:
         only_file = _value(given, "--only")
         only = Path(only_file).read_text().splitlines() if only_file else None
-        p0 = "severity='P0'" in given[given.index("-m") + 1]
-        return [
-            check
-            for check in self.checks
-            if (only is None or check.node_id in only) and (not p0 or check.severity is Severity.P0)
-        ]
+        return [check for check in self.checks if only is None or check.node_id in only]
 
     def _judged(self, check: CheckResult, turns: list[tuple[str, str]]) -> CheckResult:
         attempts = [an_attempt(self._outcome(check, name), side, name) for side, name in turns]

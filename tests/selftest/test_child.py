@@ -1,0 +1,99 @@
+"""A pytest run as a child: signals reach it, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Timer
+
+import pytest
+
+from ci.child import Child, ChildTimeoutError
+from ci.signals import Interrupted, Signals
+
+STAND_IN = """
+import os, subprocess, sys, time
+from pathlib import Path
+def test_waits():
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    Path("{pids}").write_text(f"{{os.getpid()}} {{child.pid}}")
+    child.wait()
+"""
+
+
+class TestChild:
+    """Signals reach the run, and nothing of it is left."""
+
+    @pytest.fixture
+    def start(self, tmp_path: Path) -> Callable[[], tuple[Child, list[int]]]:
+        """Return what starts a run that waits for ever, with a process of its own, and both their ids."""
+        pids = tmp_path / "pids"
+        (tmp_path / "test_waits.py").write_text(STAND_IN.format(pids=pids))
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
+        arguments = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path), "-p", "no:cacheprovider"]
+
+        def start() -> tuple[Child, list[int]]:
+            child = Child([*arguments, str(tmp_path / "test_waits.py")], os.environ, log=tmp_path / "log")
+            until = time.monotonic() + 20
+            while not (pids.exists() and len(pids.read_text().split()) == 2) and time.monotonic() < until:
+                time.sleep(0.02)
+            return child, [int(pid) for pid in pids.read_text().split()]
+
+        return start
+
+    def assert_gone(self, pids: list[int]) -> None:
+        """Wait until no process of these is alive; a zombie that only its new parent can reap is not alive."""
+        until = time.monotonic() + 10
+        while any(_alive(pid) for pid in pids) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert [pid for pid in pids if _alive(pid)] == []
+
+    def test_too_long(self, start: Callable[[], tuple[Child, list[int]]]) -> None:
+        """A hung run does not hang the gate."""
+        child, pids = start()
+
+        with pytest.raises(ChildTimeoutError, match=r"longer than 0\.1 s"):
+            child.wait(0.1)
+        self.assert_gone(pids)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_is_passed_on(self, start: Callable[[], tuple[Child, list[int]]], number: signal.Signals) -> None:
+        """Ctrl-C and SIGTERM end the run, then the gate."""
+        child, pids = start()
+        timer = Timer(0.1, os.kill, (os.getpid(), number))
+        with Signals().caught():
+            timer.start()
+            with pytest.raises(Interrupted, match=number.name):
+                child.wait(30)
+        timer.join()
+        self.assert_gone(pids)
+
+    def test_a_worker_that_was_killed_leaves_nothing(self, start: Callable[[], tuple[Child, list[int]]]) -> None:
+        """Its own children are in the group."""
+        child, pids = start()
+        os.kill(child.pid, signal.SIGKILL)
+
+        assert child.wait(30) == -signal.SIGKILL
+        self.assert_gone(pids)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_rollback_is_not_stopped_half_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """The signal is answered and ignored; before and after it ends the gate."""
+    signals = Signals()
+    with signals.caught():
+        with signals.ignored_for("the rollback"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert "SIGTERM: too late, the rollback must not stop half way" in capsys.readouterr().err
