@@ -155,7 +155,7 @@ def _not_the_deployment(
         said = f"its status page says {trouble}" if trouble else "it fails both alike"
         return Attribution(Cause.THIRD_PARTY, f"{check.third_party}: {said}; {shown}")
     if failed_before and chance >= _EVEN:
-        return Attribution(Cause.EXISTING, f"{shown}: it was so before this deployment")
+        return Attribution(Cause.EXISTING, f"{shown}: the control fails alike")
     if failed == 0:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
     return Attribution(Cause.UNKNOWN, f"{shown} (p={chance:.3f}): too little to tell")

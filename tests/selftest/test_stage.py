@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from ci.options import Options
 from ci.stage import run
@@ -19,7 +20,7 @@ from fixtures.sandbox.deployments import Deployment
 from fixtures.sandbox.handle import VARIABLE, Handle
 from fixtures.sandbox.listeners import Listener
 from fixtures.state import DirectoryState, Good, RollbackRecord, open_state
-from tests.selftest.running_edge import RunningEdge, run_edge, stub
+from tests.selftest.running_edge import RunningEdge, run_edge
 from tests.selftest.verdicts import HEALTH, PAGES, Suite, a_check
 
 ACCESS = "tests/database/test_access.py::test_access"
@@ -71,7 +72,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with run_edge() as running:
         edge = running.edge
         good, bad = running.publish(promote=True), running.publish(promote=True)
-        outside = running.do(edge.listeners.open(stub))
+        outside = running.do(edge.listeners.open(PlainTextResponse("ok")))
         handle = Handle(
             pid=os.getpid(),
             run_dir=str(tmp_path),
