@@ -31,6 +31,14 @@ post = pytest.mark.postdeploy
 """
 
 
+def environment_of_a_run() -> dict[str, str]:
+    """Return this environment without what says where a run belongs; the browser and the database are kept."""
+    kept = ("SYNTHETIC_BROWSER", "SYNTHETIC_POSTGRES", "SYNTHETIC_CACHE")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("SYNTHETIC_", "PYTEST_"))}
+    own |= {name: os.environ[name] for name in kept if name in os.environ}
+    return own | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 @dataclass
 class Outcome:
     """What a run of the small suite left."""
@@ -68,12 +76,11 @@ class Suite:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line that `run` runs."""
-        return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--reports", str(self.reports), *arguments]
+        return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--reports={self.reports}", *arguments]
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment of a run: this one's, without what says where a run belongs."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("SYNTHETIC_", "PYTEST_"))}
-        return own | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra or {})
+        """Return the environment of a run."""
+        return environment_of_a_run() | dict(extra or {})
 
     def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Outcome:
         """Run it to its end."""
