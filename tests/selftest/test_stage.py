@@ -2,108 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from starlette.responses import PlainTextResponse
 
-from ci.options import Options
-from ci.stage import run
 from fixtures.sandbox.build import Build
-from fixtures.sandbox.deployments import Deployment
-from fixtures.sandbox.handle import VARIABLE, Handle
-from fixtures.sandbox.listeners import Listener
-from fixtures.state import DirectoryState, Good, RollbackRecord, open_state
-from tests.selftest.running_edge import RunningEdge, run_edge
-from tests.selftest.verdicts import HEALTH, PAGES, Suite, a_check
-
-ACCESS = "tests/database/test_access.py::test_access"
-HEADERS = "tests/smoke/test_headers.py::test_headers"
-CHECKS = [
-    a_check(HEALTH),
-    a_check(PAGES, "P1"),
-    a_check(ACCESS, "P1", kind="database", eligible=False),
-    a_check(HEADERS, "P2", eligible=False),
-]
-
-
-@dataclass
-class World:
-    """A platform whose production serves `bad`, after `good`; and a stage to run on it."""
-
-    running: RunningEdge
-    good: Deployment
-    bad: Deployment
-    outside: Listener
-    suite: Suite
-    options: Options
-    state: DirectoryState
-
-    def run(self, options: Options | None = None) -> int:
-        """Run the stage."""
-        return run(options or self.options, launch=self.suite.launch)
-
-    @property
-    def decision(self) -> dict[str, Any]:
-        """What decision.json says."""
-        report: dict[str, Any] = json.loads((self.options.reports / "decision.json").read_text())
-        return report
-
-    @property
-    def causes(self) -> dict[str, str]:
-        """Node id of every red check -> its cause."""
-        return {check["node_id"]: check["cause"] for check in self.decision["red"]}
-
-    @property
-    def posts(self) -> int:
-        """How often a rollback was asked for."""
-        return self.running.edge.api_requests["POST /v9/projects/{project}/rollback/{deployment}"]
+from fixtures.state import Good
+from tests.selftest.verdicts import HEALTH, PAGES, a_check
+from tests.selftest.world import ACCESS, CHECKS, HEADERS, World, a_world
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Return a world of its own."""
-    with run_edge() as running:
-        edge = running.edge
-        good, bad = running.publish(promote=True), running.publish(promote=True)
-        outside = running.do(edge.listeners.open(PlainTextResponse("ok")))
-        handle = Handle(
-            pid=os.getpid(),
-            run_dir=str(tmp_path),
-            production_url=edge.production_url,
-            candidate_id=bad.id,
-            candidate_url=bad.base_url,
-            previous_id=good.id,
-            previous_url=good.base_url,
-            api_url=running.api.url,
-            control_url=outside.url,
-            control_addresses=[outside.url],
-            third_parties={},
-            sinks={"slack": f"{outside.url}/canary-slack"},
-            database_dsn="postgresql://monitor:canary-dsn-password@127.0.0.1/platform",
-            vercel_token=edge.token,
-            project_id=edge.project.id,
-            project_name=edge.project.name,
-            bypass_secret=edge.bypass_secret,
-            enrolment_code="canary-code",
-            stripe_webhook_secret="canary-webhook",  # noqa: S106
-            accounts={},
-            control_token="canary-control",  # noqa: S106
-        )
-        handle.write(tmp_path / "handle.json")
-        monkeypatch.setenv(VARIABLE, str(tmp_path / "handle.json"))
-        monkeypatch.delenv("SYNTHETIC_TARGET", raising=False)
-        monkeypatch.delenv("SYNTHETIC_DEPLOYMENT", raising=False)
-        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-        suite = Suite(edge.production_url, CHECKS)
-        options = Options(stage="postdeploy", reports=tmp_path / "reports", state=tmp_path / "state")
-        yield World(running, good, bad, outside, suite, options, open_state(tmp_path / "state", "sandbox"))
+    with a_world(tmp_path, monkeypatch) as world:
+        yield world
 
 
 class TestRollback:
@@ -306,118 +221,3 @@ class TestKeep:
         assert world.run() == 3
         assert "never promoted" in world.decision["reasons"][0]
         assert world.suite.runs == []
-
-
-class TestPredeploy:
-    """Before the promotion."""
-
-    def test_block(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Production is left alone, and is the control."""
-        staged = world.running.publish()
-        monkeypatch.setenv("SYNTHETIC_DEPLOYMENT", staged.id)
-        world.suite.broken = {HEALTH: {staged.id, world.bad.id}}
-
-        assert world.run(replace(world.options, stage="predeploy")) == 1
-        assert world.decision["decision"] == "block"
-        assert world.decision["control_id"] == world.bad.id
-        assert world.posts == 0
-
-
-class TestModes:
-    """What may be done."""
-
-    @pytest.mark.parametrize("only_said", ["shadow", "dry run"])
-    def test_decides_alike_and_does_nothing(self, world: World, only_said: str) -> None:
-        """And says what it would do."""
-        world.suite.broken = {HEALTH: {world.bad.id}}
-
-        shadow, dry_run = replace(world.options, mode="shadow"), replace(world.options, dry_run=True)
-
-        assert world.run(shadow if only_said == "shadow" else dry_run) == 1
-
-        assert (world.posts, world.running.served()) == (0, world.bad.id)
-        assert world.decision["rollback"]["step"] == "would"
-        assert world.state.rollbacks() == []
-        assert (world.state.path / "shadow.json").exists() == (only_said == "shadow")
-
-    def test_a_refused_rollback_is_an_escalation_in_shadow_too(self, world: World) -> None:
-        """The score of the shadow log would be wrong otherwise."""
-        world.suite.broken = {HEALTH: {world.bad.id}}
-        record = RollbackRecord(
-            run_id="0", deployment_id="dpl_x", target_id="dpl_y", reason="", intended_at=time.time(), step="healed"
-        )
-        world.state.record_rollback(record)
-
-        assert world.run(replace(world.options, mode="shadow")) == 5
-
-    def test_off_is_loud_and_verifies_nothing(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        """Break-glass."""
-        assert world.run(replace(world.options, mode="off")) == 0
-        assert "NOTHING was verified" in capsys.readouterr().out
-        assert world.suite.runs == []
-
-
-class TestCannotTell:
-    """Never green by accident."""
-
-    def test_wrong_usage(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        """One line, exit 2, nothing ran."""
-        assert world.run(replace(world.options, target="nowhere")) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
-        assert world.suite.runs == []
-
-    def test_a_torn_verdict(self, world: World) -> None:
-        """Nothing is re-run, nothing undone."""
-        world.suite.broken, world.suite.complete = {HEALTH: {world.bad.id}}, False
-
-        assert world.run() == 3
-        assert len(world.suite.runs) == 1
-
-    def test_no_verdict(self, world: World) -> None:
-        """An old one is not taken for it."""
-        world.run()
-        world.suite.writes = False
-
-        assert world.run() == 3
-        assert "left no verdict" in world.decision["reasons"][0]
-
-    def test_an_exception_in_the_gate(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        """Hold with a report; the traceback is masked."""
-
-        def fail(_arguments: list[str]) -> None:
-            message = f"the token is {world.running.edge.token}"
-            raise RuntimeError(message)
-
-        world.suite.before = fail
-
-        assert world.run() == 3
-
-        captured = capsys.readouterr()
-        assert "the gate itself failed: RuntimeError" in captured.out
-        assert world.running.edge.token not in captured.out + captured.err + json.dumps(world.decision)
-
-    def test_state_that_cannot_be_read(self, world: World) -> None:
-        """It is named, not guessed."""
-        (world.state.path / "rollbacks.json").write_text("{")
-
-        assert world.run() == 3
-        assert "rollbacks.json" in world.decision["reasons"][0]
-
-    def test_vercel_does_not_answer(self, world: World) -> None:
-        """A red P0 cannot be blamed on anything then."""
-        world.suite.broken = {HEALTH: {world.bad.id}}
-        world.running.edge.token = "another"  # noqa: S105
-
-        assert world.run() == 3
-        assert world.causes == {HEALTH: "unknown"}
-
-    def test_a_killed_gate_is_told_of_by_the_next(self, world: World) -> None:
-        """And its rollback, which never left, may be tried again."""
-        record = RollbackRecord(
-            run_id="0", deployment_id=world.bad.id, target_id=world.good.id, reason="", intended_at=time.time()
-        )
-        world.state.record_rollback(record)
-        world.suite.broken = {HEALTH: {world.bad.id}}
-
-        assert world.run() == 1
-        assert "the gate of run 0 died" in world.decision["notes"][0]
