@@ -1,0 +1,73 @@
+"""What no answer may show, whichever route it comes from: one check per detector over every public answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures import detectors
+from fixtures.answers import Answer
+from fixtures.detectors import EVERY_ANSWER, offenders
+from fixtures.targets import Target
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security")
+@EVERY_ANSWER
+def test_no_answer_gives_a_secret_away(answers: list[Answer], target: Target) -> None:
+    """Whoever reads it owns the database or the payments until the key is changed, and the page keeps telling it."""
+    assert offenders(answers, lambda answer: detectors.secrets_in(answer, target.secrets())) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="incident-security")
+@EVERY_ANSWER
+def test_no_answer_carries_fields_of_a_private_record(answers: list[Answer]) -> None:
+    """A hash or a reset token in a public answer is an account for whoever copies it."""
+    assert offenders(answers, detectors.private_fields) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="incident-security")
+@EVERY_ANSWER
+def test_no_answer_shows_other_peoples_addresses(answers: list[Answer]) -> None:
+    """Personal data of students and instructors; the law calls it a breach."""
+    assert offenders(answers, detectors.addresses_in) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@EVERY_ANSWER
+def test_no_page_prints_an_account_with_its_password(answers: list[Answer]) -> None:
+    """A demo account on a fallback page lets anyone in, and shows that the real page is gone."""
+    assert offenders(answers, detectors.printed_credentials) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False)
+@EVERY_ANSWER
+def test_no_answer_tells_what_the_platform_is_made_of(answers: list[Answer]) -> None:
+    """Stack traces, paths and SQL are for the log: users cannot use them, attackers can."""
+    assert offenders(answers, detectors.internals_in) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@EVERY_ANSWER
+def test_no_answer_is_a_crash_in_disguise(answers: list[Answer]) -> None:
+    """An error boundary answers 200: every status is green, and users read "Bir Hata Oluştu"."""
+    assert offenders(answers, detectors.crashes_in) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="feature-flags")
+@EVERY_ANSWER
+def test_no_answer_shows_debug_mode(answers: list[Answer]) -> None:
+    """A development build is slow, tells its inside, and was never meant to be out."""
+    assert offenders(answers, detectors.debugging_in) == []

@@ -1,0 +1,112 @@
+"""How every public answer is delivered: readable, from here, small, and kept where it may be."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from fixtures import detectors_delivery as delivery
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.detectors import EVERY_ANSWER, offenders
+from fixtures.sides import Side
+from fixtures.site import Site, origin_of
+from fixtures.targets import Target
+
+WARM = {"HIT", "STALE", "PRERENDER", "REVALIDATED"}
+
+
+@pytest.fixture
+def own(target: Target, side: Side) -> set[str]:
+    """Return the hosts that are this platform's own."""
+    return {origin_of(target.url)[1], origin_of(side.url)[1]}
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@EVERY_ANSWER
+def test_every_answer_can_be_read_in_turkish(answers: list[Answer]) -> None:
+    """A wrong charset turns "Giriş" into "GiriÅŸ" for everyone."""
+    assert offenders(answers, delivery.garbled) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="incident-security")
+@EVERY_ANSWER
+def test_no_page_loads_anything_over_plain_http(answers: list[Answer], own: set[str]) -> None:
+    """Browsers block it, so something is missing on the page; older ones run what anyone on the way put there."""
+    assert offenders(answers, lambda answer: delivery.mixed_content(answer, own)) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="deployment-checklist")
+@EVERY_ANSWER
+def test_no_answer_leads_to_another_environment(answers: list[Answer], own: set[str]) -> None:
+    """Users who follow it sign in, pay or learn on staging, and lose it."""
+    assert offenders(answers, lambda answer: delivery.foreign_hosts(answer, own)) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@asks("GET /", "GET /marketplace", "GET /login")
+def test_public_pages_may_be_found(answers: list[Answer]) -> None:
+    """A `noindex` left over from a preview takes the shop out of every search engine within days."""
+    assert offenders(answers, delivery.hidden_from_search) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="performance-optimization")
+@EVERY_ANSWER
+def test_large_answers_are_compressed(answers: list[Answer]) -> None:
+    """On a phone the uncompressed course list takes four times as long."""
+    assert offenders(answers, delivery.uncompressed) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="incident-security")
+@EVERY_ANSWER
+def test_no_api_answer_may_be_kept_by_a_shared_cache(answers: list[Answer]) -> None:
+    """A session or a list that a proxy keeps is handed to the next one who asks."""
+    assert offenders(answers, delivery.remembered) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="key-metrics-dashboard")
+@EVERY_ANSWER
+def test_no_answer_comes_near_the_limit_of_a_function(answers: list[Answer]) -> None:
+    """What takes 8 of 10 seconds on an idle platform is cut off on a busy one."""
+    assert offenders(answers, delivery.near_the_limit) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="performance-optimization", needs=("vercel",))
+@asks("GET /")
+@touches("GET /_next/static/*")
+def test_assets_are_kept_by_browsers_and_warm_at_the_edge(answer: Answer, site: Site) -> None:
+    """Without it every page view loads every script again, from the far end of the network."""
+    served = [site.ask(f"GET {address}") for address in answer.page.assets() for _ in range(2)]
+    found = [asset for asset in served if asset.code == HTTPStatus.OK]
+
+    assert offenders(found, delivery.forgotten) == []
+    second = found[1::2]
+    assert [asset for asset in second if asset.headers.get("x-vercel-cache") not in WARM] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@touches("GET /", "GET /login", "GET /register", "GET /marketplace", "GET /dashboard")
+def test_redirects_come_to_an_end(site: Site) -> None:
+    """Two pages that send everyone to each other: the browser gives up, and each answer alone looks healthy."""
+    paths = ("/", "/login", "/register", "/marketplace", "/dashboard")
+    ends = [site.follow(f"GET {path}") for path in paths]
+
+    assert [answer for answer in ends if answer.code is None or answer.code in {301, 302, 303, 307, 308}] == []
