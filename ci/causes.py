@@ -104,32 +104,72 @@ def _host_bound_and_passed(check: CheckResult, scene: Scene) -> bool:
     return check.host_bound and scene.pinned_url is None and check.third_party is None and check.node_id in passed
 
 
-def choose(
-    checks: Iterable[CheckResult], spent: Mapping[str, int], scene: Scene
-) -> tuple[list[CheckResult], dict[str, str]]:
+@dataclass(frozen=True)
+class Choice:
     """
-    Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits.
+    What is re-run in pairs.
 
-    Return them, and for every other check why it is not.
+    pairs: five rounds.  single: one round, for the platform rations what they take.  reasons: why the others are not.
     """
-    chosen: list[CheckResult] = []
+
+    pairs: list[CheckResult] = field(default_factory=list)
+    single: list[CheckResult] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def choose(checks: Iterable[CheckResult], spent: Mapping[str, int], scene: Scene) -> Choice:
+    """Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits."""
+    choice = Choice()
     left = {what: limit - spent.get(what, 0) for what, limit in BUDGET.items()}
-    reasons: dict[str, str] = {}
     for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
-        costs = {what: 2 * _ROUNDS * amount for what, amount in check.spends.items() if what in left}
-        missing = [what for what, cost in costs.items() if cost > left[what]]
+        chosen = [*choice.pairs, *choice.single]
         if check.severity not in _URGENT:
-            reasons[check.node_id] = f"{check.severity} is not re-run"
+            choice.reasons[check.node_id] = f"{check.severity} is not re-run"
         elif check.host_bound and scene.pinned_url is None:
-            reasons[check.node_id] = "bound to the production host, where no deployment can be pinned"
+            choice.reasons[check.node_id] = "bound to the production host, where no deployment can be pinned"
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
-            reasons[check.node_id] = f"{_A_KIND} of its kind were re-run before it"
-        elif missing:
-            reasons[check.node_id] = f"re-running it would use up the platform's {', '.join(missing)}"
+            choice.reasons[check.node_id] = f"{_A_KIND} of its kind were re-run before it"
+        elif not _missing(check, _ROUNDS, left):
+            choice.pairs.append(check)
+            left = _without(check, _ROUNDS, left)
+        elif missing := _missing(check, 1, left):
+            choice.reasons[check.node_id] = f"re-running it would use up the platform's {', '.join(missing)}"
         else:
-            chosen.append(check)
-            left = {what: amount - costs.get(what, 0) for what, amount in left.items()}
-    return chosen, reasons
+            choice.single.append(check)
+            left = _without(check, 1, left)
+    return choice
+
+
+def _without(check: CheckResult, rounds: int, left: Mapping[str, int]) -> dict[str, int]:
+    """Return what is left after so many rounds on both sides, and the proofs of the control and of the healing."""
+    proofs = 2 if check.severity is Severity.P0 else 1
+    return {what: amount - (2 * rounds + proofs) * check.spends.get(what, 0) for what, amount in left.items()}
+
+
+def _missing(check: CheckResult, rounds: int, left: Mapping[str, int]) -> list[str]:
+    after = _without(check, rounds, left)
+    return [what for what in check.spends if after.get(what, 0) < 0]
+
+
+def from_single(check: CheckResult, rerun: CheckResult | None, scene: Scene, around: Surroundings) -> Attribution:
+    """
+    Judge the one pair that the platform's rations allow, together with the red attempt of the run itself.
+
+    A check that fails by chance once in ten would be red twice in a row once in a hundred.
+    """
+    own = [attempt for attempt in check.attempts if attempt.outcome is Outcome.FAILED]
+    pairs = _pairs(rerun.attempts if rerun else [], scene)
+    if not pairs or not any(_proved(attempt, scene.candidate_id) for attempt in own):
+        reason = "rationed, and neither the run nor its one pair proved which deployment answered"
+        return without_pairs(check, around, scene, reason)
+    ((candidate, control),) = pairs
+    shown = f"{candidate.outcome} again on {scene.candidate_id}, {control.outcome} on {scene.control_name}"
+    shown += "; the platform rations it, so one pair has to do"
+    if candidate.outcome is Outcome.PASSED:
+        return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
+    if control.outcome is Outcome.FAILED:
+        return _not_the_deployment(check, 1, 1, 1.0, shown, around)
+    return Attribution(Cause.DEPLOYMENT, shown)
 
 
 def from_pairs(check: CheckResult, rerun: CheckResult | None, scene: Scene, around: Surroundings) -> Attribution:

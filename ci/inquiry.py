@@ -11,9 +11,20 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from ci.causes import Attribution, Surroundings, at_sight, choose, from_alias, from_pairs, look_around, without_pairs
+from ci.causes import (
+    Attribution,
+    Choice,
+    Surroundings,
+    at_sight,
+    choose,
+    from_alias,
+    from_pairs,
+    from_single,
+    look_around,
+    without_pairs,
+)
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.runs import RunError, Runs, Started
+from ci.runs import ROUNDS, RunError, Runs, Started
 from ci.scene import Scene
 from fixtures.outcomes import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.targets import Target
@@ -116,23 +127,44 @@ class Inquiry:
     def _paired(
         self, unsettled: list[CheckResult], spent: dict[str, int], around: Surroundings
     ) -> dict[str, Attribution]:
-        chosen, reasons = choose(unsettled, spent, self.scene)
-        reruns: dict[str, CheckResult] = {}
+        choice = choose(unsettled, spent, self.scene)
+        reasons = dict(choice.reasons)
         missing = self._missing_side()
         if missing:
-            reasons |= {check.node_id: missing for check in chosen}
-        elif chosen:
-            sides = self.scene.side("candidate"), self.scene.side("control")
-            try:
-                reruns = by_node(self.runs.pairs(chosen, *sides).finish().checks)
-            except RunError as error:
-                reasons |= {check.node_id: str(error) for check in chosen}
-        return {
-            check.node_id: without_pairs(check, around, self.scene, reasons[check.node_id])
-            if check.node_id in reasons
-            else from_pairs(check, reruns.get(check.node_id), self.scene, around)
-            for check in unsettled
+            reasons |= {check.node_id: missing for check in [*choice.pairs, *choice.single]}
+            choice = Choice()
+        reruns, troubles = self._rerun(choice.pairs, ROUNDS)
+        causes = {
+            check.node_id: from_pairs(check, reruns.get(check.node_id), self.scene, around)
+            for check in choice.pairs
+            if check.node_id not in troubles
         }
+        if any(found.cause is Cause.DEPLOYMENT for found in causes.values()):
+            reasons |= {check.node_id: "rationed, and not needed to tell the cause" for check in choice.single}
+        else:
+            reruns, more = self._rerun(choice.single, 1)
+            troubles |= more
+            causes |= {
+                check.node_id: from_single(check, reruns.get(check.node_id), self.scene, around)
+                for check in choice.single
+                if check.node_id not in troubles
+            }
+        reasons |= troubles
+        return causes | {
+            check.node_id: without_pairs(check, around, self.scene, reasons[check.node_id])
+            for check in unsettled
+            if check.node_id in reasons
+        }
+
+    def _rerun(self, checks: list[CheckResult], rounds: int) -> tuple[dict[str, CheckResult], dict[str, str]]:
+        """Run the checks on both sides; return what came of them, or why nothing did."""
+        if not checks:
+            return {}, {}
+        sides = self.scene.side("candidate"), self.scene.side("control")
+        try:
+            return by_node(self.runs.pairs(checks, *sides, rounds=rounds).finish().checks), {}
+        except RunError as error:
+            return {}, {check.node_id: str(error) for check in checks}
 
     def _missing_side(self) -> str:
         if self.scene.candidate is None:

@@ -117,11 +117,10 @@ class Runs:
         """Start the checks that an early end left out."""
         return self._rerun("rest", [check.node_id for check in checks], deployment_id, limit=_LIMIT[self.stage])
 
-    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side) -> Started:
+    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int = ROUNDS) -> Started:
         """Start the checks on both sides, interleaved, in one process."""
-        return self._rerun(
-            "pairs", [check.node_id for check in checks], None, sides=[candidate, control], rounds=ROUNDS
-        )
+        node_ids = [check.node_id for check in checks]
+        return self._rerun(f"pairs-{rounds}", node_ids, None, sides=[candidate, control], rounds=rounds)
 
     def first_aid(self, node_ids: Iterable[str], control: Side) -> Started:
         """Start the P0 checks on the rollback target."""

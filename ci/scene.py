@@ -54,7 +54,7 @@ class Scene:
             msg = f"there is no {name}"
             raise LookupError(msg)
         url = f"{self.scheme}://{deployment.url}"
-        return Side(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url)
+        return Side(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url, own_address=True)
 
 
 def identify(target: Target, stage: str, vercel: Vercel, asked: str | None) -> str | None:

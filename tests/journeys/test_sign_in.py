@@ -17,6 +17,7 @@ from fixtures.targets import Target
 @pytest.mark.check(
     severity="P0", runbook="authentication-issues", host_bound=True, needs=("accounts",), spends={"sign-ins": 1}
 )
+@pytest.mark.usefixtures("form_session")
 @touches("GET /login", "GET /api/auth/csrf", "POST /api/auth/callback/credentials", "GET /dashboard", "GET /_next/*")
 def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(page: Page, target: Target, run: Run) -> None:
     """Nobody can learn who cannot sign in; a session that the next instance does not know is a sign-in that failed."""

@@ -9,7 +9,18 @@ from threading import Thread
 
 import pytest
 
-from ci.causes import Surroundings, at_sight, choose, fisher, from_alias, from_pairs, look_around, without_pairs
+from ci.causes import (
+    Choice,
+    Surroundings,
+    at_sight,
+    choose,
+    fisher,
+    from_alias,
+    from_pairs,
+    from_single,
+    look_around,
+    without_pairs,
+)
 from ci.inquiry import passes_p0
 from ci.scene import Scene
 from ci.vercel import Deployment
@@ -103,6 +114,30 @@ def test_a_check_that_the_re_run_lost_is_unknown() -> None:
     assert from_pairs(a_check(outcome=FAILED), None, SCENE, HEALTHY).cause is Cause.UNKNOWN
 
 
+class TestRationed:
+    """Where the platform rations what a check takes, one pair and the run's own red attempt have to do."""
+
+    RED = a_check(outcome=FAILED, spends={"sign-ins": 1}, attempts=[an_attempt(FAILED, "target", NEW)])
+
+    @pytest.mark.parametrize(
+        ("red_new", "red_old", "cause"),
+        [(1, 0, Cause.DEPLOYMENT), (1, 1, Cause.EXISTING), (0, 0, Cause.FLAKY), (0, 1, Cause.FLAKY)],
+    )
+    def test_one_pair(self, red_new: int, red_old: int, cause: Cause) -> None:
+        """Red twice in a row on the new one, green on the old one."""
+        assert from_single(self.RED, rerun(red_new, red_old, rounds=1), SCENE, HEALTHY).cause is cause
+
+    def test_a_run_that_did_not_prove_who_answered(self) -> None:
+        """Its red attempt is half of the evidence."""
+        check = a_check(outcome=FAILED, attempts=[an_attempt(FAILED, "target", None)])
+
+        assert from_single(check, rerun(1, 0, rounds=1), SCENE, HEALTHY).cause is Cause.UNKNOWN
+
+    def test_a_pair_that_did_not_prove_it(self) -> None:
+        """And the pair is the other half."""
+        assert from_single(self.RED, None, SCENE, HEALTHY).cause is Cause.UNKNOWN
+
+
 class TestThirdParty:
     """A vendor is to blame when both deployments fail alike, or when its own page says so."""
 
@@ -188,29 +223,32 @@ class TestChoose:
         """The fourth says why it was not."""
         checks = [a_check(f"t::test_{n}", "P1", FAILED) for n in range(3)] + [a_check("t::test_p0", "P0", FAILED)]
 
-        chosen, reasons = choose(checks, {}, SCENE)
+        choice = choose(checks, {}, SCENE)
+        chosen, reasons = choice.pairs, choice.reasons
 
         assert [check.node_id for check in chosen] == ["t::test_p0", "t::test_0", "t::test_1"]
         assert list(reasons) == ["t::test_2"]
 
     def test_p2_is_not_re_run(self) -> None:
         """It could not change the decision."""
-        assert choose([a_check(severity="P2", outcome=FAILED)], {}, SCENE)[0] == []
+        assert choose([a_check(severity="P2", outcome=FAILED)], {}, SCENE).pairs == []
 
     def test_what_the_platform_rations_is_not_used_up(self) -> None:
-        """Ten searches more would pass thirty."""
+        """Ten for five pairs, or two for one; two more for the proofs of the control and of the healing."""
         check = a_check(outcome=FAILED, spends={"searches": 1})
 
-        assert choose([check], {"searches": 20}, SCENE)[0] == [check]
-        assert choose([check], {"searches": 21}, SCENE) == ([], {HEALTH: choose_reason("searches")})
+        assert choose([check], {"searches": 18}, SCENE) == Choice(pairs=[check])
+        assert choose([check], {"searches": 19}, SCENE) == Choice(single=[check])
+        assert choose([check], {"searches": 26}, SCENE) == Choice(single=[check])
+        assert choose([check], {"searches": 27}, SCENE) == Choice(reasons={HEALTH: choose_reason("searches")})
 
     def test_host_bound_needs_a_pin(self) -> None:
         """On an immutable address sign-in ends up on production."""
         check = a_check(outcome=FAILED, host_bound=True)
         unpinned = Scene(candidate_id=NEW, candidate=SCENE.candidate, control=SCENE.control)
 
-        assert choose([check], {}, SCENE)[0] == [check]
-        assert choose([check], {}, unpinned)[0] == []
+        assert choose([check], {}, SCENE).pairs == [check]
+        assert choose([check], {}, unpinned).pairs == []
 
 
 def choose_reason(what: str) -> str:
