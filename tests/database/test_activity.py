@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 
 from fixtures.budgets import Budgets
-from fixtures.database import Rows
+from fixtures.database import Rows, Steady
 from fixtures.declarations import asks_database
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
+@asks_database("SELECT pg_is_in_recovery()", min_rows=1)
+def test_the_database_lets_us_in(refusals: list[str]) -> None:
+    """A database that turns the monitor away turns the next request away too."""
+    assert refusals == []
 
 
 @pytest.mark.predeploy
@@ -24,11 +33,16 @@ from fixtures.declarations import asks_database
     min_rows=2,
     sees=("activity",),
 )
-def test_connections_leave_the_headroom_the_runbook_asks_for(rows: Rows, budgets: Budgets) -> None:
-    """Past the limit the pool refuses logins before anyone can log in to find out why."""
-    _, in_use, allowed = rows.one(int, int, int)
+def test_connections_leave_the_headroom_the_runbook_asks_for(steady: Steady, budgets: Budgets) -> None:
+    """Past the limit the pool refuses logins before anyone can log in to find out why. A burst does not count."""
+    share = steady(_share, budgets.database_connections)
 
-    assert 100 * in_use / allowed <= budgets.database_connections
+    assert share <= budgets.database_connections
+
+
+def _share(rows: Rows) -> float:
+    _, in_use, allowed = rows.one(int, int, int)
+    return float(100 * in_use / allowed)
 
 
 @pytest.mark.predeploy
@@ -70,3 +84,77 @@ def test_nobody_waits_long_for_a_lock(rows: Rows, budgets: Budgets) -> None:
     _, longest = rows.one(int, float)
 
     assert longest <= budgets.lock_wait
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT count(*) AS examined,
+           coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (
+             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()), 0) AS oldest
+      FROM pg_stat_activity
+    """,
+    min_rows=2,
+    sees=("activity",),
+)
+def test_no_transaction_would_hold_a_migration_up(rows: Rows, budgets: Budgets) -> None:
+    """A migration waits for every open transaction, and every request waits behind the migration."""
+    _, oldest = rows.one(int, float)
+
+    assert oldest <= budgets.transaction_age_before_migration
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT count(*) AS examined,
+           coalesce(max(extract(epoch FROM clock_timestamp() - state_change)) FILTER (
+             WHERE state LIKE 'idle in transaction%' AND pid <> pg_backend_pid()), 0) AS longest
+      FROM pg_stat_activity
+    """,
+    min_rows=2,
+    sees=("activity",),
+)
+def test_no_session_idles_in_a_transaction(rows: Rows, budgets: Budgets) -> None:
+    """Code that waits for something else with a transaction open keeps its locks and its connection for as long."""
+    _, longest = rows.one(int, float)
+
+    assert longest <= budgets.idle_in_transaction
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT rolname, rolconnlimit, (SELECT count(*) FROM pg_stat_activity WHERE usesysid = r.oid) AS in_use
+      FROM pg_roles r
+     WHERE rolcanlogin
+     UNION ALL
+    SELECT datname, datconnlimit, (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid)
+      FROM pg_database d
+     WHERE datallowconn
+    """,
+    min_rows=2,
+    sees=("activity",),
+)
+def test_no_role_or_database_is_near_its_own_connection_limit(rows: Rows, budgets: Budgets) -> None:
+    """A role that has used up its own limit is refused while the server has connections to spare."""
+    shares = [100 * in_use / limit for _, limit, in_use in rows if limit > 0]
+
+    assert max(shares, default=0) <= budgets.own_connections
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - prepared)), 0) AS oldest FROM pg_prepared_xacts",
+    min_rows=1,
+)
+def test_no_prepared_transaction_was_forgotten(rows: Rows, budgets: Budgets) -> None:
+    """It survives restarts and holds its locks and every dead row until someone commits it by name."""
+    (oldest,) = rows.one(float)
+
+    assert oldest <= budgets.prepared_transaction_age

@@ -32,15 +32,16 @@ def test_every_index_can_be_used(rows: Rows) -> None:
 @pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
 @asks_database(
     """
-    SELECT conrelid::regclass::text, conname, convalidated
-      FROM pg_constraint
+    SELECT conrelid::regclass::text, conname,
+           convalidated AND coalesce((to_jsonb(c) ->> 'conenforced')::bool, true) AS holds
+      FROM pg_constraint c
      WHERE connamespace = 'public'::regnamespace AND contype IN ('f', 'c')
     """,
     min_rows=5,
 )
 def test_every_constraint_has_been_validated(rows: Rows) -> None:
-    """A constraint that was added NOT VALID and forgotten says nothing about the rows that were there before it."""
-    assert [f"{table}.{name}" for table, name, validated in rows if not validated] == []
+    """One that was added NOT VALID says nothing about older rows; NOT ENFORCED (18) says nothing about any."""
+    assert [f"{table}.{name}" for table, name, holds in rows if not holds] == []
 
 
 @pytest.mark.predeploy
@@ -96,3 +97,57 @@ def test_no_sequence_is_about_to_run_out(rows: Rows, budgets: Budgets) -> None:
     _, used = rows.one(int, float)
 
     assert used <= budgets.sequence_used
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT conrelid::regclass::text, conname, EXISTS (
+             SELECT FROM pg_index i
+              WHERE i.indrelid = c.conrelid AND i.indpred IS NULL AND i.indisvalid
+                AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(c.conkey)] @> c.conkey) AS indexed
+      FROM pg_constraint c
+     WHERE contype = 'f' AND connamespace = 'public'::regnamespace
+    """,
+    min_rows=5,
+)
+def test_every_foreign_key_has_an_index(rows: Rows) -> None:
+    """Without one every delete of a parent reads the whole child table, under a lock."""
+    assert [f"{table}.{name}" for table, name, indexed in rows if not indexed] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT tgrelid::regclass::text, tgname, tgenabled <> 'D' AS enabled
+      FROM pg_trigger
+      JOIN pg_class ON pg_class.oid = tgrelid
+     WHERE relnamespace = 'public'::regnamespace
+    """,
+    min_rows=5,
+)
+def test_every_trigger_fires(rows: Rows) -> None:
+    """A load that disabled the triggers and died left foreign keys that hold nothing."""
+    assert sorted({table for table, _, enabled in rows if not enabled}) == []
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P3", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT array_agg(indexrelid::regclass::text ORDER BY indexrelid), count(*) AS examined
+      FROM pg_index i
+      JOIN pg_class c ON c.oid = i.indexrelid
+     WHERE c.relnamespace = 'public'::regnamespace
+     GROUP BY indrelid, relam, indkey::text, indclass::text, indcollation::text, indoption::text,
+              pg_get_expr(indexprs, indrelid), pg_get_expr(indpred, indrelid)
+    """,
+    min_rows=10,
+)
+def test_no_index_is_there_twice(rows: Rows) -> None:
+    """The second one is paid for with every write, and never read."""
+    assert [indexes for indexes, copies in rows if copies > 1] == []

@@ -1,0 +1,54 @@
+"""Standbys and slots. A server without any is healthy, so no query here asks for a least number of rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.budgets import Budgets
+from fixtures.database import Rows
+from fixtures.declarations import asks_database
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT application_name, pg_wal_lsn_diff(
+             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, replay_lsn)
+             / 1048576 AS behind
+      FROM pg_stat_replication
+     WHERE replay_lsn IS NOT NULL
+    """,
+    min_rows=0,
+    sees=("activity",),
+)
+def test_standbys_keep_up(rows: Rows, budgets: Budgets) -> None:
+    """What is read from a standby that lags is old: a student pays, and the next page offers the course again."""
+    assert max((behind for _, behind in rows), default=0) <= budgets.replication_lag
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
+@asks_database("SELECT slot_name, wal_status FROM pg_replication_slots", min_rows=0)
+def test_every_slot_still_has_its_wal(rows: Rows) -> None:
+    """A slot whose WAL is gone never catches up: its standby or subscriber has to be built anew."""
+    assert [slot for slot, status in rows if status in {"unreserved", "lost"}] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT slot_name, pg_wal_lsn_diff(
+             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn)
+             / 1048576 AS retained
+      FROM pg_replication_slots
+     WHERE NOT active AND restart_lsn IS NOT NULL
+    """,
+    min_rows=0,
+)
+def test_no_slot_was_left_behind(rows: Rows, budgets: Budgets) -> None:
+    """WAL is kept for a reader that is gone, until the disk is full and the server stops."""
+    assert max((retained for _, retained in rows), default=0) <= budgets.slot_retained

@@ -1,0 +1,72 @@
+"""What the server must be set to, and have installed, before anything else about it can be believed."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.database import Rows
+from fixtures.declarations import asks_database
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT name, setting
+      FROM pg_settings
+     WHERE name IN ('full_page_writes', 'synchronous_commit', 'track_activities', 'track_counts')
+    """,
+    min_rows=4,
+)
+def test_what_is_committed_is_kept_and_counted(rows: Rows) -> None:
+    """With one of these off a crash loses payments that Stripe has taken, or every number here is stale."""
+    assert [name for name, setting in rows if setting == "off"] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT wanted.name, e.extversion IS NOT NULL AS installed, e.extversion = a.default_version AS current
+      FROM unnest(ARRAY['pg_stat_statements', 'plpgsql']) AS wanted(name)
+      LEFT JOIN pg_extension e ON e.extname = wanted.name
+      LEFT JOIN pg_available_extensions a ON a.name = wanted.name
+    """,
+    min_rows=2,
+)
+def test_extensions_are_installed_and_current(rows: Rows) -> None:
+    """Without pg_stat_statements nobody can say which query is slow; a version left behind lacks its columns."""
+    assert [name for name, installed, current in rows if not installed or not current] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT rolname, EXISTS (
+             SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
+              WHERE s.setrole = r.oid AND s.setdatabase IN (0, d.oid)
+                AND setting ~ '^statement_timeout=0*[1-9]') AS ends
+      FROM pg_roles r, pg_database d
+     WHERE rolname IN ('anon', 'authenticated') AND datname = current_database()
+    """,
+    min_rows=2,
+)
+def test_the_browsers_queries_end(rows: Rows) -> None:
+    """A query of a stranger that runs for ever is the cheapest way to take the database down."""
+    assert [role for role, ends in rows if not ends] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
+@asks_database(
+    "SELECT reset_val FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'",
+    min_rows=1,
+)
+def test_forgotten_transactions_end_by_themselves(rows: Rows) -> None:
+    """Without a limit one function that died in a transaction keeps its locks until someone looks."""
+    (limit,) = rows.one(str)
+
+    assert limit != "0"

@@ -1,0 +1,28 @@
+"""What pg_stat_statements has counted since its last reset."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.budgets import Budgets
+from fixtures.database import Rows
+from fixtures.declarations import asks_database
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="performance-optimization", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT count(*) AS examined, coalesce(max(mean_exec_time) FILTER (WHERE calls >= 20), 0) AS slowest
+      FROM pg_stat_statements
+     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND userid <> current_user::regrole
+    """,
+    min_rows=1,
+    sees=("activity",),
+)
+def test_no_frequent_statement_is_slow(rows: Rows, budgets: Budgets) -> None:
+    """Half a second in the database is a quarter of what a page may take, before anything is rendered."""
+    _, slowest = rows.one(int, float)
+
+    assert slowest <= budgets.statement_time
