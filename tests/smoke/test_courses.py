@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -107,3 +110,85 @@ def test_bad_course_requests_are_refused_and_not_crashed(answers: list[Answer]) 
         HTTPStatus.NOT_FOUND,
         HTTPStatus.BAD_REQUEST,
     ]
+
+
+class Instructor(msgspec.Struct):
+    """Who teaches it, as far as a card shows."""
+
+    id: UUID
+    full_name: str
+    avatar_url: str | None
+
+
+class Card(msgspec.Struct):
+    """An item of the list with everything that the contract promises."""
+
+    id: UUID
+    title: str
+    description: str
+    price: Annotated[float, msgspec.Meta(ge=0)]
+    difficulty: str
+    published: bool
+    created_at: datetime
+    instructor: Instructor | None
+    category: str | None
+    enrollment_count: int
+    average_rating: Annotated[float, msgspec.Meta(ge=0, le=5)]
+    total_ratings: int
+
+
+class Cards(msgspec.Struct):
+    """One page of them."""
+
+    courses: list[Card]
+    total: int
+    page: int
+    limit: int
+    totalPages: int  # noqa: N815  (the platform's word)
+    hasNext: bool  # noqa: N815
+    hasPrev: bool  # noqa: N815
+
+
+class CardList(msgspec.Struct):
+    """GET /api/courses, in full."""
+
+    data: Cards
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@asks("GET /api/courses")
+def test_course_list_carries_what_the_shop_shows(answer: Answer) -> None:
+    """A card whose field is gone crashes in the browser, behind an answer that is 200."""
+    page = answer.read(CardList).data
+
+    assert len({card.id for card in page.courses}) == min(page.total, page.limit)
+    assert (page.page, page.hasPrev, page.hasNext) == (1, False, page.totalPages > 1)
+
+
+# Keys of a user's own row that no answer about a course has any business with.
+PRIVATE = {"email", "password", "password_hash", "role", "phone", "address", "email_verified", "stripe_customer_id"}
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security")
+@asks("GET /api/courses")
+@touches("GET /api/courses/*")
+def test_course_answers_hold_nothing_of_a_users_record(answer: Answer, site: Site) -> None:
+    """One join too many, and the addresses of all instructors stand in the shop."""
+    courses = answer.read(Courses).data.courses
+    detail = [site.ask(f"GET /api/courses/{course.id}") for course in courses[:1]]
+
+    keys = {key for given in (answer, *detail) for key in _keys(given.read(dict[str, object]))}
+    assert sorted(keys & PRIVATE) == []
+
+
+def _keys(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _keys(inner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 
@@ -14,6 +14,7 @@ from fixtures.budgets import Budgets
 from fixtures.declarations import asks
 
 PROMISED = {"basic", "memory", "database", "stripe"}
+CLOCK_MAY_BE_OFF_S = 300
 
 
 class Metrics(msgspec.Struct):
@@ -77,3 +78,51 @@ def test_health_reports_every_check_the_runbook_promises(answer: Answer) -> None
 def test_memory_stays_below_the_limit(answer: Answer, budgets: Budgets) -> None:
     """Functions that outgrow their memory are killed in the middle of a request."""
     assert answer.read(Health).metrics.memoryUsage <= budgets.memory
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="application-health")
+@asks("GET /api/health")
+def test_health_is_of_now(answer: Answer) -> None:
+    """A cached answer stays healthy for as long as the cache keeps it."""
+    stamped = answer.read(Health).timestamp
+
+    assert abs((datetime.now(UTC) - stamped).total_seconds()) <= CLOCK_MAY_BE_OFF_S
+    assert "no-store" in answer.headers.get("cache-control", "")
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="application-health")
+@asks("HEAD /api/health")
+def test_health_answers_head_requests_without_a_body(answer: Answer) -> None:
+    """Uptime monitors ask this way, and report an outage that is none."""
+    assert answer.status == HTTPStatus.OK
+    assert answer.content == b""
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-health")
+@asks("GET /api/health/simple", "GET /api/diag", "GET /api/ping")
+def test_small_probes_answer(answers: list[Answer]) -> None:
+    """When everything else is down they tell a dead router from a dead application."""
+    assert [probe for probe in answers if probe.status != HTTPStatus.OK] == []
+    assert [probe for probe in answers if not probe.read(dict[str, object])] == []
+
+
+class Stripe(msgspec.Struct):
+    """What health says of payments, in either documented spelling."""
+
+    paymentsMode: Literal["stripe", "disabled"]  # noqa: N815  (the platform's word)
+    checks: dict[str, bool | Literal["enabled", "disabled", "error"] | None]
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="payment-system-down")
+@asks("GET /api/health")
+def test_stripe_check_agrees_with_the_payments_mode(answer: Answer) -> None:
+    """Payments that one half of the platform believes to be off are tested by nobody and sold by nobody."""
+    health = answer.read(Stripe)
+    off = health.checks.get("stripe") in {None, "disabled"}
+
+    assert ("disabled" if off else "stripe") == health.paymentsMode

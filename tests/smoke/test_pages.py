@@ -9,6 +9,7 @@ import pytest
 
 from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
+from fixtures.evidence import NotMeasured
 from fixtures.site import Site
 
 
@@ -114,3 +115,81 @@ def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None
     expected = {"Disallow: /admin", "Disallow: /dashboard", "Disallow: /api/"}
     assert sorted(expected - rules) == []
     assert "Disallow: /" not in rules
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@asks("GET /register")
+def test_register_page_offers_its_form(answer: Answer) -> None:
+    """Without it the platform wins nobody."""
+    assert answer.status == HTTPStatus.OK
+    page = answer.page
+    assert "Yeni hesap oluşturun" in page.headings(2)
+    fields = ("#fullName", "#email", "#password", "#confirmPassword")
+    assert [field for field in fields if page.count(f"input{field}") != 1] == []
+    assert "Hesap oluştur" in page.texts("button")
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="authentication-issues")
+@asks(
+    "GET /auth/reset-password",
+    "GET /auth/verify-email",
+    "GET /auth/verification-success",
+    "GET /auth/verification-error",
+)
+def test_account_pages_open(answers: list[Answer]) -> None:
+    """Every mail about an account leads to one of them."""
+    reset, *verification = answers
+
+    assert [answer for answer in answers if answer.status != HTTPStatus.OK] == []
+    assert reset.page.count("input[type=email]") == 1
+    assert [answer for answer in verification if "E-posta Doğrulama" not in answer.page.text] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@asks("GET /marketplace")
+@touches("GET /marketplace/*")
+def test_an_offer_shows_its_course_and_a_way_to_get_it(answer: Answer, site: Site) -> None:
+    """The page where the decision to buy is made."""
+    links = [link for text, link in answer.page.links().items() if text == "Detay"]
+    if not links:
+        reason = "the shop offers no course, so no offer could be opened"
+        raise NotMeasured(reason)
+
+    offer = site.ask(f"GET {links[0]}")
+    assert offer.status == HTTPStatus.OK
+    assert [title for title in offer.page.headings(1) if title not in answer.page.text] == []
+    assert len(offer.page.headings(1)) == 1
+    assert "Kurs İçeriği" in offer.page.headings(2)
+    ways = {"Şimdi Satın Al", "Ücretsiz Al", "Kursa Git"}
+    assert ways & {*offer.page.texts("a"), *offer.page.texts("button")} != set()
+
+
+class _Flag(msgspec.Struct):
+    freeEnrollmentEnabled: bool  # noqa: N815  (the platform's word)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="feature-flags", spends={"enrolments": 1})
+@asks("GET /api/health", "GET /marketplace")
+@asks("POST /api/enroll/free", json={})
+@touches("GET /marketplace/*")
+def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer], site: Site) -> None:
+    """A button for what the API refuses, or an open API that no page tells of: half a switch."""
+    health, shop, api = answers
+    enabled = health.read(_Flag).freeEnrollmentEnabled
+    free = next((link for text, link in shop.page.links().items() if text == "Detay"), None)
+    if free is None:
+        reason = "the shop offers no course, so no page could be compared with the flag"
+        raise NotMeasured(reason)
+
+    told = {
+        "the API": api.status == HTTPStatus.UNAUTHORIZED,
+        "the page": "Ücretsiz Al" in site.ask(f"GET {free}").page.texts("button"),
+    }
+    assert {name: on for name, on in told.items() if on is not enabled} == {}

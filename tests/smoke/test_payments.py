@@ -8,8 +8,13 @@ from typing import Literal
 import msgspec
 import pytest
 
+from fixtures.accounts import Session
 from fixtures.answers import Answer
-from fixtures.declarations import asks
+from fixtures.declarations import asks, touches
+from fixtures.evidence import NotMeasured
+from fixtures.leftovers import Course, Enrolment, Ledger
+from fixtures.site import Site
+from fixtures.targets import Target
 
 
 class Mode(msgspec.Struct):
@@ -25,6 +30,14 @@ class Refusal(msgspec.Struct):
     mode: str
 
 
+def _wrong(answer: Answer, mode: str) -> bool:
+    """Whether a payment route answers a stranger otherwise than the mode demands."""
+    if mode == "disabled":
+        off = Refusal("payments_disabled", "disabled")
+        return answer.status != HTTPStatus.NOT_IMPLEMENTED or answer.read(Refusal) != off
+    return answer.status != HTTPStatus.UNAUTHORIZED
+
+
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down")
@@ -34,20 +47,20 @@ def test_checkout_answers_as_the_payments_mode_says(answers: list[Answer]) -> No
     """Nobody can buy when it errs. Off is not broken: 501 is the right answer then, 401 for strangers otherwise."""
     health, checkout = answers
 
-    if health.read(Mode).paymentsMode == "disabled":
-        assert checkout.read(Refusal) == Refusal("payments_disabled", "disabled")
-        assert checkout.status == HTTPStatus.NOT_IMPLEMENTED
-    else:
-        assert checkout.status == HTTPStatus.UNAUTHORIZED
+    assert not _wrong(checkout, health.read(Mode).paymentsMode), checkout.exchange()
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down")
-@asks("POST /api/webhooks/stripe", json={"id": "evt_7p_verify", "type": "checkout.session.completed"})
-def test_webhook_refuses_what_stripe_did_not_sign(answer: Answer) -> None:
-    """Open, anyone enrols without paying; erring, Stripe's own events are lost and paid courses stay closed."""
-    assert answer.status == HTTPStatus.BAD_REQUEST
+@pytest.mark.check(severity="P1", runbook="payment-system-down")
+@asks("GET /api/health", "GET /api/payments/history", "GET /api/payments/subscriptions")
+@asks("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal", json={})
+def test_every_payment_route_answers_as_the_payments_mode_says(answers: list[Answer]) -> None:
+    """One route that thinks otherwise shows a form that cannot work, or hides one that could."""
+    health, *routes = answers
+    mode = health.read(Mode).paymentsMode
+
+    assert [route for route in routes if _wrong(route, mode)] == []
 
 
 @pytest.mark.postdeploy
@@ -62,3 +75,129 @@ def test_webhook_refuses_what_stripe_did_not_sign(answer: Answer) -> None:
 def test_stripe_answers_through_the_platform(answer: Answer) -> None:
     """Checkout is down for everyone while Stripe is, or while our key to it is wrong."""
     assert answer.status == HTTPStatus.OK
+
+
+class Listing(msgspec.Struct):
+    """One page of the list."""
+
+    courses: list[Course]
+
+
+class Courses(msgspec.Struct):
+    """GET /api/courses."""
+
+    data: Listing
+
+
+@pytest.fixture
+def paid_course(site: Site) -> Course:
+    """Return the dearest course of the shop."""
+    listing = site.ask("GET /api/courses?sortBy=price&sortOrder=desc&limit=1").read(Courses)
+    if not listing.data.courses or not listing.data.courses[0].price:
+        reason = "no course in the shop costs anything, so nothing can be bought"
+        raise NotMeasured(reason)
+    return listing.data.courses[0]
+
+
+class Checkout(msgspec.Struct):
+    """Stripe's own page for one purchase."""
+
+    sessionId: str  # noqa: N815  (the platform's word)
+    url: str
+
+
+class Intent(msgspec.Struct):
+    """A payment that has begun."""
+
+    clientSecret: str  # noqa: N815
+    paymentIntentId: str  # noqa: N815
+
+
+class Portal(msgspec.Struct):
+    """Where Stripe shows a customer's invoices."""
+
+    url: str
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
+@touches("GET /api/courses", "POST /api/payments/create-checkout-session")
+def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid_course: Course) -> None:
+    """The step before the money: here every sale begins, in Stripe's test mode as everywhere."""
+    body = {"courseId": paid_course.id}
+    answer = site.ask("POST /api/payments/create-checkout-session", json=body, cookies=signed_in.cookies)
+    checkout = answer.read(Checkout)
+
+    assert checkout.sessionId.startswith("cs_test_")
+    assert checkout.url.startswith("https://checkout.stripe.com/")
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
+@touches("GET /api/courses", "POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal")
+def test_payment_intents_and_the_portal_are_prepared(site: Site, signed_in: Session, paid_course: Course) -> None:
+    """The other ways to pay, and the only way to an invoice."""
+    body = {"courseId": paid_course.id}
+    intent = site.ask("POST /api/payments/create-payment-intent", json=body, cookies=signed_in.cookies).read(Intent)
+    portal = site.ask("POST /api/payments/customer-portal", json={}, cookies=signed_in.cookies).read(Portal)
+
+    assert intent.paymentIntentId.startswith("pi_")
+    assert intent.clientSecret.startswith(intent.paymentIntentId)
+    assert portal.url.startswith("https://")
+
+
+class Transaction(msgspec.Struct):
+    """One payment; amount in minor units."""
+
+    id: str
+    amount: int
+    status: Literal["pending", "completed", "failed", "refunded"]
+
+
+class History(msgspec.Struct):
+    """GET /api/payments/history."""
+
+    transactions: list[Transaction]
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="payment-system-down", needs=("accounts", "payments"))
+@touches("GET /api/payments/history", "GET /api/payments/subscriptions")
+def test_students_see_what_they_paid(site: Site, signed_in: Session) -> None:
+    """Without a receipt every purchase becomes a letter to support."""
+    history = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(History)
+    subscriptions = site.ask("GET /api/payments/subscriptions", cookies=signed_in.cookies)
+
+    assert [paid.id for paid in history.transactions if paid.amount < 0] == []
+    assert subscriptions.status == HTTPStatus.OK
+    assert subscriptions.read(dict[str, object])
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes"))
+@touches("GET /api/courses", "POST /api/courses/*/enroll", "GET /api/enrollments")
+def test_an_invented_payment_enrols_nobody(
+    site: Site, enroller: Session, paid_course: Course, ledger: Ledger, target: Target
+) -> None:
+    """Believed, every course is free for whoever can open the browser's console."""
+    ledger.add(Enrolment(target=target.name, url=target.url, role=enroller.role, course=paid_course))
+    route = f"POST /api/courses/{paid_course.id}/enroll"
+    bodies = [{"paymentMethod": "stripe"}, {"paymentMethod": "stripe", "paymentIntentId": "pi_7pVerifyInvented"}]
+    answers = [site.ask(route, json=body, cookies=enroller.cookies) for body in bodies]
+
+    assert [answer for answer in answers if answer.status != HTTPStatus.PAYMENT_REQUIRED] == []
+    assert paid_course.id not in site.ask("GET /api/enrollments", cookies=enroller.cookies).text
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="feature-flags", needs=("accounts",))
+@asks("GET /api/health")
+@touches("GET /api/courses", "GET /courses/*/purchase")
+def test_the_purchase_page_offers_what_the_mode_allows(
+    answer: Answer, site: Site, enroller: Session, paid_course: Course
+) -> None:
+    """A button while payments are off leads nowhere; none while they are on sells nothing."""
+    page = site.ask(f"GET /courses/{paid_course.id}/purchase", cookies=enroller.cookies).page
+    offered = "Pay with Stripe Checkout" in [*page.texts("button"), *page.texts("a")]
+
+    assert offered is (answer.read(Mode).paymentsMode == "stripe")

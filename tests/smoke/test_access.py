@@ -1,0 +1,186 @@
+"""Who gets in: every guarded route and page of routes.toml against every credential that is none."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+from fixtures.accounts import Session, Sessions
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.evidence import NotMeasured
+from fixtures.routes import NOBODY, guarded
+from fixtures.site import Site
+from fixtures.targets import Target
+
+# Its limit is counted before the guard; the check of the enrolment flag asks it once.
+RATIONED = "POST /api/enroll/free"
+READS = guarded("GET")
+WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != RATIONED]
+PAGES = guarded("GET", pages=True)
+METHODS = ("GET", "POST", "PUT", "DELETE")
+ABOVE_STUDENTS = [*guarded(*METHODS, role="instructor"), *guarded(*METHODS, role="admin")]
+ADMINISTRATION = guarded("GET", pages=True, role="admin")
+# Switched off, a payment route says so before it asks who is there.
+REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_IMPLEMENTED)
+
+_NAMES = ("next-auth.session-token", "__Secure-next-auth.session-token")
+_TOKENS = {
+    "garbage": "7p-verify",
+    # {"alg":"none"} . {"role":"admin","email":"7p-verify@7peducation.test"}
+    "unsigned": "eyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4iLCJlbWFpbCI6IjdwLXZlcmlmeUA3cGVkdWNhdGlvbi50ZXN0In0.",
+    # A JWE as NextAuth makes them, of a key that nobody has, as a browser keeps it for years.
+    "outdated": "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..N3AtdmVyaWZ5LWl2.N3AtdmVyaWZ5LWNpcGhlcg.N3AtdmVyaWZ5LXRhZw",
+}
+FORGED = {
+    name: {"cookie": "; ".join(f"{cookie}={token}" for cookie in _NAMES)} | {"authorization": f"Bearer {token}"}
+    for name, token in _TOKENS.items()
+}
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security")
+@asks(*READS)
+def test_guarded_routes_turn_anonymous_callers_away(answers: list[Answer]) -> None:
+    """Open, they hand out other people's records: a data breach, from the first minute."""
+    assert [answer for answer in answers if answer.status not in REFUSALS] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security")
+@asks(*WRITES, json={})
+def test_nothing_is_changed_for_anonymous_callers(answers: list[Answer]) -> None:
+    """Open, anyone publishes courses, cancels enrolments and gives money back."""
+    assert [answer for answer in answers if answer.status not in REFUSALS] == []
+
+
+def _opened(answer: Answer) -> bool:
+    """Whether a page showed itself instead of leading to the login."""
+    led_away = answer.status in {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.FOUND, HTTPStatus.SEE_OTHER}
+    at_login = urlsplit(answer.headers.get("location", "")).path == "/login"
+    return not (led_away and at_login) or bool(answer.content and "<main" in answer.text)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="incident-security")
+@asks(*PAGES)
+def test_guarded_pages_send_anonymous_visitors_to_the_login(answers: list[Answer]) -> None:
+    """A page that answers 307 and sends its content along has shown it all the same."""
+    assert [answer for answer in answers if _opened(answer)] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security")
+@asks(*READS, headers=FORGED["garbage"])
+def test_an_invented_session_opens_nothing(answers: list[Answer]) -> None:
+    """A guard that only looks whether there is a cookie lets in whoever sets one."""
+    assert [answer for answer in answers if answer.status not in REFUSALS] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="incident-security")
+@asks(*PAGES, headers=FORGED["garbage"])
+def test_an_invented_session_opens_no_page(answers: list[Answer]) -> None:
+    """The middleware of the pages is another one than the guard of the API, and breaks on its own."""
+    assert [answer for answer in answers if _opened(answer)] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security")
+@asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["unsigned"])
+@asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["outdated"])
+def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
+    """Believed, a text that anyone can write makes its writer an administrator."""
+    sessions = [answer for answer in answers if answer.url.endswith("/session")]
+
+    assert [session.read(dict[str, object]) for session in sessions] == [{}, {}]
+    assert [answer for answer in answers if answer not in sessions and answer.status not in REFUSALS] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@touches("GET /api/auth/session", "GET /api/enrollments")
+def test_an_altered_session_is_none(site: Site, signed_in: Session) -> None:
+    """Whoever may change one letter of a session may change its role."""
+    # Not its last letter: some of the bits of that one may mean nothing.
+    altered = {name: f"{text[:-9]}{'AB'[text[-9] == 'A']}{text[-8:]}" for name, text in signed_in.cookies.items()}
+
+    assert site.ask("GET /api/auth/session", cookies=altered).read(dict[str, object]) == {}
+    assert site.ask("GET /api/enrollments", cookies=altered).status == HTTPStatus.UNAUTHORIZED
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@touches(*ABOVE_STUDENTS)
+def test_students_reach_no_route_of_the_administration(site: Site, signed_in: Session) -> None:
+    """A student who publishes, refunds or reads what is not for sale yet."""
+    answers = [site.ask(route, cookies=signed_in.cookies) for route in ABOVE_STUDENTS]
+
+    assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@touches(*ADMINISTRATION)
+def test_students_see_no_page_of_the_administration(site: Site, signed_in: Session) -> None:
+    """Everyone's name, address and payments stand there."""
+    answers = [site.ask(path, cookies=signed_in.cookies) for path in ADMINISTRATION]
+
+    titles = ("Yönetici Paneli", "Kullanıcı Yönetimi", "Kurs Yönetimi")
+    shown = [answer for answer in answers if answer.code == HTTPStatus.OK and "<main" in answer.text]
+    assert [answer for answer in answers if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
+    assert [answer for answer in answers if answer in shown or any(title in answer.text for title in titles)] == []
+
+
+class _Row(msgspec.Struct):
+    id: str
+
+
+class _Rows(msgspec.Struct):
+    enrollments: list[_Row]
+
+
+class _Enrolments(msgspec.Struct):
+    """GET /api/enrollments."""
+
+    data: _Rows
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts", "writes"))
+@touches("GET /api/enrollments", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
+def test_nobody_reaches_the_enrolment_of_another(
+    site: Site, signed_in: Session, sessions: Sessions, target: Target
+) -> None:
+    """By its id alone a stranger would read, pause or cancel what someone else paid for."""
+    if "other_student" not in target.accounts:
+        reason = f"the target {target.name} has no second student to try it with"
+        raise NotMeasured(reason)
+    stranger = sessions.of("other_student").cookies
+    own, theirs = _enrolments(site, signed_in.cookies), _enrolments(site, stranger)
+    if not own:
+        reason = "the synthetic student is enrolled in nothing that a stranger could reach for"
+        raise NotMeasured(reason)
+
+    # Active already, so that a change which gets through changes nothing; deleting is tried on what does not exist.
+    changed = site.ask(f"PATCH /api/enrollments/{own[0]}", json={"status": "active"}, cookies=stranger)
+    deleted = site.ask(f"DELETE /api/enrollments/{NOBODY}", cookies=stranger)
+    assert [identity for identity in theirs if identity in own] == []
+    assert [answer for answer in (changed, deleted) if answer.status != HTTPStatus.NOT_FOUND] == []
+
+
+def _enrolments(site: Site, cookies: dict[str, str]) -> list[str]:
+    rows = site.ask("GET /api/enrollments", cookies=cookies).read(_Enrolments).data.enrollments
+    return [row.id for row in rows]

@@ -1,0 +1,101 @@
+"""The catalogue, paged, sorted, filtered and searched."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import quote
+
+import msgspec
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.evidence import NotMeasured
+from fixtures.site import Site
+
+
+class Course(msgspec.Struct):
+    """An item, as far as queries go."""
+
+    id: str
+    title: str
+    price: float
+    difficulty: str
+
+
+class Page(msgspec.Struct):
+    """One page of the list."""
+
+    courses: list[Course]
+    total: int
+    page: int
+    limit: int
+    totalPages: int  # noqa: N815  (the platform's word)
+    hasNext: bool  # noqa: N815
+    hasPrev: bool  # noqa: N815
+
+
+class Listing(msgspec.Struct):
+    """GET /api/courses."""
+
+    data: Page
+
+
+class Found(msgspec.Struct):
+    """What a search came to."""
+
+    courses: list[Course]
+    total: int
+    query: str
+
+
+class Search(msgspec.Struct):
+    """GET /api/courses/search."""
+
+    data: Found
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@asks("GET /api/courses?limit=2", "GET /api/courses?page=2&limit=2")
+def test_pages_of_the_course_list_follow_one_another(answers: list[Answer]) -> None:
+    """Pages that overlap or stop early hide courses from everyone who scrolls."""
+    first, second = (answer.read(Listing).data for answer in answers)
+
+    assert (first.limit, second.limit, first.page, second.page) == (2, 2, 1, 2)
+    assert first.total == second.total
+    assert first.totalPages == -(-first.total // 2)
+    assert (first.hasPrev, first.hasNext, second.hasPrev) == (False, first.total > 2, True)
+    assert [course.title for course in second.courses if course in first.courses] == []
+    assert len(first.courses) + len(second.courses) == min(first.total, 4)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@asks("GET /api/courses?difficulty=beginner&sortBy=price&sortOrder=asc&limit=100")
+def test_course_list_sorts_and_filters_as_asked(answer: Answer) -> None:
+    """Buyers who look for something cheap and easy are shown something else, and leave."""
+    courses = answer.read(Listing).data.courses
+    prices = [course.price for course in courses]
+
+    assert [course.title for course in courses if course.difficulty != "beginner"] == []
+    assert prices == sorted(prices)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading", spends={"searches": 2})
+@asks("GET /api/courses?limit=2", "GET /api/courses/search")
+@touches("GET /api/courses/search")
+def test_search_finds_a_course_by_its_title(answers: list[Answer], site: Site) -> None:
+    """A shop whose search finds nothing looks empty."""
+    listing, without_text = answers
+    courses = listing.read(Listing).data.courses
+    if not courses:
+        reason = "the catalogue is empty, so there is nothing to search for"
+        raise NotMeasured(reason)
+
+    title = courses[0].title
+    found = site.ask(f"GET /api/courses/search?q={quote(title)}").read(Search).data
+    assert found.query == title
+    assert title in [course.title for course in found.courses]
+    assert without_text.status == HTTPStatus.BAD_REQUEST

@@ -1,0 +1,96 @@
+"""What nobody should send, and somebody always does."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+import pytest
+
+from fixtures.accounts import Session
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.site import Site
+
+JSON = {"content-type": "application/json"}
+TORN = b'{"courseId": "'
+HUGE = "A" * 20_000
+TURKISH = "%C4%B0%F0%9F%8E%93"
+IMPOSSIBLE = (
+    "GET /api/courses?page=-1",
+    "GET /api/courses?sortBy=password_hash",
+    "GET /api/courses?price_min=NaN",
+)
+STRANGE = (
+    "GET /api/courses/%27%3B%20DROP%20TABLE%20courses%3B--",
+    f"GET /api/courses/{TURKISH}",
+    f"GET /api/auth/verify-email?token={TURKISH}",
+    "GET /api/auth/verify-email?token=%00",
+    f"GET /marketplace/{TURKISH}",
+    "GET /marketplace?page=999999999999999999999",
+    f"GET /marketplace?search={'a' * 2000}",
+)
+
+
+class Refusal(msgspec.Struct):
+    """An error, in one of the three documented shapes."""
+
+    success: bool = False
+    message: str | None = None
+    error: str | None = None
+
+
+def _crashed(answer: Answer) -> bool:
+    """Whether the application failed at a request; 501 is a feature that is switched off."""
+    return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED
+
+
+def _untidy(answer: Answer) -> bool:
+    """Whether a refusal is anything but a clean JSON error of the fourth hundred."""
+    if not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return True
+    refusal = answer.read(Refusal)
+    return refusal.success or not (refusal.message or refusal.error)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@asks(*IMPOSSIBLE)
+def test_impossible_queries_are_refused(answers: list[Answer]) -> None:
+    """Accepted, one address empties the database into one answer; crashed, it fills the error log."""
+    assert [answer for answer in answers if _untidy(answer)] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@asks(*STRANGE)
+def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
+    """Crawlers and attackers send them all day; none of them is worth an error page of the framework."""
+    assert [answer for answer in answers if _crashed(answer)] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@touches("POST /api/webhooks/stripe", "POST /api/payments/create-checkout-session", "POST /api/courses")
+def test_torn_bodies_crash_nothing(site: Site) -> None:
+    """A mobile connection that breaks off must not look like an outage of ours."""
+    routes = ("/api/webhooks/stripe", "/api/payments/create-checkout-session", "/api/courses")
+    answers = [site.ask(f"POST {route}", content=TORN, headers=JSON) for route in routes]
+
+    assert [answer for answer in answers if _crashed(answer)] == []
+    assert [answer for answer in answers if answer.read(Refusal).success] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@touches("POST /api/student/progress/lesson")
+def test_wrong_bodies_of_a_student_are_refused(site: Site, signed_in: Session) -> None:
+    """Behind the guard the handlers read what they are sent, and fail at what nobody thought of."""
+    bodies = (TORN, b"[]", b"null", b'{"lessonId": 7}', b'{"lessonId": "\\ud83c\\udf93"}', b"\xff\xfe", HUGE.encode())
+    route = "POST /api/student/progress/lesson"
+    answers = [site.ask(route, content=body, headers=JSON, cookies=signed_in.cookies) for body in bodies]
+
+    assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST or _untidy(answer)] == []

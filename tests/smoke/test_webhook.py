@@ -1,0 +1,134 @@
+"""What the platform believes of Stripe's events."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from http import HTTPStatus
+
+import msgspec
+import pytest
+
+from fixtures.accounts import Session
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.evidence import NotMeasured
+from fixtures.leftovers import Course, Enrolment, Ledger
+from fixtures.run import Run
+from fixtures.site import Site
+from fixtures.targets import Target
+
+WEBHOOK = "POST /api/webhooks/stripe"
+EVENT = {"id": "evt_7p_verify", "type": "checkout.session.completed"}
+# A stamp of the year 2100: only the signature is wrong, since Stripe's own libraries accept what is early.
+BADLY_SIGNED = {"stripe-signature": f"t=4102444800,v1={'0' * 64}"}
+OLD_S = 301
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="payment-system-down")
+@asks(WEBHOOK, json=EVENT)
+@asks(WEBHOOK, json=EVENT, headers=BADLY_SIGNED)
+@asks(WEBHOOK, json=EVENT, headers={"stripe-signature": f"t=1700000000,v1={'0' * 64}"})
+def test_webhook_refuses_what_stripe_did_not_sign(answers: list[Answer]) -> None:
+    """Open, anyone enrols without paying; erring, Stripe's own events are lost and paid courses stay closed."""
+    assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST] == []
+
+
+class Stripe:
+    """Signs as Stripe does, with the test endpoint's own secret."""
+
+    def __init__(self, site: Site, secret: str) -> None:
+        self._site = site
+        self._secret = secret
+
+    def send(self, event: object, *, age: int = 0, then: bytes = b"") -> Answer:
+        """Send an event that was signed `age` seconds ago, with bytes added after it was."""
+        body, stamp = msgspec.json.encode(event), int(time.time()) - age
+        digest = hmac.new(self._secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+        headers = {"stripe-signature": f"t={stamp},v1={digest}", "content-type": "application/json"}
+        return self._site.ask(WEBHOOK, content=body + then, headers=headers)
+
+
+@pytest.fixture
+def stripe(site: Site, target: Target) -> Stripe:
+    """Return Stripe, where its test endpoint's secret is known."""
+    if target.stripe_webhook_secret is None:
+        reason = f"the target {target.name} has payments-test and no variables.stripe_webhook_secret"
+        raise NotMeasured(reason)
+    return Stripe(site, target.stripe_webhook_secret)
+
+
+def _harmless(run: Run, name: str) -> dict[str, object]:
+    return {"id": f"evt_7p_{run.id}_{name}", "type": "7p.verify", "data": {"object": {}}}
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
+@touches(WEBHOOK)
+def test_webhook_takes_what_stripe_signed(stripe: Stripe, run: Run) -> None:
+    """Refused, people have paid and stay locked out: Stripe tries again for three days and gives up."""
+    answer = stripe.send(_harmless(run, "signed"))
+
+    assert answer.status == HTTPStatus.OK
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
+@touches(WEBHOOK)
+def test_webhook_refuses_old_and_altered_events(stripe: Stripe, run: Run) -> None:
+    """Whoever has overheard one event could send it again for ever, or make it say something else."""
+    old = stripe.send(_harmless(run, "old"), age=OLD_S)
+    altered = stripe.send(_harmless(run, "altered"), then=b" ")
+
+    assert [answer for answer in (old, altered) if answer.status != HTTPStatus.BAD_REQUEST] == []
+
+
+class SignedIn(msgspec.Struct):
+    """GET /api/auth/session."""
+
+    user: dict[str, object]
+
+
+class Listing(msgspec.Struct):
+    """One page of the list."""
+
+    courses: list[Course]
+
+
+class Courses(msgspec.Struct):
+    """GET /api/courses."""
+
+    data: Listing
+
+
+class History(msgspec.Struct):
+    """GET /api/payments/history."""
+
+    transactions: list[dict[str, object]]
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(
+    severity="P1", runbook="payment-system-down", needs=("accounts", "writes", "payments", "payments-test")
+)
+@asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
+@touches(WEBHOOK, "GET /api/auth/session", "GET /api/payments/history")
+def test_webhook_books_an_event_once(
+    answer: Answer, stripe: Stripe, site: Site, enroller: Session, ledger: Ledger, target: Target, run: Run
+) -> None:
+    """Stripe sends an event again when it is not sure that it came; booked twice, the accounts are wrong."""
+    course = answer.read(Courses).data.courses[-1]
+    ledger.add(Enrolment(target=target.name, url=target.url, role=enroller.role, course=course))
+    user = site.ask("GET /api/auth/session", cookies=enroller.cookies).read(SignedIn).user["id"]
+    before = site.ask("GET /api/payments/history", cookies=enroller.cookies).read(History).transactions
+    session = {"id": f"cs_test_7p_{run.id}_{len(before)}", "amount_total": int(100 * course.price), "currency": "try"}
+    session |= {"metadata": {"userId": user, "courseId": course.id}}
+    event = {"id": f"evt_{session['id']}", "type": "checkout.session.completed", "data": {"object": session}}
+    taken = [stripe.send(event), stripe.send(event)]
+    after = site.ask("GET /api/payments/history", cookies=enroller.cookies).read(History).transactions
+
+    assert [answer for answer in taken if answer.status != HTTPStatus.OK] == []
+    assert len(after) - len(before) == 1
