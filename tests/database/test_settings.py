@@ -57,16 +57,3 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
 def test_the_browsers_queries_end(rows: Rows) -> None:
     """A query of a stranger that runs for ever is the cheapest way to take the database down."""
     assert [role for role, ends in rows if not ends] == []
-
-
-@pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
-@asks_database(
-    "SELECT reset_val FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'",
-    min_rows=1,
-)
-def test_forgotten_transactions_end_by_themselves(rows: Rows) -> None:
-    """Without a limit one function that died in a transaction keeps its locks until someone looks."""
-    (limit,) = rows.one(str)
-
-    assert limit != "0"
