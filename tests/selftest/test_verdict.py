@@ -223,6 +223,19 @@ def test_nothing_selected_is_an_empty_verdict(suite: Suite, stub: Stub) -> None:
     assert (outcome.verdict.checks, outcome.verdict.complete) == ([], True)
 
 
+def test_nothing_of_an_earlier_run_is_left(suite: Suite, stub: Stub) -> None:
+    """Yesterday's screenshot and yesterday's decision would be taken for today's; the ledger of leftovers stays."""
+    suite.write("@post\n@P0\ndef test_one():\n    pass\n")
+    for name in ("evidence/old/page.png", "rerun/pairs/verdict.json", "decision.json", "summary.md", "leftovers.json"):
+        path = suite.reports / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("[]", encoding="utf-8")
+
+    suite.run("-m", "postdeploy", "--target", stub.url)
+
+    assert sorted(path.name for path in suite.reports.iterdir()) == ["allure-results", "leftovers.json", "verdict.json"]
+
+
 def test_a_missed_budget_is_as_severe_as_its_step(suite: Suite, stub: Stub) -> None:
     """119 % of a budget is the runbook's P3, whatever the check could raise at worst."""
     suite.write("@post\n@P1\ndef test_paint(budgets):\n    assert 2975 <= budgets.lcp\n")

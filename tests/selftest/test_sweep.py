@@ -1,0 +1,106 @@
+"""What is asked ahead, and that asking live gives the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Stub, Suite
+
+THREE = """
+@post
+@P1
+@asks("GET /later")
+def test_later(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P0
+@asks("GET /first")
+@asks("POST /second", json={"a": 1})
+def test_first(answers):
+    first, second = answers
+    assert first.url.endswith("/first")
+    assert second.method == "POST"
+
+@post
+@P0
+@asks("GET /first")
+def test_shares(answer):
+    assert answer.status == HTTPStatus.OK
+"""
+
+
+def _answer_all(stub: Stub) -> None:
+    for route in ("GET /first", "POST /second", "GET /later"):
+        stub.json(route, "{}")
+
+
+def test_each_request_is_sent_once_and_p0_first(suite: Suite, stub: Stub) -> None:
+    """Three checks share three requests."""
+    _answer_all(stub)
+    suite.write(THREE)
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    asked = [route for route, _ in stub.seen]
+    assert sorted(asked) == ["GET /first", "GET /later", "POST /second"]
+    assert asked[-1] == "GET /later"
+    assert outcome.verdict.requests == len(asked)
+    assert outcome.code == pytest.ExitCode.OK
+
+
+def test_one_test_alone_asks_its_own_only(suite: Suite, stub: Stub) -> None:
+    """Whoever repairs one check does not wait for the others."""
+    _answer_all(stub)
+    suite.write(THREE)
+
+    suite.run("-m", "postdeploy", "-k", "test_later", "--target", stub.url)
+
+    assert [route for route, _ in stub.seen] == ["GET /later"]
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["swept", "live"])
+def test_an_address_in_a_query_is_part_of_the_path(suite: Suite, stub: Stub, workers: list[str]) -> None:
+    """A link is absolute by its beginning."""
+    stub.json("GET /login", "{}")
+    suite.write(
+        """
+@post
+@P1
+@asks("GET /login?callbackUrl=https://elsewhere.invalid/")
+def test_one(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P1
+@asks("GET /login")
+def test_two(answer):
+    assert answer.status == HTTPStatus.OK
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", *workers, "--target", stub.url)
+
+    assert outcome.code == pytest.ExitCode.OK
+    assert "GET /login?callbackUrl=https://elsewhere.invalid/" in [route for route, _ in stub.seen]
+
+
+def test_a_cookie_never_travels_to_another_check(suite: Suite, stub: Stub) -> None:
+    """Anonymous has to be anonymous, whoever asked before."""
+    stub.json("GET /sets", "{}", set_cookie="session=secret; Path=/")
+    stub.json("GET /next", "{}")
+    suite.write(
+        """
+@post
+@P1
+@touches("GET /sets")
+def test_one(site):
+    assert site.ask("GET /sets").status == HTTPStatus.OK
+    assert site.ask("GET /next").status == HTTPStatus.OK
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    assert outcome.code == pytest.ExitCode.OK
+    assert [headers.get("cookie") for _, headers in stub.seen] == [None, None]
