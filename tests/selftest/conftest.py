@@ -10,10 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from fixtures.outcomes import CheckResult, Verdict
+
+if TYPE_CHECKING:
+    from tests.selftest.running_app import RunningApp
 
 ROOT = Path(__file__).parents[2]
 _HEADER = """
@@ -150,3 +155,26 @@ def stub() -> Iterator[Stub]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """Run one web application, with its database, for the module."""
+    from tests.selftest.running_app import run_app  # noqa: PLC0415  (half a second that few modules need)
+
+    with run_app(tmp_path_factory.mktemp("app")) as app:
+        yield app
+
+
+@pytest.fixture
+def app(running: RunningApp) -> RunningApp:
+    """Deploy a new healthy build."""
+    running.deploy()
+    return running
+
+
+@pytest.fixture
+def client(app: RunningApp) -> Iterator[httpx.Client]:
+    """Lend a client of the application that is not signed in."""
+    with app.client() as client:
+        yield client

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from fixtures.sandbox.app.accounts import verification_token
-from tests.selftest.running_app import RunningApp, run_app, sign_in
+from tests.selftest.running_app import RunningApp, sign_in
 
 SESSION_COOKIE = "next-auth.session-token"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Run one application for the module."""
-    with run_app(tmp_path_factory.mktemp("app")) as app:
-        yield app
-
-
-@pytest.fixture
-def app(running: RunningApp) -> RunningApp:
-    """Deploy a new healthy build."""
-    running.deploy()
-    return running
-
-
-@pytest.fixture
-def client(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client that is not signed in."""
-    with app.client() as client:
-        yield client
 
 
 def _address() -> str:

@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterator
 from datetime import datetime
 
 import httpx
 import pytest
 
-from tests.selftest.running_app import RunningApp, run_app
+from tests.selftest.running_app import RunningApp
 
 CARD = {"id", "title", "description", "price", "difficulty", "published", "created_at", "instructor", "category"}
 COUNTS = {"enrollment_count", "average_rating", "total_ratings"}
 NOBODY = str(uuid.UUID(int=0))
 COURSE = {"title": "Yeni kurs", "description": "", "category": "Pazarlama", "difficulty": "beginner", "price": 10}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Run one application for the module."""
-    with run_app(tmp_path_factory.mktemp("app")) as app:
-        yield app
-
-
-@pytest.fixture
-def app(running: RunningApp) -> RunningApp:
-    """Deploy a new healthy build."""
-    running.deploy()
-    return running
-
-
-@pytest.fixture
-def client(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client that is not signed in."""
-    with app.client() as client:
-        yield client
 
 
 def test_health_tells_what_the_runbook_promises(app: RunningApp, client: httpx.Client) -> None:

@@ -8,23 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.selftest.running_app import RunningApp, run_app
+from tests.selftest.running_app import RunningApp
 
 NOBODY = str(uuid.UUID(int=0))
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Run one application for the module."""
-    with run_app(tmp_path_factory.mktemp("app")) as app:
-        yield app
-
-
-@pytest.fixture
-def app(running: RunningApp) -> RunningApp:
-    """Deploy a new healthy build."""
-    running.deploy()
-    return running
 
 
 @pytest.fixture

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from starlette.responses import Response
 
 from fixtures.sandbox.app.call import Call
 from fixtures.sandbox.build import Handler
-from tests.selftest.running_app import DEPLOYMENT, RunningApp, run_app
+from tests.selftest.running_app import DEPLOYMENT, RunningApp
 
 GUARDED_PAGES = ["/dashboard", "/courses", "/courses/x", "/courses/x/purchase", "/settings", "/admin/dashboard"]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Run one application for the module."""
-    with run_app(tmp_path_factory.mktemp("app")) as app:
-        yield app
-
-
-@pytest.fixture
-def app(running: RunningApp) -> RunningApp:
-    """Deploy a new healthy build."""
-    running.deploy()
-    return running
-
-
-@pytest.fixture
-def client(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client that is not signed in."""
-    with app.client() as client:
-        yield client
 
 
 def test_every_answer_carries_the_security_headers(client: httpx.Client) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from fixtures.sandbox.app.rendering import price
-from tests.selftest.running_app import DEPLOYMENT, RunningApp, run_app
+from tests.selftest.running_app import DEPLOYMENT, RunningApp
 
 PUBLIC = {
     "/": ["7p Platformuna Hoş Geldiniz!", "Giriş Yap", "Hesap Oluştur", "Kontrol Paneli"],
@@ -24,27 +24,6 @@ PERSONAL = {
     "/courses": ["Kurslarım", "Henüz Satın Alınmış Eğitim Yok!"],
     "/settings": ["Kişisel Bilgiler", "Platform Ayarları", "Bildirimler", "Güvenlik", "Faturalandırma"],
 }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Run one application for the module."""
-    with run_app(tmp_path_factory.mktemp("app")) as app:
-        yield app
-
-
-@pytest.fixture
-def app(running: RunningApp) -> RunningApp:
-    """Deploy a new healthy build."""
-    running.deploy()
-    return running
-
-
-@pytest.fixture
-def client(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client that is not signed in."""
-    with app.client() as client:
-        yield client
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.selftest.running_app import RunningApp, run_app
+from tests.selftest.running_app import RunningApp
 
 NOBODY = str(uuid.UUID(int=0))
 ROUTES = [
@@ -20,27 +20,6 @@ ROUTES = [
     ("GET", "/api/payments/history"),
     ("GET", "/api/payments/subscriptions"),
 ]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Run one application for the module."""
-    with run_app(tmp_path_factory.mktemp("app")) as app:
-        yield app
-
-
-@pytest.fixture
-def app(running: RunningApp) -> RunningApp:
-    """Deploy a new healthy build."""
-    running.deploy()
-    return running
-
-
-@pytest.fixture
-def client(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client that is not signed in."""
-    with app.client() as client:
-        yield client
 
 
 @pytest.fixture
