@@ -15,6 +15,7 @@ pytest_plugins = (
     "fixtures.browser",
     "fixtures.vitals",
     "fixtures.verdict",
+    "fixtures.health_table",
     "fixtures.summary",
     "fixtures.allure",
 )
