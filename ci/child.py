@@ -1,4 +1,8 @@
-"""One pytest run as a child in a process group of its own: signals are passed on, and nothing of it is left behind."""
+"""
+One pytest run as a child in a process group of its own: signals are passed on, and nothing of it is left behind.
+
+It ends with us, kill -9 included: it holds the read end of a pipe, which closes when we are gone.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ci.signals import Interrupted
+from fixtures import lifeline
 
 ROOT = Path(__file__).resolve().parent.parent
 _GRACE = 15.0
@@ -29,15 +34,18 @@ class Child:
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], *, log: Path | None = None) -> None:
         command = [sys.executable, "-m", "pytest", *arguments]
-        with (log or Path(os.devnull)).open("wb") as output:
+        theirs, ours = os.pipe()
+        self._lifeline = os.fdopen(ours, "wb")
+        with (log or Path(os.devnull)).open("wb") as output, os.fdopen(theirs, "rb"):
             self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own arguments)
                 command,
                 cwd=ROOT,
-                env=dict(environ),
+                env={**environ, lifeline.VARIABLE: str(theirs)},
                 stdin=subprocess.DEVNULL,
                 stdout=output if log else None,
                 stderr=subprocess.STDOUT if log else None,
                 process_group=0,
+                pass_fds=[theirs],
             )
         self.pid = self._process.pid
 
@@ -73,3 +81,4 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        self._lifeline.close()

@@ -166,6 +166,8 @@ class Runs:
         verdict.unlink(missing_ok=True)
         log = None if reports == self.reports else reports / "output.log"
         environ = {**self.environ, "SYNTHETIC_RUN_DIR": str(self.directory), "SYNTHETIC_RUN_ID": self.run_id}
+        # A browser that is killed leaves its files, and the directory goes with the gate.
+        environ["TMPDIR"] = str(self.directory)
         environ.pop("SYNTHETIC_DEPLOYMENT", None)
         if deployment_id:
             environ["SYNTHETIC_DEPLOYMENT"] = deployment_id

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -35,6 +33,7 @@ from ci.signals import Interrupted, Signals
 from ci.vercel import Vercel, VercelError
 from fixtures import masks
 from fixtures.outcomes import Decision, Verdict
+from fixtures.run_directory import RunDirectory
 from fixtures.state import DirectoryState, StateError, open_state
 from fixtures.targets import Mode, Target, UsageError, load
 
@@ -70,11 +69,11 @@ def resolve(options: Options) -> Target:
 
 @contextmanager
 def _private_directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="7p-run-"))
+    directory = RunDirectory()
     try:
-        yield directory
+        yield directory.path
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        directory.remove()
 
 
 class _Gate:
