@@ -1,0 +1,39 @@
+"""The candidate on its own address, before production is given to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.evidence import NotMeasured
+from fixtures.sides import Side
+from fixtures.site import Site
+from fixtures.targets import Target
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P1", runbook="deployment-checklist", needs=("vercel",), rollback_eligible=False, daily=False
+)
+@asks("GET /", "GET /login", "GET /api/health")
+def test_the_candidate_itself_answers_on_its_own_address(answers: list[Answer], side: Side) -> None:
+    """Deployment protection, an alias or a cache in between: whatever else is green says nothing about this build."""
+    if side.deployment_id is None:
+        reason = "it is not known which deployment is the candidate; set SYNTHETIC_DEPLOYMENT"
+        raise NotMeasured(reason)
+
+    assert [answer for answer in answers if answer.status and answer.deployment != side.deployment_id] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P2", runbook="zero-downtime-deployment", needs=("vercel",), rollback_eligible=False, daily=False
+)
+@touches("GET /api/ping")
+def test_production_does_not_serve_the_candidate_yet(site: Site, target: Target, side: Side) -> None:
+    """Verified before promotion, users meet nothing that is red; afterwards they have met it already."""
+    production = site.ask(f"GET {target.url}/api/ping")
+
+    assert production.status < 500
+    assert [answer for answer in [production] if answer.deployment == side.deployment_id] == []
