@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from fixtures import database_errors
-from fixtures.database import ask, connect, take
+from fixtures.database import ask, connect, settle, take
 from fixtures.declarations import Query
 from fixtures.sandbox.postgres import Postgres
 from fixtures.sandbox.postgres_server import free_port
@@ -198,3 +198,22 @@ def test_poolers_and_paused_projects_are_told_apart(said: str, named: str, *, re
 
     assert found.text.startswith(named)
     assert found.refused is refused
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "settled", "samples"),
+    [
+        (80.0, [], 80.0, 1),
+        (99.0, [20.0, 30.0], 30.0, 3),
+        (99.0, [20.0, 95.0], 95.0, 3),
+    ],
+)
+def test_a_burst_does_not_count(
+    first: float, later: list[float], settled: float, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Serverless functions come in bursts; what is still there in two of three looks is no burst."""
+    monkeypatch.setattr("fixtures.database._APART_SECONDS", 0)
+    readings = iter(later)
+    found = settle(first, lambda: next(readings), limit=80)
+
+    assert (found, found.samples, list(readings)) == (settled, samples, [])
