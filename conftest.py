@@ -11,6 +11,7 @@ pytest_plugins = (
     "fixtures.site",
     "fixtures.sweep",
     "fixtures.database",
+    "fixtures.supabase",
     "fixtures.accounts",
     "fixtures.browser",
     "fixtures.vitals",
