@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -73,39 +74,56 @@ def test_no_statement_can_write_by_accident(postgres: Postgres) -> None:
 
 
 class Relay:
-    """Passes bytes to the server and counts how often the client had to wait for it."""
+    """
+    Passes bytes to the server and counts how often the client had to wait for it.
 
-    def __init__(self, port: int) -> None:
-        self.flights = 0
+    carries_pipelines: where not, it drops a client that sends its next statement without waiting, as some poolers do.
+    """
+
+    def __init__(self, port: int, *, carries_pipelines: bool = True) -> None:
+        self.flights, self.dropped = 0, 0
+        self._to = ("127.0.0.1", port)
+        self._carries_pipelines = carries_pipelines
+        self._client_spoke_last = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._server = socket.create_connection(("127.0.0.1", port))
-        self._client_spoke_last = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
-        client, _ = self._listener.accept()
-        back = threading.Thread(target=self._pass, args=(self._server, client), daemon=True)
-        back.start()
-        self._pass(client, self._server)
-        back.join()
-        client.close()
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._client_spoke_last = False
+                with client, socket.create_connection(self._to) as server:
+                    back = threading.Thread(target=self._answer, args=(server, client), daemon=True)
+                    back.start()
+                    self._ask(client, server)
+                    back.join()
 
-    def _pass(self, source: socket.socket, to: socket.socket) -> None:
-        spoken_by_client = to is self._server
-        while content := source.recv(65536):
-            if spoken_by_client and not self._client_spoke_last:
-                self.flights += 1
-            self._client_spoke_last = spoken_by_client
-            to.sendall(content)
-        to.shutdown(socket.SHUT_WR)
+    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        while content := client.recv(65536):
+            waited, self._client_spoke_last = not self._client_spoke_last, True
+            self.flights += waited
+            several = not waited or (b"READ ONLY" in content and b"set_config" in content)
+            if several and not self._carries_pipelines:
+                self.dropped += 1
+                client.shutdown(socket.SHUT_RDWR)
+                break
+            server.sendall(content)
+        server.shutdown(socket.SHUT_WR)
+
+    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while content := server.recv(65536):
+                self._client_spoke_last = False
+                client.sendall(content)
 
     def close(self) -> None:
-        """Wait for both ends."""
+        """Let nobody in any more, and wait for whoever is there."""
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
-        self._server.close()
 
 
 def test_all_checks_cost_a_dozen_round_trips_at_most(postgres: Postgres) -> None:
@@ -118,6 +136,18 @@ def test_all_checks_cost_a_dozen_round_trips_at_most(postgres: Postgres) -> None
     assert taken.trouble is None
     assert [seen.trouble for seen in taken.seen.values() if seen.trouble] == []
     assert 1 <= relay.flights <= 12
+
+
+def test_a_pooler_that_carries_no_pipeline_is_asked_one_by_one(postgres: Postgres) -> None:
+    """Slower, and complete."""
+    relay = Relay(postgres.port, carries_pipelines=False)
+    dsn = postgres.dsn("synthetic_monitor").replace(str(postgres.port), str(relay.port))
+    taken = take(dsn, declared().values(), "test")
+    relay.close()
+
+    assert relay.dropped == 1
+    assert taken.trouble is None
+    assert [seen.trouble for seen in taken.seen.values() if seen.trouble] == []
 
 
 def trouble(dsn: str) -> tuple[str, bool]:
