@@ -17,6 +17,8 @@ from fixtures.snapshot_change import Comparison, Finding, compare, compare_migra
 
 CALLS = 25
 MEGABYTE = 1024 * 1024
+# An hour before the first made-up snapshot.
+SINCE = -3600.0
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +189,7 @@ def made_up(at: float = 0.0, **counters: float) -> Snapshot:
         unusable_indexes=[],
         unguarded_tables=[],
         policies=[],
-        statements=Statements(counted_since="then", evictions=0, by_text={}),
+        statements=Statements(counted_since=SINCE, evictions=0, by_text={}),
     )
 
 
@@ -229,8 +231,20 @@ def test_statements_are_held_against_their_own_mean(
     """At 20 and 80 % slower, by 5 ms at least, with 20 calls on either side; new ones by the clock."""
     old = {} if then is None else {"SELECT $1": Statement(calls=then[0], total=then[1])}
     new = {"SELECT $1": Statement(calls=now[0], total=now[1])}
-    before = replace(made_up(), statements=Statements(counted_since="then", evictions=0, by_text=old))
-    after = replace(made_up(60.0), statements=Statements(counted_since="then", evictions=0, by_text=new))
+    before = replace(made_up(), statements=Statements(counted_since=SINCE, evictions=0, by_text=old))
+    after = replace(made_up(60.0), statements=Statements(counted_since=SINCE, evictions=0, by_text=new))
+
+    assert red(compare(before, after)) == found
+
+
+@pytest.mark.parametrize(("calls", "found"), [(1001, {"statement_calls": Severity.P2}), (1000, {}), (100, {})])
+def test_a_statement_that_is_suddenly_called_ten_times_as_often_is_found(
+    calls: int, found: dict[str, Severity]
+) -> None:
+    """A hundred a minute for an hour, then more than a thousand in the next minute."""
+    old, new = Statement(calls=6000, total=60.0), Statement(calls=6000 + calls, total=60.0 + calls / 100)
+    before = replace(made_up(), statements=Statements(counted_since=SINCE, evictions=0, by_text={"SELECT $1": old}))
+    after = replace(made_up(60.0), statements=Statements(counted_since=SINCE, evictions=0, by_text={"SELECT $1": new}))
 
     assert red(compare(before, after)) == found
 
@@ -265,7 +279,7 @@ def test_another_server_is_not_compared(change: dict[str, object], reason: str) 
 
 def test_evicted_statements_and_swapped_snapshots_are_not_compared() -> None:
     """An entry that was dropped and came back has forgotten its past."""
-    after = replace(made_up(60.0), statements=Statements(counted_since="then", evictions=3, by_text={}))
+    after = replace(made_up(60.0), statements=Statements(counted_since=SINCE, evictions=3, by_text={}))
 
     assert compare(made_up(), after).unmeasured == [
         "statements: pg_stat_statements dropped entries in between; raise pg_stat_statements.max"
