@@ -1,0 +1,102 @@
+"""
+The runbook's own SQL, planned and never run: what is typed during an incident must not fail then for the first time.
+
+Corrected where the runbook is wrong about PostgreSQL: `mean_time` was renamed in 13, a bare count of pg_stat_activity
+counts the server's own workers, locks without their age and blocker tell nothing, and `user_profiles` is `users`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fixtures.database import TAKEN, Seen
+from fixtures.declarations import asks_database, queries_of
+from fixtures.evidence import NotMeasured
+
+# Everything else that can go wrong with an EXPLAIN (a timeout, a missing grant) says nothing about the statement.
+_NO_LONGER_RUNS = re.compile(r"does not exist|syntax error|is not unique|must appear in the GROUP BY")
+
+
+@pytest.fixture
+def refusal(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
+    """Return why the statement cannot be planned, "" when it can; raises NotMeasured when nobody can tell."""
+    (query,) = queries_of(request.node)
+    taken = pytestconfig.stash[TAKEN].result()
+    seen = taken.seen.get(query.sql, Seen(trouble=taken.trouble or "not taken in this run"))
+    if seen.trouble and (taken.trouble or not _NO_LONGER_RUNS.search(seen.trouble)):
+        raise NotMeasured(seen.trouble)
+    return seen.trouble or ""
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.parametrize(
+    "_statement",
+    [
+        pytest.param(
+            "slow queries",
+            marks=asks_database(
+                """
+                EXPLAIN SELECT query, mean_exec_time, calls
+                          FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10
+                """,
+                min_rows=1,
+            ),
+        ),
+        pytest.param(
+            "connections",
+            marks=asks_database(
+                "EXPLAIN SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'", min_rows=1
+            ),
+        ),
+        pytest.param(
+            "table sizes",
+            marks=asks_database(
+                """
+                EXPLAIN SELECT schemaname, tablename,
+                               pg_size_pretty(pg_total_relation_size(format('%I.%I', schemaname, tablename))) AS size
+                          FROM pg_tables WHERE schemaname = 'public'
+                         ORDER BY pg_total_relation_size(format('%I.%I', schemaname, tablename)) DESC
+                """,
+                min_rows=1,
+            ),
+        ),
+        pytest.param(
+            "locks",
+            marks=asks_database(
+                """
+                EXPLAIN SELECT pid, locktype, relation::regclass, mode, clock_timestamp() - waitstart AS waiting,
+                               pg_blocking_pids(pid) AS blocked_by
+                          FROM pg_locks WHERE NOT granted ORDER BY waitstart
+                """,
+                min_rows=1,
+            ),
+        ),
+        pytest.param(
+            "user",
+            marks=asks_database(
+                "EXPLAIN SELECT * FROM public.users WHERE email = 'user@example.com'",
+                min_rows=1,
+            ),
+        ),
+        pytest.param(
+            "payments of a user",
+            marks=asks_database(
+                "EXPLAIN SELECT * FROM public.payments WHERE user_id = gen_random_uuid()",
+                min_rows=1,
+            ),
+        ),
+        pytest.param(
+            "enrolments of a user",
+            marks=asks_database(
+                "EXPLAIN SELECT * FROM public.course_enrollments WHERE user_id = gen_random_uuid()",
+                min_rows=1,
+            ),
+        ),
+    ],
+)
+def test_the_runbooks_sql_still_runs(_statement: str, refusal: str) -> None:
+    """Whoever follows the runbook at night gets an error instead of an answer, and loses minutes over it."""
+    assert refusal == ""
