@@ -16,6 +16,8 @@ from fixtures.routes import NOBODY, guarded
 from fixtures.site import Site
 from fixtures.targets import Target
 
+from .conftest import AtOnce
+
 # Its limit is counted before the guard; the check of the enrolment flag asks it once.
 RATIONED = "POST /api/enroll/free"
 READS = guarded("GET")
@@ -123,9 +125,9 @@ def test_an_altered_session_is_none(site: Site, signed_in: Session) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @touches(*ABOVE_STUDENTS)
-def test_students_reach_no_route_of_the_administration(site: Site, signed_in: Session) -> None:
+def test_students_reach_no_route_of_the_administration(at_once: AtOnce, signed_in: Session) -> None:
     """A student who publishes, refunds or reads what is not for sale yet."""
-    answers = [site.ask(route, cookies=signed_in.cookies) for route in ABOVE_STUDENTS]
+    answers = at_once.ask(ABOVE_STUDENTS, cookies=signed_in.cookies)
 
     assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
 
@@ -134,9 +136,9 @@ def test_students_reach_no_route_of_the_administration(site: Site, signed_in: Se
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @touches(*ADMINISTRATION)
-def test_students_see_no_page_of_the_administration(site: Site, signed_in: Session) -> None:
+def test_students_see_no_page_of_the_administration(at_once: AtOnce, signed_in: Session) -> None:
     """Everyone's name, address and payments stand there."""
-    answers = [site.ask(path, cookies=signed_in.cookies) for path in ADMINISTRATION]
+    answers = at_once.ask(ADMINISTRATION, cookies=signed_in.cookies)
 
     titles = ("Yönetici Paneli", "Kullanıcı Yönetimi", "Kurs Yönetimi")
     shown = [answer for answer in answers if answer.code == HTTPStatus.OK and "<main" in answer.text]

@@ -12,6 +12,8 @@ from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
 from fixtures.site import Site
 
+from .conftest import AtOnce
+
 JSON = {"content-type": "application/json"}
 TORN = b'{"courseId": "'
 HUGE = "A" * 20_000
@@ -87,10 +89,9 @@ def test_torn_bodies_crash_nothing(site: Site) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @touches("POST /api/student/progress/lesson")
-def test_wrong_bodies_of_a_student_are_refused(site: Site, signed_in: Session) -> None:
+def test_wrong_bodies_of_a_student_are_refused(at_once: AtOnce, signed_in: Session) -> None:
     """Behind the guard the handlers read what they are sent, and fail at what nobody thought of."""
     bodies = (TORN, b"[]", b"null", b'{"lessonId": 7}', b'{"lessonId": "\\ud83c\\udf93"}', b"\xff\xfe", HUGE.encode())
-    route = "POST /api/student/progress/lesson"
-    answers = [site.ask(route, content=body, headers=JSON, cookies=signed_in.cookies) for body in bodies]
+    answers = at_once.send("POST /api/student/progress/lesson", bodies, cookies=signed_in.cookies)
 
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST or _untidy(answer)] == []

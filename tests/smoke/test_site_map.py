@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -13,11 +12,11 @@ import pytest
 
 from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
-from fixtures.site import Site
 from fixtures.targets import Target
 
+from .conftest import AtOnce
+
 _LOCATION = re.compile(r"<loc>\s*(.*?)\s*</loc>")
-AT_ONCE = 8
 
 
 def _locations(xml: Answer) -> list[str]:
@@ -26,24 +25,22 @@ def _locations(xml: Answer) -> list[str]:
     return [unescape(address) for address in _LOCATION.findall(xml.text)]
 
 
-def _ask_all(site: Site, addresses: Iterable[str]) -> list[Answer]:
-    """Ask for the paths of these addresses on this side, whichever host the map names."""
+def _here(addresses: Iterable[str]) -> list[str]:
+    """Return a request for the path of each address: this side is asked, whichever host the map names."""
     parts = [urlsplit(address) for address in addresses]
-    requests = [f"GET {part.path}?{part.query}" if part.query else f"GET {part.path}" for part in parts]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(site.ask, requests))
+    return [f"GET {part.path}?{part.query}" if part.query else f"GET {part.path}" for part in parts]
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /sitemap.xml")
 @touches("GET /sitemaps/*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
-def test_every_address_of_the_sitemap_answers(answer: Answer, site: Site, target: Target) -> None:
+def test_every_address_of_the_sitemap_answers(answer: Answer, at_once: AtOnce, target: Target) -> None:
     """Search engines drop what is listed and gone, and visit another host when the map names one."""
     maps = _locations(answer)
     assert maps != []
-    pages = [address for listed in _ask_all(site, maps) for address in _locations(listed)]
+    pages = [address for listed in at_once.ask(_here(maps)) for address in _locations(listed)]
     assert pages != []
 
     assert [address for address in (*maps, *pages) if urlsplit(address).netloc != target.host] == []
-    assert [page for page in _ask_all(site, pages) if page.status != HTTPStatus.OK] == []
+    assert [page for page in at_once.ask(_here(pages)) if page.status != HTTPStatus.OK] == []

@@ -17,6 +17,8 @@ from fixtures.routes import NOBODY
 from fixtures.site import Site
 from fixtures.targets import Target
 
+from .conftest import AtOnce
+
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 SETTINGS = ("Kişisel Bilgiler", "Platform Ayarları", "Bildirimler", "Güvenlik", "Faturalandırma")
 # What stands on a personal page, in any element.
@@ -92,15 +94,16 @@ def test_session_says_who_is_signed_in(site: Site, signed_in: Session, target: T
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
 @touches("GET /api/enrollments", "GET /api/student/progress", "GET /api/student/progress/course/*")
-def test_progress_is_told_for_every_enrolment(site: Site, signed_in: Session) -> None:
+def test_progress_is_told_for_every_enrolment(at_once: AtOnce, signed_in: Session) -> None:
     """Students who find their courses gone, or at zero, write to support the same day."""
-    enrolled = site.ask("GET /api/enrollments", cookies=signed_in.cookies).read(Data).data
-    overall = site.ask("GET /api/student/progress", cookies=signed_in.cookies).read(Answered)
-    courses = [str(enrolment.course_id) for enrolment in enrolled.enrollments]
-    single = [site.ask(f"GET /api/student/progress/course/{course}", cookies=signed_in.cookies) for course in courses]
+    routes = ("GET /api/enrollments", "GET /api/student/progress")
+    rows, overall = at_once.ask(routes, cookies=signed_in.cookies)
+    enrolled = rows.read(Data).data
+    courses = [f"GET /api/student/progress/course/{enrolment.course_id}" for enrolment in enrolled.enrollments]
+    single = at_once.ask(courses, cookies=signed_in.cookies)
 
     assert len(courses) == enrolled.total
-    assert overall.success
+    assert overall.read(Answered).success
     assert [answer for answer in single if not answer.read(Answered).success] == []
 
 
@@ -118,11 +121,11 @@ def test_student_questions_are_listed(site: Site, signed_in: Session) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @touches("GET /api/enrollments", "GET /api/courses/*/enroll")
-def test_eligibility_knows_who_is_enrolled(site: Site, signed_in: Session) -> None:
+def test_eligibility_knows_who_is_enrolled(at_once: AtOnce, site: Site, signed_in: Session) -> None:
     """Offered what one has already bought, one buys it twice."""
     rows = site.ask("GET /api/enrollments", cookies=signed_in.cookies).read(Data).data.enrollments
-    told = [site.ask(f"GET /api/courses/{row.course_id}/enroll", cookies=signed_in.cookies) for row in rows[:1]]
-    unknown = site.ask(f"GET /api/courses/{NOBODY}/enroll", cookies=signed_in.cookies)
+    courses = [NOBODY, *(row.course_id for row in rows[:1])]
+    unknown, *told = at_once.ask([f"GET /api/courses/{course}/enroll" for course in courses], cookies=signed_in.cookies)
 
     assert [answer for answer in told if answer.read(Answered).data.get("eligible", False)] == []
     assert unknown.status == HTTPStatus.NOT_FOUND
@@ -131,9 +134,10 @@ def test_eligibility_knows_who_is_enrolled(site: Site, signed_in: Session) -> No
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
 @touches(*(f"GET {path}" for path in PERSONAL))
-def test_personal_pages_open_for_a_student(site: Site, signed_in: Session) -> None:
+def test_personal_pages_open_for_a_student(at_once: AtOnce, signed_in: Session) -> None:
     """Signed in, and still turned away or met by a page of someone else's texts."""
-    pages = {path: site.ask(f"GET {path}", cookies=signed_in.cookies) for path in PERSONAL}
+    answers = at_once.ask([f"GET {path}" for path in PERSONAL], cookies=signed_in.cookies)
+    pages = dict(zip(PERSONAL, answers, strict=True))
 
     assert [answer for answer in pages.values() if answer.status != HTTPStatus.OK] == []
     shown = {path: answer.page.text for path, answer in pages.items()}
