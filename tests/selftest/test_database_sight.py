@@ -23,8 +23,9 @@ CHECKS = declared()
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a server on which ci/sql/monitor_role.sql has made the role, twice, as after a new table."""
-    with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
+    """Lend a server like production's, where ci/sql/monitor_role.sql has run twice, as after a new table."""
+    settings = {"archive_mode": "on", "archive_command": "true"}
+    with Postgres.start(tmp_path_factory.mktemp("postgres"), settings=settings) as started:
         with psycopg.connect(started.superuser_dsn, autocommit=True) as connection:
             connection.execute("ALTER ROLE synthetic_monitor NOBYPASSRLS")
             for _ in range(2):
