@@ -1,0 +1,106 @@
+"""
+Whether a healthy database that is busy is ever called sick: the database checks, again and again, beside pgbench.
+
+    .venv/bin/python -m ci.bench.database_healthy [RUNS]      200 by default, about a second each
+
+Ends with 1 when a check was red or not measured in any run, and names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from fixtures.outcomes import Outcome, Verdict
+from fixtures.sandbox.faults.database import run
+from fixtures.sandbox.handle import VARIABLE
+from fixtures.sandbox.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+RUNS = 200
+# Reads, a short write under a row lock, and now and then a transaction that is given up.
+LOAD = r"""
+\set n random(1, 24)
+SELECT count(*) FROM public.courses c JOIN public.course_enrollments e ON e.course_id = c.id WHERE c.published;
+SELECT * FROM public.payments ORDER BY created_at DESC LIMIT 20;
+BEGIN;
+UPDATE public.courses SET title = title WHERE id = (SELECT id FROM public.courses ORDER BY slug OFFSET :n LIMIT 1);
+\if :n > 22
+ROLLBACK;
+\else
+COMMIT;
+\endif
+"""
+
+
+async def prove(runs: int) -> int:
+    """Run the checks beside the load; return how many runs were not all green."""
+    with tempfile.TemporaryDirectory(prefix="7p-healthy-") as folder:
+        sandbox = await Sandbox.start(Path(folder))
+        try:
+            # The sandbox's own never wakes up; production's does.
+            await run(sandbox, "ALTER SYSTEM SET autovacuum_naptime = '5s'", "SELECT pg_reload_conf()")
+            handle = Path(folder) / "bench.json"
+            sandbox.handle.write(handle)
+            (Path(folder) / "load.sql").write_text(LOAD)
+            load = await asyncio.create_subprocess_exec(*_pgbench(sandbox, folder), env=_environment(sandbox))
+            try:
+                return await _repeat(runs, handle, Path(folder) / "reports")
+            finally:
+                load.terminate()
+                await load.wait()
+        finally:
+            await sandbox.stop()
+
+
+def _pgbench(sandbox: Sandbox, folder: str) -> list[str]:
+    program = sandbox.postgres.server.binaries.bindir / "pgbench"
+    return [
+        str(program),
+        "--no-vacuum",
+        "--client=4",
+        "--rate=100",
+        "--time=86400",
+        f"--file={folder}/load.sql",
+        "platform",
+    ]
+
+
+def _environment(sandbox: Sandbox) -> dict[str, str]:
+    """Give pgbench its login where nobody lists it."""
+    login = conninfo_to_dict(sandbox.postgres.dsn("platform_app"))
+    variables = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password"}
+    return os.environ | {variable: str(login[name]) for variable, name in variables.items()}
+
+
+async def _repeat(runs: int, handle: Path, reports: Path) -> int:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q", f"--reports={reports}"]
+    found: Counter[str] = Counter()
+    bad = 0
+    for _ in range(runs):
+        await asyncio.to_thread(
+            subprocess.run,
+            command,
+            cwd=ROOT,
+            env=os.environ | {VARIABLE: str(handle)},
+            capture_output=True,
+            check=False,
+        )
+        verdict = Verdict.read(reports / "verdict.json")
+        wrong = [check for check in verdict.checks if check.outcome is not Outcome.PASSED]
+        found.update(f"{check.title}: {check.outcome}: {check.reason}" for check in wrong)
+        bad += bool(wrong or not verdict.complete)
+    sys.stdout.write(f"{runs - bad} of {runs} runs were green beside pgbench\n")
+    sys.stdout.writelines(f"{count:>5}  {line}\n" for line, count in found.most_common())
+    return bad
+
+
+if __name__ == "__main__":
+    raise SystemExit(1 if asyncio.run(prove(int(sys.argv[1]) if sys.argv[1:] else RUNS)) else 0)
