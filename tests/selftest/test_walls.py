@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from fixtures.answers import Answer, no_answer
+from fixtures.answers import Answer, answer_of, no_answer
 from fixtures.outcomes import Cause
 from fixtures.run import Run
 from fixtures.sides import Side
@@ -22,6 +22,7 @@ from fixtures.site import Site, headers_for, no_cookies
 from fixtures.targets import Target
 
 from .conftest import Stub
+from .running_edge import run_edge
 
 # Shared: each client would read the system's certificates anew.
 TRUSTED = ssl.create_default_context()
@@ -74,7 +75,7 @@ OWN = {
 def a_site(url: str, tmp_path: Path, *, target: str | None = None) -> Iterator[tuple[Site, list[Answer]]]:
     """Ask `url` as a run would; the answers that were seen are collected."""
     seen: list[Answer] = []
-    run = Run("selftest", "postdeploy", tmp_path, tmp_path, owned=False)
+    run = Run("selftest", "postdeploy", tmp_path, tmp_path)
     aim = Target(name="stub", url=target or url, mode="shadow", bypass_secret=BYPASS)
     with httpx.Client(trust_env=False, timeout=0.5, verify=TRUSTED, cookies=no_cookies()) as client:
         yield Site(client, aim, Side(name="target", url=url), run, seen.append), seen
@@ -290,3 +291,22 @@ def test_nothing_of_ours_goes_to_what_only_looks_like_our_host(url: str) -> None
 
     assert headers_for(url, target, side).keys() == {"user-agent", "accept-language"}
     assert headers_for("https://platform.test/x", target, side).keys() >= {BYPASS_HEADER, "cookie"}
+
+
+def test_a_protected_candidate_is_reached_with_the_bypass_and_named_without_it() -> None:
+    """Before promotion the build stands behind Vercel's login; a lost secret must not read as a broken build."""
+    with run_edge() as running:
+        running.publish(promote=True)
+        candidate = running.publish()
+        candidate.protected = True
+        side = Side(name="target", url=candidate.base_url, deployment_id=candidate.id)
+        answers = {}
+        for secret in (running.edge.bypass_secret, "lost", None):
+            target = Target(name="stub", url=running.edge.production_url, mode="shadow", bypass_secret=secret)
+            headers = headers_for(f"{side.url}/", target, side)
+            response = running.client.get(side.url, headers=headers)
+            answers[secret] = answer_of(response, response.content, 0.1)
+        admitted, *refused = answers.values()
+
+        assert (admitted.status, admitted.deployment, admitted.wall) == (200, candidate.id, None)
+        assert [answer.wall and answer.wall.cause for answer in refused] == [Cause.BLOCKED, Cause.BLOCKED]
