@@ -12,8 +12,9 @@ from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs
 from ci.scene import Scene
+from ci.schema_compatibility import breaking, read, unseen
 from ci.signals import Signals
-from ci.vercel import Vercel, VercelError
+from ci.vercel import Deployment, Vercel, VercelError
 from fixtures.outcomes import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.state import State, StateBusyError, StateError
 from fixtures.targets import Target
@@ -72,7 +73,19 @@ class Actor:
             cooldown=60 * self.target.rollback_cooldown_minutes,
             passes_p0=findings.passes_p0 is True,
             p0_evidence=findings.p0_evidence,
+            breaking=self._breaking(self.scene.control),
         )
+
+    def _breaking(self, control: Deployment) -> tuple[str, ...]:
+        """Return what was migrated since the control and is not known to leave its code alone."""
+        migrations = read(self.target, self.report.run_id)
+        if migrations is None:
+            self.report.notes.append(
+                "whether the schema still fits the rollback target is not known: no migrations read"
+            )
+            return ()
+        seen = self.scene.good.migrations if self.scene.good else None
+        return tuple(breaking(unseen(migrations, seen=seen, built=control.created)))
 
     def _would(self, judgement: Judgement, order: Order, vercel: Vercel) -> Judgement:
         refusal = refuse(order, self.state, vercel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from ci.report import Report
 from fixtures.outcomes import Decision, Outcome, Verdict
@@ -11,10 +12,13 @@ from fixtures.state import Good, ShadowEntry, State
 LET_STAND = frozenset({Decision.KEEP, Decision.ALERT})
 
 
-def remember(report: Report, verdict: Verdict | None, state: State, *, narrowed: bool) -> list[str]:
+def remember(
+    report: Report, verdict: Verdict | None, state: State, *, narrowed: bool, migrations: Callable[[], list[str] | None]
+) -> list[str]:
     """
     Write it down; return what a reader must know of it. Raises StateError.
 
+    migrations: reads the versions that are applied now, None: it cannot.
     narrowed: the run was cut down by arguments for pytest, so that its green says nothing about the deployment.
     """
     if report.mode == "shadow":
@@ -26,7 +30,13 @@ def remember(report: Report, verdict: Verdict | None, state: State, *, narrowed:
         return [f"the run was narrowed by arguments for pytest: {report.deployment_id} is not recorded as good"]
     passed = [check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED]
     state.record_good(
-        Good(deployment_id=report.deployment_id, run_id=report.run_id, recorded_at=time.time(), passed=passed)
+        Good(
+            deployment_id=report.deployment_id,
+            run_id=report.run_id,
+            recorded_at=time.time(),
+            passed=passed,
+            migrations=migrations(),
+        )
     )
     return []
 

@@ -34,6 +34,7 @@ class Order:
     Take production (url, host) from one deployment to another.
 
     passes_p0: whether the target passed P0 itself, and how that is known.  cooldown: seconds.
+    breaking: what was migrated since the target, and its code may not survive.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class Order:
     cooldown: float
     passes_p0: bool
     p0_evidence: str
+    breaking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
         return f"production was rolled back less than {order.cooldown / 60:g} min ago; twice in that time needs a human"
     if not order.passes_p0:
         return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
+    if order.breaking:
+        return f"{order.target_id} has not seen what was migrated since, and it may not survive it: {order.breaking[0]}"
     serving = vercel.production_id(order.host)
     if serving != order.deployment_id:
         return f"production does not serve {order.deployment_id} any more but {serving}"

@@ -29,6 +29,7 @@ from ci.report import Report, red_checks
 from ci.rollback import settle
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
 from ci.scene import Scene, identify, survey
+from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
 from ci.vercel import Vercel, VercelError
 from fixtures import masks
@@ -164,11 +165,18 @@ class _Gate:
     def _keep_books(self, verdict: Verdict | None, state: DirectoryState) -> None:
         """Remember and tell; what goes wrong with it is a note, for the decision stands."""
         try:
-            self.report.notes += remember(self.report, verdict, state, narrowed=bool(self.options.pytest_args))
+            narrowed = bool(self.options.pytest_args)
+            self.report.notes += remember(
+                self.report, verdict, state, narrowed=narrowed, migrations=self._applied_migrations
+            )
             if verdict and verdict.complete and self.target.mode == "act":
                 self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
         except (StateError, OSError) as error:
             self._note(f"not everything could be remembered: {error}")
+
+    def _applied_migrations(self) -> list[str] | None:
+        """Return the versions of the migrations that the deployment was let stand with; None: they cannot be read."""
+        return versions(self.target, self.report.run_id)
 
     def _state_root(self) -> Path:
         """Return where the state is; a sandbox's dies with it, for another one's last good is not its own."""
