@@ -22,7 +22,7 @@ from fixtures.sandbox.process import HANDLE, start_process
 
 from .conftest import ROOT, environment_of_a_run
 
-LIMIT = 120
+LIMIT = 300
 
 
 @dataclass(frozen=True)
