@@ -29,9 +29,9 @@ GROUP = 6
 
 @pytest.fixture(scope="session")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> list[CheckResult]:
-    """Return every postdeploy check with what it depends on."""
+    """Return every check with what it depends on."""
     verdict = tmp_path_factory.mktemp("plan") / "verdict.json"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "postdeploy", "--list-checks"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--list-checks"]
     command.append(f"--verdict={verdict}")
     subprocess.run(command, cwd=ROOT, env=environment_of_a_run(), capture_output=True, timeout=60, check=True)
     return Verdict.read(verdict).checks
