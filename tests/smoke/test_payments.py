@@ -12,7 +12,7 @@ from fixtures.accounts import Session
 from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
 from fixtures.evidence import NotMeasured
-from fixtures.leftovers import Course, Enrolment, Ledger
+from fixtures.leftovers import Course, Enrolment, Ledger, cancel
 from fixtures.site import Site
 from fixtures.targets import Target
 
@@ -185,16 +185,21 @@ def test_students_see_what_they_paid(at_once: AtOnce, signed_in: Session) -> Non
 @asks(DEAREST)
 @touches("POST /api/courses/*/enroll", "GET /api/enrollments")
 def test_an_invented_payment_enrols_nobody(
-    site: Site, enroller: Session, paid_course: Course, ledger: Ledger, target: Target
+    site: Site, signed_in: Session, paid_course: Course, ledger: Ledger, target: Target
 ) -> None:
     """Believed, every course is free for whoever can open the browser's console."""
-    ledger.add(Enrolment(target=target.name, url=target.url, role=enroller.role, course=paid_course))
+    ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=paid_course))
+    remains = cancel(site, signed_in.cookies, paid_course)
+    if remains:
+        reason = f"the student is enrolled in {paid_course.title} already, and it cannot be undone: {remains}"
+        raise NotMeasured(reason)
+
     route = f"POST /api/courses/{paid_course.id}/enroll"
     bodies = [{"paymentMethod": "stripe"}, {"paymentMethod": "stripe", "paymentIntentId": "pi_7pVerifyInvented"}]
-    answers = [site.ask(route, json=body, cookies=enroller.cookies) for body in bodies]
+    answers = [site.ask(route, json=body, cookies=signed_in.cookies) for body in bodies]
 
     assert [answer for answer in answers if answer.status != HTTPStatus.PAYMENT_REQUIRED] == []
-    assert paid_course.id not in site.ask("GET /api/enrollments", cookies=enroller.cookies).text
+    assert paid_course.id not in site.ask("GET /api/enrollments", cookies=signed_in.cookies).text
 
 
 @pytest.mark.postdeploy
@@ -202,10 +207,10 @@ def test_an_invented_payment_enrols_nobody(
 @asks("GET /api/health", DEAREST)
 @touches("GET /courses/*/purchase")
 def test_the_purchase_page_offers_what_the_mode_allows(
-    answers: list[Answer], site: Site, enroller: Session, paid_course: Course
+    answers: list[Answer], site: Site, signed_in: Session, paid_course: Course
 ) -> None:
     """A button while payments are off leads nowhere; none while they are on sells nothing."""
-    page = site.ask(f"GET /courses/{paid_course.id}/purchase", cookies=enroller.cookies).page
+    page = site.ask(f"GET /courses/{paid_course.id}/purchase", cookies=signed_in.cookies).page
     offered = "Pay with Stripe Checkout" in [*page.texts("button"), *page.texts("a")]
 
     assert offered is (answers[0].read(Mode).paymentsMode == "stripe")

@@ -117,18 +117,18 @@ class History(msgspec.Struct):
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @touches(WEBHOOK, "GET /api/auth/session", "GET /api/payments/history")
 def test_webhook_books_an_event_once(
-    answer: Answer, stripe: Stripe, site: Site, enroller: Session, ledger: Ledger, target: Target, run: Run
+    answer: Answer, stripe: Stripe, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
     """Stripe sends an event again when it is not sure that it came; booked twice, the accounts are wrong."""
     course = answer.read(Courses).data.courses[-1]
-    ledger.add(Enrolment(target=target.name, url=target.url, role=enroller.role, course=course))
-    user = site.ask("GET /api/auth/session", cookies=enroller.cookies).read(SignedIn).user["id"]
-    before = site.ask("GET /api/payments/history", cookies=enroller.cookies).read(History).transactions
+    ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
+    user = site.ask("GET /api/auth/session", cookies=signed_in.cookies).read(SignedIn).user["id"]
+    before = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(History).transactions
     session = {"id": f"cs_test_7p_{run.id}_{len(before)}", "amount_total": int(100 * course.price), "currency": "try"}
     session |= {"metadata": {"userId": user, "courseId": course.id}}
     event = {"id": f"evt_{session['id']}", "type": "checkout.session.completed", "data": {"object": session}}
     taken = [stripe.send(event), stripe.send(event)]
-    after = site.ask("GET /api/payments/history", cookies=enroller.cookies).read(History).transactions
+    after = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(History).transactions
 
     assert [answer for answer in taken if answer.status != HTTPStatus.OK] == []
     assert len(after) - len(before) == 1
