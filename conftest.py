@@ -12,6 +12,7 @@ pytest_plugins = (
     "fixtures.sweep",
     "fixtures.database",
     "fixtures.supabase",
+    "fixtures.restore",
     "fixtures.accounts",
     "fixtures.browser",
     "fixtures.vitals",
