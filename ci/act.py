@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from ci.gate import Judgement, escalated
-from ci.inquiry import Findings
+from ci.inquiry import Findings, left_out
 from ci.options import Options
 from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
@@ -131,10 +131,12 @@ class Actor:
         except RunError as error:
             return [str(error)]
         outcomes = {check.node_id: check.outcome for check in again.checks}
+        red = {check.node_id for check in verdict.checks if check.outcome is Outcome.FAILED}
+        saved = {check.node_id for check in again.checks if left_out(check)} - red
         return [
             f"{check.severity} {check.title}: {outcomes.get(check.node_id, 'did not run')}"
             for check in must
-            if outcomes.get(check.node_id) is not Outcome.PASSED
+            if outcomes.get(check.node_id) is not Outcome.PASSED and check.node_id not in saved
         ]
 
     def _escalate(self, judgement: Judgement, refusal: str) -> Judgement:

@@ -141,9 +141,8 @@ def choose(checks: Iterable[CheckResult], spent: Mapping[str, int], scene: Scene
 
 
 def _without(check: CheckResult, rounds: int, left: Mapping[str, int]) -> dict[str, int]:
-    """Return what is left after so many rounds on both sides, and the proofs of the control and of the healing."""
-    proofs = 2 if check.severity is Severity.P0 else 1
-    return {what: amount - (2 * rounds + proofs) * check.spends.get(what, 0) for what, amount in left.items()}
+    """Return what is left after so many rounds on both sides, and once more to prove that production healed."""
+    return {what: amount - (2 * rounds + 1) * check.spends.get(what, 0) for what, amount in left.items()}
 
 
 def _missing(check: CheckResult, rounds: int, left: Mapping[str, int]) -> list[str]:

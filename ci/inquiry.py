@@ -63,14 +63,18 @@ class Inquiry:
         around = look_around(self.target, [check.third_party for check in red if check.third_party])
         causes = {check.node_id: seen for check in red if (seen := at_sight(check, around))}
         unsettled = [check for check in red if check.node_id not in causes]
-        aid = self._first_aid(unsettled, verdict)
+        choice = self._choose(unsettled, verdict.spent)
+        aid = self._first_aid(unsettled, verdict, choice.single)
         try:
             if self.scene.gone:
                 passes, why = self._judge_aid(aid)
                 causes |= {check.node_id: from_alias(self.scene, control_passes=passes) for check in unsettled}
             else:
-                causes |= self._paired(unsettled, verdict.spent, around)
+                paired, failing = self._paired(unsettled, choice, around)
+                causes |= paired
                 passes, why = self._judge_aid(aid)
+                if failing:
+                    passes, why = False, f"{failing} did not pass on it"
         except BaseException:
             if aid:
                 aid.end()
@@ -102,17 +106,24 @@ class Inquiry:
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
 
-    def _first_aid(self, unsettled: list[CheckResult], verdict: Verdict) -> Started | None:
+    def _choose(self, unsettled: list[CheckResult], spent: dict[str, int]) -> Choice:
+        missing = self._missing_side()
+        if missing or self.scene.gone:
+            return Choice(reasons={check.node_id: missing for check in unsettled})
+        return choose(unsettled, spent, self.scene)
+
+    def _first_aid(self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]) -> Started | None:
         """
         Start the P0 proof of the control where a rollback may come of it.
 
-        The database is the same on both sides and proves nothing of either.
+        The database is the same on both sides and proves nothing of either; what is rationed is proved by its one pair.
         """
         guilty = [check for check in unsettled if check.rollback_eligible and check.severity in _URGENT]
         if not guilty or self.scene.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
-        p0 = [check.node_id for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
+        proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
+        p0 = [check.node_id for check in proofs if check.node_id not in by_node(single)]
         return self.runs.first_aid(p0, self.scene.side("control"))
 
     def _judge_aid(self, aid: Started | None) -> tuple[bool, str]:
@@ -125,46 +136,33 @@ class Inquiry:
         return passes_p0(verdict, pinned=self.scene.pinned_url is not None)
 
     def _paired(
-        self, unsettled: list[CheckResult], spent: dict[str, int], around: Surroundings
-    ) -> dict[str, Attribution]:
-        choice = choose(unsettled, spent, self.scene)
+        self, unsettled: list[CheckResult], choice: Choice, around: Surroundings
+    ) -> tuple[dict[str, Attribution], str]:
+        """Return the causes, and the rationed P0 checks that the control did not pass in its pair."""
+        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1)]
+        reruns: dict[str, CheckResult] = {}
         reasons = dict(choice.reasons)
-        missing = self._missing_side()
-        if missing:
-            reasons |= {check.node_id: missing for check in [*choice.pairs, *choice.single]}
-            choice = Choice()
-        reruns, troubles = self._rerun(choice.pairs, ROUNDS)
-        causes = {
-            check.node_id: from_pairs(check, reruns.get(check.node_id), self.scene, around)
-            for check in choice.pairs
-            if check.node_id not in troubles
-        }
-        if any(found.cause is Cause.DEPLOYMENT for found in causes.values()):
-            reasons |= {check.node_id: "rationed, and not needed to tell the cause" for check in choice.single}
-        else:
-            reruns, more = self._rerun(choice.single, 1)
-            troubles |= more
-            causes |= {
-                check.node_id: from_single(check, reruns.get(check.node_id), self.scene, around)
-                for check in choice.single
-                if check.node_id not in troubles
-            }
-        reasons |= troubles
-        return causes | {
-            check.node_id: without_pairs(check, around, self.scene, reasons[check.node_id])
-            for check in unsettled
-            if check.node_id in reasons
-        }
+        for checks, started in zip((choice.pairs, choice.single), running, strict=True):
+            try:
+                reruns |= by_node(started.finish().checks) if started else {}
+            except RunError as error:
+                reasons |= {check.node_id: str(error) for check in checks}
+        causes: dict[str, Attribution] = {}
+        for check in unsettled:
+            rerun = reruns.get(check.node_id)
+            if check.node_id in reasons:
+                causes[check.node_id] = without_pairs(check, around, self.scene, reasons[check.node_id])
+            elif check in choice.single:
+                causes[check.node_id] = from_single(check, rerun, self.scene, around)
+            else:
+                causes[check.node_id] = from_pairs(check, rerun, self.scene, around)
+        urgent = [check for check in choice.single if check.severity is Severity.P0]
+        return causes, "; ".join(check.title for check in urgent if not _control_passes(reruns.get(check.node_id)))
 
-    def _rerun(self, checks: list[CheckResult], rounds: int) -> tuple[dict[str, CheckResult], dict[str, str]]:
-        """Run the checks on both sides; return what came of them, or why nothing did."""
+    def _start(self, checks: list[CheckResult], rounds: int) -> Started | None:
         if not checks:
-            return {}, {}
-        sides = self.scene.side("candidate"), self.scene.side("control")
-        try:
-            return by_node(self.runs.pairs(checks, *sides, rounds=rounds).finish().checks), {}
-        except RunError as error:
-            return {}, {check.node_id: str(error) for check in checks}
+            return None
+        return self.runs.pairs(checks, self.scene.side("candidate"), self.scene.side("control"), rounds=rounds)
 
     def _missing_side(self) -> str:
         if self.scene.candidate is None:
@@ -177,6 +175,21 @@ def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
     return {check.node_id: check for check in checks}
 
 
+def _control_passes(rerun: CheckResult | None) -> bool:
+    outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.side == "control"] if rerun else []
+    return bool(outcomes) and set(outcomes) == {Outcome.PASSED}
+
+
+def left_out(check: CheckResult) -> bool:
+    """
+    Whether a re-run left the check out to save what the platform rations, and nothing of its own needs it.
+
+    A session is not taken anew for a proof: the check of the sign-in itself is, and proves what matters.
+    """
+    rationed = any(attempt.wall is Cause.SELF_INFLICTED for attempt in check.attempts)
+    return check.outcome is Outcome.NOT_MEASURED and rationed and not check.spends
+
+
 def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
     """
     Judge the P0 checks of the rollback target on its own address, and say how it went.
@@ -186,7 +199,7 @@ def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
     judged = [
         check
         for check in verdict.checks
-        if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound)
+        if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
     ]
     open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
     if not verdict.complete or not judged:

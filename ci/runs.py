@@ -16,6 +16,7 @@ import msgspec
 
 from ci.child import Child, ChildTimeoutError
 from fixtures.outcomes import CheckResult, Verdict
+from fixtures.run import RERUN_VARIABLE
 from fixtures.sandbox.handle import VARIABLE
 from fixtures.sides import Side, write_sides
 
@@ -115,7 +116,8 @@ class Runs:
 
     def rest(self, checks: Iterable[CheckResult], deployment_id: str | None) -> Started:
         """Start the checks that an early end left out."""
-        return self._rerun("rest", [check.node_id for check in checks], deployment_id, limit=_LIMIT[self.stage])
+        node_ids = [check.node_id for check in checks]
+        return self._rerun("rest", node_ids, deployment_id, limit=_LIMIT[self.stage], proof=False)
 
     def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int = ROUNDS) -> Started:
         """Start the checks on both sides, interleaved, in one process."""
@@ -139,6 +141,7 @@ class Runs:
         sides: list[Side] | None = None,
         rounds: int = 1,
         limit: float = _RERUN_LIMIT,
+        proof: bool = True,
     ) -> Started:
         reports = self.reports / "rerun" / name
         wanted = list(node_ids)
@@ -151,7 +154,7 @@ class Runs:
             sides_file = self.directory / f"{name}.sides"
             write_sides(sides_file, sides)
             arguments += [f"--sides={sides_file}", f"--rounds={rounds}"]
-        return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit)
+        return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit, proof=proof)
 
     def _common(self, reports: Path) -> list[str]:
         # With "=": pytest takes a value that stands alone for a path before it knows the option, and looks for its
@@ -159,7 +162,14 @@ class Runs:
         return ["-m", self.stage, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
 
     def _start(
-        self, name: str, arguments: list[str], reports: Path, deployment_id: str | None, *, limit: float
+        self,
+        name: str,
+        arguments: list[str],
+        reports: Path,
+        deployment_id: str | None,
+        *,
+        limit: float,
+        proof: bool = False,
     ) -> Started:
         reports.mkdir(parents=True, exist_ok=True)
         verdict = reports / VERDICT
@@ -169,6 +179,9 @@ class Runs:
         # A browser that is killed leaves its files, and the directory goes with the gate.
         environ["TMPDIR"] = str(self.directory)
         environ.pop("SYNTHETIC_DEPLOYMENT", None)
+        environ.pop(RERUN_VARIABLE, None)
+        if proof:
+            environ[RERUN_VARIABLE] = "1"
         if deployment_id:
             environ["SYNTHETIC_DEPLOYMENT"] = deployment_id
         if self.handle:

@@ -234,13 +234,13 @@ class TestChoose:
         assert choose([a_check(severity="P2", outcome=FAILED)], {}, SCENE).pairs == []
 
     def test_what_the_platform_rations_is_not_used_up(self) -> None:
-        """Ten for five pairs, or two for one; two more for the proofs of the control and of the healing."""
+        """Ten for five pairs, or two for one; one more for the proof that production healed."""
         check = a_check(outcome=FAILED, spends={"searches": 1})
 
-        assert choose([check], {"searches": 18}, SCENE) == Choice(pairs=[check])
-        assert choose([check], {"searches": 19}, SCENE) == Choice(single=[check])
-        assert choose([check], {"searches": 26}, SCENE) == Choice(single=[check])
-        assert choose([check], {"searches": 27}, SCENE) == Choice(reasons={HEALTH: choose_reason("searches")})
+        assert choose([check], {"searches": 19}, SCENE) == Choice(pairs=[check])
+        assert choose([check], {"searches": 20}, SCENE) == Choice(single=[check])
+        assert choose([check], {"searches": 27}, SCENE) == Choice(single=[check])
+        assert choose([check], {"searches": 28}, SCENE) == Choice(reasons={HEALTH: choose_reason("searches")})
 
     def test_host_bound_needs_a_pin(self) -> None:
         """On an immutable address sign-in ends up on production."""
