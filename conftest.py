@@ -13,6 +13,7 @@ pytest_plugins = (
     "fixtures.database",
     "fixtures.supabase",
     "fixtures.restore",
+    "fixtures.migrations",
     "fixtures.accounts",
     "fixtures.browser",
     "fixtures.vitals",

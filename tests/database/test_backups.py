@@ -12,7 +12,6 @@ from fixtures.supabase import Backups
 
 
 @pytest.mark.predeploy
-@pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @touches("supabase backups")
 def test_a_backup_was_completed_lately(backups: Backups, budgets: Budgets) -> None:
@@ -22,7 +21,6 @@ def test_a_backup_was_completed_lately(backups: Backups, budgets: Budgets) -> No
 
 
 @pytest.mark.predeploy
-@pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @touches("supabase backups")
 def test_the_newest_backup_did_not_fail(backups: Backups) -> None:
@@ -33,7 +31,6 @@ def test_the_newest_backup_did_not_fail(backups: Backups) -> None:
 
 
 @pytest.mark.predeploy
-@pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @touches("supabase backups")
 def test_any_of_the_last_seven_days_can_be_restored(backups: Backups, budgets: Budgets) -> None:
@@ -42,7 +39,6 @@ def test_any_of_the_last_seven_days_can_be_restored(backups: Backups, budgets: B
 
 
 @pytest.mark.predeploy
-@pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @touches("supabase backups")
 def test_point_in_time_recovery_is_current(backups: Backups, budgets: Budgets, evidence: Evidence) -> None:
@@ -55,7 +51,6 @@ def test_point_in_time_recovery_is_current(backups: Backups, budgets: Budgets, e
 
 
 @pytest.mark.predeploy
-@pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @asks_database(
     """

@@ -22,8 +22,9 @@ _ENDED = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_T
 
 def judged(folder: Path, *arguments: str) -> list[CheckResult]:
     """Return the checks of backups as one run saw them."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database/test_backups.py", "-q"]
-    command += [f"--reports={folder}", *arguments]
+    modules = ("tests/database/test_backups.py", "tests/database/test_restore.py")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *modules, "-q", f"--reports={folder}"]
+    command += arguments
     done = subprocess.run(
         command, cwd=ROOT, env=environment_of_a_run(), capture_output=True, text=True, timeout=60, check=False
     )
