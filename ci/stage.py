@@ -35,6 +35,7 @@ from ci.vercel import Vercel, VercelError
 from fixtures import masks
 from fixtures.outcomes import Decision, Verdict
 from fixtures.run_directory import RunDirectory
+from fixtures.sandbox.handle import VARIABLE
 from fixtures.state import DirectoryState, StateError, open_state
 from fixtures.targets import Mode, Target, UsageError, load
 
@@ -64,6 +65,9 @@ def resolve(options: Options) -> Target:
         raise UsageError(msg)
     if options.fault and not target.is_sandbox:
         msg = f"--fault {options.fault}: only the sandbox can be broken; drop --target {target.name}"
+        raise UsageError(msg)
+    if options.fault and target.handle is not None:
+        msg = f"--fault {options.fault}: {VARIABLE} names a sandbox that runs already; unset it to start a broken one"
         raise UsageError(msg)
     return replace(target, mode=options.mode or target.mode)
 

@@ -198,6 +198,13 @@ class TestCannotTell:
         assert ran.decided == ("hold", 3), ran.out
         assert ran.outcomes == {}
 
+    def test_a_fault_of_a_sandbox_that_runs_already(self, healthy: RunningPlatform) -> None:
+        """It is not broken any more by a flag, and a healthy keep would be believed."""
+        ran = healthy.verify("--fault=health-down")
+
+        assert ran.code == 2
+        assert "names a sandbox that runs already" in ran.err
+
     def test_the_gate_itself_fails(self, pages_500: RunningPlatform) -> None:
         """Python's own exit code for an exception is 1, which would read as rejected."""
         (pages_500.folder / "state").write_text("no directory")
