@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,6 +167,18 @@ def test_the_private_directory_is_gone_afterwards(tmp_path: Path) -> None:
         break_in_the_middle()
     assert seen == [0o700]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_temporary_directory_is_private_finds_a_place(
+    monitor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate gives its runs one; the server, which root must not run, cannot enter it."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    archive = tmp_path / "dump"
+
+    assert restored(archive, *dump_with_fingerprint(monitor, archive)).refused == ""
+    assert tmp_path.exists()
 
 
 def test_tables_on_one_side_only_are_named() -> None:
