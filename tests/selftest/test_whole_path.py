@@ -88,6 +88,7 @@ class TestRollback:
             ran = platform.verify()
 
             assert ran.decided == ("rollback", 1), ran.out
+            assert surprises(CATALOGUE[fault], ran.verdict.checks) == []
             assert surprises_of(fault, ran) == []
             # Some are paired only, for the others no cause is looked for once there is one.
             assert "deployment" in ran.causes.values()
@@ -173,6 +174,7 @@ class TestNoRollback:
             ran = platform.verify()
 
             assert ran.decided == decided, ran.out
+            assert surprises(CATALOGUE[fault], ran.verdict.checks) == []
             assert surprises_of(fault, ran) == []
             assert causes.items() <= ran.causes.items()
             assert is_untouched(platform)
