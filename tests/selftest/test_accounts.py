@@ -123,7 +123,7 @@ def platform() -> Iterator[Platform]:
 def own_run(tmp_path: Path) -> Run:
     """Return a run whose directory and reports are this test's."""
     (tmp_path / "run").mkdir(mode=0o700)
-    return Run(id="r", stage="postdeploy", directory=tmp_path / "run", reports=tmp_path / "reports", owned=False)
+    return Run(id="r", stage="postdeploy", directory=tmp_path / "run", reports=tmp_path / "reports")
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_ledger_outlives_the_run_until_it_is_empty(own_run: Run, tmp_path: Path)
     Ledger(own_run).add(entry)
     Ledger(own_run).add(entry)
     (tmp_path / "next").mkdir()
-    later = Ledger(Run(id="r2", stage="daily", directory=tmp_path / "next", reports=own_run.reports, owned=False))
+    later = Ledger(Run(id="r2", stage="daily", directory=tmp_path / "next", reports=own_run.reports))
 
     assert later.entries() == [entry]
     later.remove(entry)
