@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,7 +199,12 @@ def test_step_past_its_limit_is_ended_with_everything_it_started(program: Progra
     with pytest.raises(SetupError, match=r"^hanging failed \(no end after 3 s: no output\); fix: try again$"):
         run_step("hanging", [str(hangs)], fix="try again", limit=3)
 
-    assert [pid for pid in pids.read_text(encoding="utf-8").split() if _runs(int(pid))] == []
+    started = [int(pid) for pid in pids.read_text(encoding="utf-8").split()]
+    deadline = time.monotonic() + 10
+    # A process that was killed is there until the kernel has come round to it.
+    while any(map(_runs, started)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [pid for pid in started if _runs(pid)] == []
 
 
 def _runs(pid: int) -> bool:

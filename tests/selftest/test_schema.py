@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any, LiteralString
@@ -12,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from fixtures.sandbox.app.accounts import DEMANDS
-from fixtures.sandbox.app.passwords import verify_password
+from fixtures.sandbox.app.passwords import matches
 from fixtures.sandbox.postgres import Postgres
 from fixtures.sandbox.seed_accounts import ADDRESSES, give_passwords
 
@@ -255,6 +254,6 @@ def test_accounts_get_passwords_that_open_them(postgres: Postgres) -> None:
     assert enrolled == [(STUDENT, 2)]
     for name, account in again.items():
         assert account.password != accounts[name].password
-        assert asyncio.run(verify_password(account.password, stored[account.email]))
-        assert not asyncio.run(verify_password(accounts[name].password, stored[account.email]))
+        assert matches(account.password, stored[account.email])
+        assert not matches(accounts[name].password, stored[account.email])
         assert [demand for pattern, demand in DEMANDS if not pattern.search(account.password)] == []

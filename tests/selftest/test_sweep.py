@@ -35,18 +35,41 @@ def _answer_all(stub: Stub) -> None:
         stub.json(route, "{}")
 
 
-def test_each_request_is_sent_once_and_p0_first(suite: Suite, stub: Stub) -> None:
+def test_each_request_is_sent_once(suite: Suite, stub: Stub) -> None:
     """Three checks share three requests."""
     _answer_all(stub)
     suite.write(THREE)
 
     outcome = suite.run("-m", "postdeploy", "--target", stub.url)
 
-    asked = [route for route, _ in stub.seen]
-    assert sorted(asked) == ["GET /first", "GET /later", "POST /second"]
-    assert asked[-1] == "GET /later"
-    assert outcome.verdict.requests == len(asked)
+    assert sorted(route for route, _ in stub.seen) == ["GET /first", "GET /later", "POST /second"]
+    assert outcome.verdict.requests == len(stub.seen)
     assert outcome.code == pytest.ExitCode.OK
+
+
+def test_p0_is_asked_first(suite: Suite, stub: Stub) -> None:
+    """However many others were written before it; eight are under way at a time."""
+    suite.write(
+        """
+for number in range(20):
+    def check(answer):
+        assert answer.code
+
+    globals()[f"test_{number}"] = post(P2(asks(f"GET /{number}")(check)))
+
+@post
+@P0
+@asks("GET /first")
+def test_first(answer):
+    assert answer.code
+"""
+    )
+
+    suite.run("-m", "postdeploy", "--target", stub.url)
+
+    asked = [route for route, _ in stub.seen]
+    assert len(asked) == 21
+    assert asked.index("GET /first") < 8
 
 
 def test_one_test_alone_asks_its_own_only(suite: Suite, stub: Stub) -> None:
