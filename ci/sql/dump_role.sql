@@ -3,6 +3,8 @@
 --
 --   psql "$OWNER_DSN" -v ON_ERROR_STOP=1 -f ci/sql/dump_role.sql
 --   psql "$OWNER_DSN" -c '\password synthetic_dump'    then set DUMP_DATABASE_URL (session mode: a pooler cannot dump)
+--
+-- Before PostgreSQL 16 only a superuser gives BYPASSRLS: where that is refused, DUMP_DATABASE_URL is the owner's own.
 
 BEGIN;
 
@@ -15,7 +17,7 @@ BEGIN
 END
 $$;
 
-ALTER ROLE synthetic_dump LOGIN NOCREATEDB NOCREATEROLE INHERIT CONNECTION LIMIT 3;
+ALTER ROLE synthetic_dump LOGIN CONNECTION LIMIT 3;
 ALTER ROLE synthetic_dump SET default_transaction_read_only = on;
 GRANT pg_read_all_data TO synthetic_dump;
 

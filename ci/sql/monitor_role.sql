@@ -43,7 +43,7 @@ BEGIN
 END
 $$;
 
-ALTER ROLE synthetic_monitor LOGIN NOCREATEDB NOCREATEROLE INHERIT CONNECTION LIMIT 3;
+ALTER ROLE synthetic_monitor LOGIN CONNECTION LIMIT 3;
 
 -- Seat belts: a session may undo them. What holds is that there is no grant to write.
 ALTER ROLE synthetic_monitor SET default_transaction_read_only = on;

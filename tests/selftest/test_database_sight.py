@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import LiteralString
 
 import psycopg
@@ -167,6 +168,28 @@ def test_a_file_that_cannot_work_here_says_one_thing(
         connection.execute("ROLLBACK; RESET ROLE; ALTER TABLE IF EXISTS public.bills RENAME TO payments")
 
     assert refused.value.diag.message_hint
+
+
+def test_the_owner_needs_not_be_a_superuser(tmp_path: Path) -> None:
+    """On a managed server nobody is: Supabase's `postgres` owns the tables, and may make roles."""
+    with Postgres.start(tmp_path) as postgres, psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA synthetic CASCADE")
+        connection.execute("DROP OWNED BY synthetic_monitor; DROP ROLE synthetic_monitor")
+        connection.execute("CREATE ROLE owner CREATEROLE; GRANT CREATE ON DATABASE platform TO owner")
+        connection.execute("GRANT pg_monitor TO owner WITH ADMIN OPTION")
+        connection.execute("ALTER SCHEMA public OWNER TO owner; ALTER SCHEMA extensions OWNER TO owner")
+        connection.execute("ALTER SCHEMA supabase_migrations OWNER TO owner")
+        for (table,) in connection.execute(TABLES + "AND relkind = 'r'").fetchall():
+            connection.execute(f"ALTER TABLE {table} OWNER TO owner".encode())
+        connection.execute("SET ROLE owner")
+        for _ in range(2):
+            connection.execute(ROLE_FILE.read_bytes())
+        connection.execute("RESET ROLE")
+        connection.execute("ALTER ROLE synthetic_monitor PASSWORD 'unguessed'")
+        taken = take(postgres.dsn("synthetic_monitor", "unguessed"), CHECKS.values(), "test")
+
+    assert taken.sight == dict.fromkeys(views(), True)
+    assert [seen.trouble for seen in taken.seen.values() if seen.trouble] == []
 
 
 @pytest.mark.parametrize("what", views())
