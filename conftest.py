@@ -14,6 +14,7 @@ pytest_plugins = (
     "fixtures.supabase",
     "fixtures.restore",
     "fixtures.migrations",
+    "fixtures.migration_lint",
     "fixtures.accounts",
     "fixtures.browser",
     "fixtures.vitals",
