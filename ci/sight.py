@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from fixtures import database_errors, masks
+from fixtures import database_errors
 from fixtures.database import connect
 from fixtures.sight import mending, question, views
 
@@ -41,7 +41,9 @@ def look(dsn: str) -> Iterator[Seen]:
         with connect(dsn, _RUN) as connection:
             yield from _look(connection)
     except psycopg.Error as error:
-        yield Seen(f"no connection: {masks.mask(database_errors.name(error).text)}", good=False, mend="see above")
+        yield Seen(
+            f"no connection: {database_errors.first_line(error)}", good=False, mend="psql with the DSN of that variable"
+        )
 
 
 def _look(connection: psycopg.Connection) -> Iterator[Seen]:
