@@ -40,6 +40,28 @@ def test_what_is_applied_is_what_the_repository_holds(rows: Rows, platform_repo:
 
 
 @pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
+@touches("platform repository")
+@asks_database(
+    r"""
+    SELECT version, md5(regexp_replace(array_to_string(statements, E'\n'), '--[^\n]*|[ \t\r\n;]', '', 'g')) AS written
+      FROM supabase_migrations.schema_migrations WHERE cardinality(statements) > 0
+    """,
+    min_rows=1,
+    sees=("migrations",),
+)
+def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo: PlatformRepo) -> None:
+    """It would make another schema on every new database than production has: what passes there proves nothing here."""
+    applied = dict(rows)
+
+    assert [
+        script.up.name
+        for script in platform_repo.scripts
+        if applied.get(script.version, script.written) != script.written
+    ] == []
+
+
+@pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
 @touches("platform repository")
 @VERSIONS
