@@ -144,6 +144,9 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
         yield _token(target.vercel)
     if target.database_dsn and variables.get("database_dsn") not in missing:
         yield from (Finding("database", *seen) for seen in sight.look(target.database_dsn))
+    copies = {"restore-drill", "rehearsal"} & target.capabilities
+    if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
+        yield from (Finding("copying", *seen) for seen in sight.look_at_copying(target.dump_dsn))
 
 
 def _reach(about: str, url: str) -> Finding:

@@ -144,6 +144,19 @@ def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
     assert told == ["can read public.users"]
 
 
+def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> None:
+    """Under row-level security it would dump empty tables."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        told = {role: [*sight.look_at_copying(server.dsn(role))] for role in ("synthetic_dump", "synthetic_monitor")}
+
+    assert [(seen.text, seen.good) for seen in told["synthetic_dump"]] == [
+        ("can copy every row of public as synthetic_dump", True)
+    ]
+    assert [(seen.good, seen.mend) for seen in told["synthetic_monitor"]] == [
+        (False, "run ci/sql/dump_role.sql as the owner of the tables")
+    ]
+
+
 def test_the_connection_is_described(tmp_path: Path) -> None:
     """Behind a pooler, on a standby, or without statistics the same numbers mean something else."""
     with Postgres.start(tmp_path / "postgres") as server:
