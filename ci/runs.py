@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
+from fixtures import rations
 from fixtures.outcomes import CheckResult, Verdict
 from fixtures.run import RERUN_VARIABLE
 from fixtures.sandbox.handle import VARIABLE
@@ -95,6 +96,7 @@ class Runs:
     Starts the runs of one stage.
 
     directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
+    rations: what was taken of them; None: the sandbox's own.
     """
 
     stage: str
@@ -103,6 +105,7 @@ class Runs:
     directory: Path
     reports: Path
     handle: Path | None = None
+    rations: Path | None = None
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -184,6 +187,8 @@ class Runs:
             environ[RERUN_VARIABLE] = "1"
         if deployment_id:
             environ["SYNTHETIC_DEPLOYMENT"] = deployment_id
+        if self.rations:
+            environ[rations.VARIABLE] = str(self.rations)
         if self.handle:
             environ[VARIABLE] = str(self.handle)
         return Started(name, self.launch(arguments, environ, log), verdict, limit, log)

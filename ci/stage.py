@@ -140,7 +140,7 @@ class _Gate:
         if problem:
             self._decided(decide(None, {}, self.options.stage, problem=problem))
             return
-        runs = self._runs()
+        runs = self._runs(state)
         started = runs.all_checks(candidate_id)
         try:
             self._survey(candidate_id, state)
@@ -189,7 +189,7 @@ class _Gate:
         handle = self.target.handle
         return Path(handle.run_dir) / "state" if handle else ROOT / ".verify" / "state"
 
-    def _runs(self) -> Runs:
+    def _runs(self, state: DirectoryState) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
         return Runs(
             stage=self.options.stage,
@@ -198,6 +198,7 @@ class _Gate:
             directory=self.directory,
             reports=self.options.reports,
             handle=sandbox if sandbox.exists() else None,
+            rations=None if self.target.handle else state.rations().path,
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
             launch=self.launch,

@@ -20,9 +20,17 @@ class AtOnce:
         self._site = site
         self._threads = threads
 
-    def ask(self, requests: Sequence[str], *, cookies: Mapping[str, str] | None = None) -> list[Answer]:
+    def ask(
+        self,
+        requests: Sequence[str],
+        *,
+        cookies: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Answer]:
         """Send each of them, "METHOD /path"."""
-        return list(self._threads.map(lambda request: self._site.ask(request, cookies=cookies), requests))
+        return list(
+            self._threads.map(lambda request: self._site.ask(request, cookies=cookies, headers=headers), requests)
+        )
 
     def send(self, request: str, bodies: Sequence[bytes], *, cookies: Mapping[str, str] | None = None) -> list[Answer]:
         """Send one request with each of these bodies, which say that they are JSON."""
