@@ -19,7 +19,7 @@ from fixtures import rations
 from fixtures.outcomes import CheckResult, Verdict
 from fixtures.run import RERUN_VARIABLE
 from fixtures.sandbox.handle import VARIABLE
-from fixtures.sides import Side, write_sides
+from fixtures.sides import DEPLOYMENT_VARIABLE, Side, write_sides
 
 ROUNDS = 5
 VERDICT = "verdict.json"
@@ -125,7 +125,8 @@ class Runs:
     def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int = ROUNDS) -> Started:
         """Start the checks on both sides, interleaved, in one process."""
         node_ids = [check.node_id for check in checks]
-        return self._rerun(f"pairs-{rounds}", node_ids, None, sides=[candidate, control], rounds=rounds)
+        sides = [candidate, control]
+        return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, sides=sides, rounds=rounds)
 
     def first_aid(self, node_ids: Iterable[str], control: Side) -> Started:
         """Start the P0 checks on the rollback target."""
@@ -181,12 +182,12 @@ class Runs:
         environ = {**self.environ, "SYNTHETIC_RUN_DIR": str(self.directory), "SYNTHETIC_RUN_ID": self.run_id}
         # A browser that is killed leaves its files, and the directory goes with the gate.
         environ["TMPDIR"] = str(self.directory)
-        environ.pop("SYNTHETIC_DEPLOYMENT", None)
+        environ.pop(DEPLOYMENT_VARIABLE, None)
         environ.pop(RERUN_VARIABLE, None)
         if proof:
             environ[RERUN_VARIABLE] = "1"
         if deployment_id:
-            environ["SYNTHETIC_DEPLOYMENT"] = deployment_id
+            environ[DEPLOYMENT_VARIABLE] = deployment_id
         if self.rations:
             environ[rations.VARIABLE] = str(self.rations)
         if self.handle:
