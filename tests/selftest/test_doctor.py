@@ -157,10 +157,15 @@ def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> No
     ]
 
 
-def test_the_connection_is_described(tmp_path: Path) -> None:
+def test_the_connection_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a pooler, on a standby, or without statistics the same numbers mean something else."""
     with Postgres.start(tmp_path / "postgres") as server:
         lines = [seen.text for seen in sight.look(server.dsn("synthetic_monitor"))]
+        # A pooler tells its clients a process of its own.
+        monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 1)
+        (pooled, *_) = sight.look(server.dsn("synthetic_monitor"))
+
+    assert pooled.text.endswith("as synthetic_monitor, through a pooler")
 
     assert re.fullmatch(r"PostgreSQL \d+\.\d+.*, primary, as synthetic_monitor, direct", lines[0])
     assert re.match(r"statistics counted since \d{4}-", lines[1])
