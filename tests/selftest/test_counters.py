@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
+from fixtures.budgets import Budgets
+from fixtures.database import Rows
+from fixtures.evidence import current
+from fixtures.outcomes import Severity
 from fixtures.sandbox.postgres import Postgres
+from tests.database import test_invariants
 
 KINDS: dict[str, LiteralString] = {"payments": "status = 'completed'", "course_enrollments": "plan = 'paid'"}
 OLD: LiteralString = "now() - interval '11 minutes'"
@@ -142,6 +148,19 @@ def test_what_was_paid_back_had_been_paid_and_what_is_old_no_longer_counts(postg
     )
 
     assert (failed, before) == ((0, 0), (0, 100))
+
+
+@pytest.mark.parametrize(
+    ("total", "failed", "red"), [(1, 1, False), (19, 19, False), (20, 2, False), (20, 3, True), (100, 9, False)]
+)
+def test_payments_are_an_outage_only_where_the_sample_can_say_so(total: int, failed: int, *, red: bool) -> None:
+    """Too few to tell is said, and stops no release; three of twenty are surely more than one of twenty."""
+    evidence = current()
+    with pytest.raises(AssertionError) if red else nullcontext():
+        test_invariants.test_payments_succeed(Rows([[total, failed]]), Budgets(), evidence)
+
+    assert evidence.note.startswith("cannot tell: ") is (total < 20)
+    assert evidence.severity is (Severity.P0 if red else None)
 
 
 def test_a_look_up_that_no_longer_runs_is_told_with_its_error(postgres: Postgres) -> None:
