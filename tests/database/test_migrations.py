@@ -31,7 +31,9 @@ def test_what_is_applied_is_what_the_repository_holds(rows: Rows, platform_repo:
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
+@pytest.mark.check(
+    severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("rehearsal", "platform-repo")
+)
 @touches("table schema_migrations", "platform repository")
 def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
     """One that fails in the middle of a deployment leaves a schema that neither the old nor the new code knows."""
@@ -39,7 +41,9 @@ def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
+@pytest.mark.check(
+    severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("rehearsal", "platform-repo")
+)
 @touches("table schema_migrations", "platform repository")
 def test_migrations_can_be_undone(rehearsal: Rehearsal) -> None:
     """Up, down and up again must lead to one schema: a way back that was never walked is none."""

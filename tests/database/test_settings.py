@@ -77,7 +77,7 @@ def test_the_browsers_queries_end(rows: Rows) -> None:
              CASE WHEN own.source NOT IN ('user', 'database user', 'session', 'client') THEN own.setting <> '0' END
            ) AS ends
       FROM pg_roles r, pg_database d, pg_settings own
-     WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND r.rolname <> current_user
+     WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND r.rolname !~ '^synthetic_'
        AND d.datname = current_database() AND own.name = 'idle_in_transaction_session_timeout'
     """,
     min_rows=1,

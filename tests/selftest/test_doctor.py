@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from ci import doctor, sight
 from ci.doctor import Finding, examine
 from fixtures.sandbox.postgres import Postgres
+from fixtures.sight import views
 from fixtures.targets import UsageError
 
 TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)
@@ -115,24 +117,48 @@ def test_unknown_target_is_wrong_usage(targets: Path) -> None:
 
 
 def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path) -> None:
-    """Under row-level security a blind role reads zero rows of a full table, and everything looks well."""
+    """A blind role reads zero rows of a full table, and everything looks well; what no grant gives, the file does."""
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
             connection.execute("""CREATE ROLE "blind-7p" LOGIN PASSWORD 'made-up'""")
-            before = list(sight.look(server.dsn("blind-7p", "made-up")))
-            for _, seen, mend in before:
-                if not seen:
-                    connection.execute(mend.encode())
-        after = list(sight.look(server.dsn("blind-7p", "made-up")))
+            before = [*sight.look(server.dsn("blind-7p", "made-up"))]
+            for seen in before:
+                if not seen.good and seen.mend.startswith("GRANT"):
+                    connection.execute(seen.mend.encode())
+        after = [*sight.look(server.dsn("blind-7p", "made-up"))]
+        own = [*sight.look(server.dsn("synthetic_monitor"))]
 
-    assert [seen for _, seen, _ in before].count(False) >= 3
-    assert [what for what, seen, _ in after if not seen] == []
+    assert [seen.good for seen in before].count(False) == len(views())
+    (counters,) = [seen for seen in after if not seen.good]
+    assert "run ci/sql/monitor_role.sql again" in counters.mend
+    assert [seen.text for seen in own if not seen.good] == []
 
 
-def test_database_that_cannot_be_reached_is_said_without_its_password() -> None:
-    """The first line of the driver's error, which names host and port."""
-    ((what, seen, _),) = sight.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
+def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
+    """The checks need none, and whatever they can read can leave."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
+            connection.execute("GRANT SELECT (email) ON public.users TO synthetic_monitor")
+        told = [seen.text for seen in sight.look(server.dsn("synthetic_monitor")) if not seen.good]
 
-    assert not seen
-    assert what.startswith("no connection: ")
-    assert "hunter2secret" not in what
+    assert told == ["can read public.users"]
+
+
+def test_the_connection_is_described(tmp_path: Path) -> None:
+    """Behind a pooler, on a standby, or without statistics the same numbers mean something else."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        lines = [seen.text for seen in sight.look(server.dsn("synthetic_monitor"))]
+
+    assert re.fullmatch(r"PostgreSQL \d+\.\d+.*, primary, as synthetic_monitor, direct", lines[0])
+    assert re.match(r"statistics counted since \d{4}-", lines[1])
+    assert re.fullmatch(r"pg_stat_statements 1\.\d+ in schema extensions", lines[2])
+    assert "can read no table of the platform" in lines
+
+
+def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_without_its_password() -> None:
+    """The same cause must not have two names."""
+    (seen,) = sight.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
+
+    assert not seen.good
+    assert seen.text.startswith("no connection: refused: nothing listens there")
+    assert "hunter2secret" not in seen.text

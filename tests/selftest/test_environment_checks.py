@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from fixtures import environment as variables
-from fixtures.environment import Environment, EnvironmentUnreadableError
+from fixtures import environment_sources as sources
+from fixtures.environment_sources import Environment, EnvironmentUnreadableError
 from fixtures.targets import VercelAccess
 
 from .conftest import ROOT, Stub
@@ -148,14 +149,14 @@ def test_a_dotenv_file_is_read_as_the_platform_reads_it(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("A=1\nexport B='two words' # why\nC=\"x#y\"\nD=plain # comment\n# E=no\nnot a line\nF=\n")
 
-    found = variables.of_file(file)
+    found = sources.of_file(file)
 
     assert found.values == {"A": "1", "B": "two words", "C": "x#y", "D": "plain", "F": ""}
 
 
 def test_only_the_platforms_variables_are_taken_from_the_process() -> None:
     """The runner's own tokens are nobody's business."""
-    found = variables.of_process({"NEXTAUTH_URL": URL, "PATH": "/bin", "VERCEL_TOKEN": "x", "STRIPE_SECRET_KEY": "y"})
+    found = sources.of_process({"NEXTAUTH_URL": URL, "PATH": "/bin", "VERCEL_TOKEN": "x", "STRIPE_SECRET_KEY": "y"})
 
     assert found.values == {"NEXTAUTH_URL": URL, "STRIPE_SECRET_KEY": "y"}
 
@@ -167,7 +168,7 @@ def test_values_are_in_no_repr_and_in_no_line() -> None:
 
     assert [value for value in HEALTHY.values() if value and len(value) > 6 and value in shown] == []
     assert "NEXTAUTH_SECRET  sha256:" in shown
-    assert variables.fingerprint("one") != variables.fingerprint("two")
+    assert sources.fingerprint("one") != sources.fingerprint("two")
     assert {"EMPTY  (empty)", "HIDDEN  (set, not readable)"} <= set(environment.lines())
 
 
@@ -201,7 +202,7 @@ def test_vercels_list_is_read_with_everything_but_what_it_keeps_to_itself(runnin
     deployment.build.environment.update({name: value or "" for name, value in HEALTHY.items()})
     access = VercelAccess(api=running.api.url, project=running.edge.project.id, token=running.edge.token)
 
-    found = variables.of_vercel(access)
+    found = sources.of_vercel(access)
 
     assert found.values == HEALTHY | {"STRIPE_WEBHOOK_SECRET": None}
     assert problems(found) == []
@@ -228,7 +229,7 @@ def test_variables_of_other_environments_are_left_out(stub: Stub) -> None:
     ]
     stub.json("GET /v9/projects/prj/env", f'{{"envs":[{",".join(rows)}]}}')
 
-    found = variables.of_vercel(VercelAccess(api=stub.url, project="prj", token="t", team="team_1"))
+    found = sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="t", team="team_1"))
 
     assert found.values == {"A": "x", "C": "z"}
     assert stub.seen[0][0] == "GET /v9/projects/prj/env?teamId=team_1"
@@ -240,6 +241,6 @@ def test_what_cannot_be_read_is_said_and_not_guessed(stub: Stub, status: int, bo
     stub.json("GET /v9/projects/prj/env", body, status)
 
     with pytest.raises(EnvironmentUnreadableError, match="GET /v9/projects/prj/env") as caught:
-        variables.of_vercel(VercelAccess(api=stub.url, project="prj", token="secret-token"))
+        sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="secret-token"))
 
     assert "secret-token" not in str(caught.value)

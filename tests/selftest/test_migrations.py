@@ -48,10 +48,10 @@ class Repo:
             (self.path / "supabase" / "rollbacks" / name).write_text(down)
 
     def rehearse(self, postgres: Postgres) -> Rehearsal:
-        """Rehearse as the monitoring role, which may change nothing."""
+        """Rehearse as the copying role, which may change nothing."""
         directory = self.path / "private"
         directory.mkdir()
-        return rehearse(postgres.dsn("synthetic_monitor"), read_repo(self.path), directory)
+        return rehearse(postgres.dsn("synthetic_dump"), read_repo(self.path), directory)
 
 
 @pytest.fixture
