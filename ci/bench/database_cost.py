@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fixtures.database import ask, connect, take
+from fixtures.database_session import ask, connect, take
 from fixtures.sandbox.postgres import Postgres
 from tests.selftest.database_checks import declared
 

@@ -23,7 +23,7 @@ from ci.bench.database_crosstalk import FAULTS, cross
 from ci.bench.machine_class import stamp
 from ci.bench.postgres_versions import MAJORS, binaries_of
 from ci.steps import SetupError
-from fixtures.database import Seen, take
+from fixtures.database_session import Seen, take
 from fixtures.declarations import Query
 from fixtures.outcomes import write_atomically
 from fixtures.sandbox.postgres import Postgres

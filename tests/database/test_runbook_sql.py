@@ -12,7 +12,8 @@ import re
 
 import pytest
 
-from fixtures.database import TAKEN, Rows, Seen
+from fixtures.database import TAKEN, Rows
+from fixtures.database_session import Seen
 from fixtures.declarations import asks_database, queries_of, touches
 from fixtures.evidence import NotMeasured
 

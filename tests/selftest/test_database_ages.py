@@ -13,7 +13,8 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from fixtures.database import Rows, take
+from fixtures.database import Rows
+from fixtures.database_session import take
 from fixtures.outcomes import Severity
 from fixtures.runbook import runbook
 from fixtures.sandbox.postgres import Postgres

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from fixtures import database_errors
-from fixtures.database import ask, connect, settle, take
+from fixtures.database import settle
+from fixtures.database_session import ask, connect, take
 from fixtures.declarations import Query
 from fixtures.sandbox.postgres import Postgres
 from fixtures.sandbox.postgres_server import free_port
@@ -44,7 +45,10 @@ def test_a_query_that_fails_takes_no_other_along(postgres: Postgres, *, pipeline
 
 def test_a_slow_query_ends_and_is_named(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """The timeouts are the transaction's own."""
-    monkeypatch.setattr("fixtures.database._SETTINGS", ("SELECT set_config('statement_timeout', '50ms', true)",))
+    shorter = ("SELECT set_config('statement_timeout', '50ms', true)",)
+    monkeypatch.setattr("fixtures.database_session._SETTINGS", shorter)
+        "fixtures.database_session._SETTINGS", ("SELECT set_config('statement_timeout', '50ms', true)",)
+    )
     with connect(postgres.dsn("synthetic_monitor"), "test") as connection:
         seen = ask(connection, ["SELECT pg_sleep(60)", "SELECT 1"])
 

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from ci.machine import find_pgbouncer
-from fixtures.database import ask, connect, take
+from fixtures.database_session import ask, connect, take
 from fixtures.declarations import Query
 from fixtures.sandbox.postgres import Postgres
 from fixtures.sandbox.postgres_server import free_port
