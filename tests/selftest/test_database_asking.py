@@ -47,8 +47,6 @@ def test_a_slow_query_ends_and_is_named(postgres: Postgres, monkeypatch: pytest.
     """The timeouts are the transaction's own."""
     shorter = ("SELECT set_config('statement_timeout', '50ms', true)",)
     monkeypatch.setattr("fixtures.database_session._SETTINGS", shorter)
-        "fixtures.database_session._SETTINGS", ("SELECT set_config('statement_timeout', '50ms', true)",)
-    )
     with connect(postgres.dsn("synthetic_monitor"), "test") as connection:
         seen = ask(connection, ["SELECT pg_sleep(60)", "SELECT 1"])
 
