@@ -29,7 +29,7 @@ from fixtures.outcomes import write_atomically
 from fixtures.sandbox.postgres import Postgres
 from fixtures.sandbox.postgres_binaries import VARIABLE
 from fixtures.sight import views
-from tests.selftest.database_checks import declared
+from tests.selftest.database_checks import declared, planned
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_versions.json"
@@ -67,7 +67,7 @@ class Result(msgspec.Struct):
 def prove(bindir: Path) -> Version:
     """Ask every query and cross the sample on the programs of one directory."""
     os.environ[VARIABLE] = str(bindir)
-    checks = declared()
+    checks = declared() | planned()
     with (
         tempfile.TemporaryDirectory(prefix="7p-versions-") as folder,
         Postgres.start(Path(folder) / "postgres", settings=SETTINGS) as postgres,

@@ -26,7 +26,7 @@ def declared(stage: str | None = None) -> dict[str, Query]:
 def planned() -> dict[str, Query]:
     """Return the queries that stand in the parameters of a test: the runbook's own, which are planned and never run."""
     return {
-        f"{name}[{parameter.id}]": mark.args[0]
+        f"{name}[{parameter.values[0]}]": mark.args[0]
         for name, function in _tests()
         for parametrized in getattr(function, "pytestmark", [])
         if parametrized.name == "parametrize"
