@@ -59,7 +59,7 @@ def _ask(fault: Fault, only: list[str] | None = None) -> tuple[list[CheckResult]
     """Return what became of all checks, or only of these, and whether the run came to its end."""
     with tempfile.TemporaryDirectory(prefix="7p-crosstalk-") as folder:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q"]
-        command += [f"--fault={fault.name}", f"--reports={folder}/reports"]
+        command += [f"--fault={fault.name}", f"--stage={fault.stage}", f"--reports={folder}/reports"]
         if only is not None:
             (Path(folder) / "only").write_text("\n".join(only), encoding="utf-8")
             command.append(f"--only={folder}/only")
