@@ -8,6 +8,7 @@ pytest_plugins = (
     "fixtures.pairs",
     "fixtures.budgets",
     "fixtures.evidence",
+    "fixtures.observations",
     "fixtures.site",
     "fixtures.sweep",
     "fixtures.database",
@@ -19,6 +20,7 @@ pytest_plugins = (
     "fixtures.vitals",
     "fixtures.verdict",
     "fixtures.health_table",
+    "fixtures.endpoint_times",
     "fixtures.summary",
     "fixtures.allure",
 )
