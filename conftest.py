@@ -10,6 +10,7 @@ pytest_plugins = (
     "fixtures.evidence",
     "fixtures.observations",
     "fixtures.site",
+    "fixtures.neighbour",
     "fixtures.sweep",
     "fixtures.database",
     "fixtures.supabase",
