@@ -8,7 +8,9 @@ pytest_plugins = (
     "fixtures.pairs",
     "fixtures.budgets",
     "fixtures.evidence",
+    "fixtures.observations",
     "fixtures.site",
+    "fixtures.neighbour",
     "fixtures.sweep",
     "fixtures.database",
     "fixtures.pooler",
@@ -21,6 +23,7 @@ pytest_plugins = (
     "fixtures.vitals",
     "fixtures.verdict",
     "fixtures.health_table",
+    "fixtures.endpoint_times",
     "fixtures.summary",
     "fixtures.allure",
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psycopg
 
 from fixtures import database_errors
-from fixtures.database import connect
+from fixtures.database_session import connect
 from fixtures.sight import mending, question, views
 
 _RUN = "doctor"

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from ci.bench.postgres_versions import binaries_of
-from fixtures.outcomes import Outcome, Verdict, write_atomically
+from fixtures.outcomes import CheckResult, Outcome, Verdict, write_atomically
 from fixtures.sandbox.faults import CATALOGUE
 from fixtures.sandbox.faults.fault import Fault
 from fixtures.sandbox.faults.red_set import surprises
@@ -43,16 +43,29 @@ class Row(msgspec.Struct):
 
 def cross(fault: Fault) -> Row:
     """Ask every database check of a sandbox with this fault."""
-    with tempfile.TemporaryDirectory(prefix="7p-crosstalk-") as folder:
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q"]
-        command += [f"--fault={fault.name}", f"--reports={folder}"]
-        subprocess.run(command, cwd=ROOT, capture_output=True, timeout=_LIMIT, check=False)  # noqa: S603  (names of the catalogue)
-        verdict = Verdict.read(Path(folder) / "verdict.json")
-    checks = verdict.checks
+    first, complete = _ask(fault)
+    # A run ends early on a red P0: what it left out is asked of a second sandbox.
+    left_out = [check.node_id for check in first if check.outcome is Outcome.SUPERSEDED]
+    rest, rest_complete = _ask(fault, left_out) if left_out else ([], True)
+    checks = [check for check in first if check.outcome is not Outcome.SUPERSEDED] + rest
     red = {_name(check.node_id): check.severity.value for check in checks if check.outcome is Outcome.FAILED}
     unmeasured = [_name(check.node_id) for check in checks if check.outcome is Outcome.NOT_MEASURED]
     wrong = surprises(fault, checks, kinds=frozenset({"database"}))
-    return Row(dict(sorted(red.items())), sorted(unmeasured), wrong if verdict.complete else [*wrong, "incomplete"])
+    wrong += [] if complete and rest_complete else ["incomplete"]
+    return Row(dict(sorted(red.items())), sorted(unmeasured), wrong)
+
+
+def _ask(fault: Fault, only: list[str] | None = None) -> tuple[list[CheckResult], bool]:
+    """Return what became of all checks, or only of these, and whether the run came to its end."""
+    with tempfile.TemporaryDirectory(prefix="7p-crosstalk-") as folder:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q"]
+        command += [f"--fault={fault.name}", f"--stage={fault.stage}", f"--reports={folder}/reports"]
+        if only is not None:
+            (Path(folder) / "only").write_text("\n".join(only), encoding="utf-8")
+            command.append(f"--only={folder}/only")
+        subprocess.run(command, cwd=ROOT, capture_output=True, timeout=_LIMIT, check=False)  # noqa: S603  (names of the catalogue)
+        verdict = Verdict.read(Path(folder) / "reports" / "verdict.json")
+    return verdict.checks, verdict.complete
 
 
 def _name(node_id: str) -> str:

@@ -12,9 +12,10 @@ import re
 
 import pytest
 
-from fixtures.database import TAKEN, Rows, Seen
+from fixtures.database import TAKEN, Rows
+from fixtures.database_session import Seen
 from fixtures.declarations import asks_database, queries_of, touches
-from fixtures.evidence import NotMeasured
+from fixtures.evidence import NotMeasured, current
 
 # Everything else that can go wrong with an EXPLAIN (a timeout, a missing grant) says nothing about the statement.
 _NO_LONGER_RUNS = re.compile(r"does not exist|syntax error|is not unique|must appear in the GROUP BY")
@@ -28,6 +29,7 @@ def refusal(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
     seen = taken.seen.get(query.sql, Seen(trouble=taken.trouble or "not taken in this run"))
     if seen.trouble and (taken.trouble or not _NO_LONGER_RUNS.search(seen.trouble)):
         raise NotMeasured(seen.trouble)
+    current().measure("examined", seen.examined, "rows")
     return seen.trouble or ""
 
 

@@ -47,10 +47,11 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
 @pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
 @asks_database(
     """
-    SELECT rolname, EXISTS (
-             SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
-              WHERE s.setrole = r.oid AND s.setdatabase IN (0, d.oid)
-                AND setting ~ '^statement_timeout=0*[1-9]') AS ends
+    SELECT rolname, coalesce(
+             (SELECT setting ~ '[1-9]'
+                FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
+               WHERE s.setrole = r.oid AND s.setdatabase IN (0, d.oid) AND setting LIKE 'statement_timeout=%'
+               ORDER BY s.setdatabase = 0 LIMIT 1), false) AS ends
       FROM pg_roles r, pg_database d
      WHERE rolname IN ('anon', 'authenticated') AND datname = current_database()
     """,
@@ -67,17 +68,16 @@ def test_the_browsers_queries_end(rows: Rows) -> None:
 @asks_database(
     """
     SELECT r.rolname, coalesce(
-             (SELECT option.value ~ '[1-9]'
-                FROM pg_db_role_setting s, unnest(s.setconfig) AS line,
-                     LATERAL (SELECT split_part(line, '=', 1) AS name, split_part(line, '=', 2) AS value) AS option
+             (SELECT setting ~ '[1-9]'
+                FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
                WHERE s.setrole IN (0, r.oid) AND s.setdatabase IN (0, d.oid)
-                 AND option.name = 'idle_in_transaction_session_timeout'
+                 AND setting LIKE 'idle_in_transaction_session_timeout=%'
                ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1),
              -- Where the monitoring role has a value of its own, it cannot see the server's.
              CASE WHEN own.source NOT IN ('user', 'database user', 'session', 'client') THEN own.setting <> '0' END
            ) AS ends
       FROM pg_roles r, pg_database d, pg_settings own
-     WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND r.rolname <> current_user
+     WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND r.rolname !~ '^synthetic_'
        AND d.datname = current_database() AND own.name = 'idle_in_transaction_session_timeout'
     """,
     min_rows=1,

@@ -10,7 +10,8 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from fixtures.database import judge, take
+from fixtures.database import judge
+from fixtures.database_session import take
 from fixtures.declarations import Query, Sight
 from fixtures.evidence import NotMeasured
 from fixtures.sandbox.postgres import Postgres

@@ -14,8 +14,11 @@ import pytest
 from ci import doctor, sight
 from ci.doctor import Finding, examine
 from fixtures.sandbox.postgres import Postgres
+from fixtures.sandbox.sinks import Sinks
 from fixtures.sight import views
 from fixtures.targets import UsageError
+
+from .running_edge import run_edge
 
 TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)
 
@@ -100,6 +103,40 @@ def test_token_is_tried_and_not_shown(
 
     assert f"{sign} vercel token {address}/v2/user answers {status}" in _lines(out)
     assert token not in out
+
+
+def test_each_services_token_is_tried_on_its_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a capability needs is asked where it will be asked; a service that was not set up is not."""
+    with run_edge() as running:
+        sinks = Sinks()
+        running.do(sinks.open(running.edge.listeners))
+        github, sentry = sinks.github, sinks.sentry
+        file = tmp_path / "targets.toml"
+        file.write_text(
+            f"""
+            [staging]
+            url = "{sinks.control_address.rpartition("/")[0]}"
+            mode = "shadow"
+            capabilities = ["commit-status", "stripe-config", "sentry"]
+            github = {{ api = "{sinks.github_listener.url}", repository = "{github.repository}" }}
+            stripe = {{ api = "{sinks.stripe_listener.url}" }}
+            sentry = {{ api = "{sinks.sentry_listener.url}", organization = "{sentry.organization}" }}
+            variables = {{ github_token = "G", stripe_restricted_key = "S", sentry_token = "Y" }}
+            """,
+            encoding="utf-8",
+        )
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(doctor, "_machine", lambda: iter([Finding("python", "3.11")]))
+            patched.setenv("G", github.token)
+            patched.setenv("S", sinks.service_keys["stripe_restricted_key"])
+            patched.delenv("Y", raising=False)
+            examine("staging", file=file)
+    lines = _lines(capsys.readouterr().out)
+
+    assert "MISSING Y sentry_token, not set" in lines
+    assert f"ok github token {sinks.github_listener.url}/repos/{github.repository} answers 200" in lines
+    assert f"ok stripe key {sinks.stripe_listener.url}/v1/balance answers 200" in lines
+    assert [line for line in lines if "sentry token" in line] == []
 
 
 def test_a_url_is_examined_without_a_word_in_the_table(
