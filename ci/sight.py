@@ -1,13 +1,13 @@
-"""What the monitoring role can see, what it had better not, and what it is connected to: for `ci/verify doctor`."""
+"""What the database's roles can see, what they had better not, and how they are connected: for `ci/verify doctor`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import psycopg
 
-from fixtures import database_errors, masks
+from fixtures import database_errors
 from fixtures.database_session import connect
 from fixtures.sight import mending, question, views
 
@@ -27,6 +27,12 @@ _READABLE = """
 """
 
 
+_COPYABLE = """
+    SELECT current_user, count(*) > 0 AND bool_and(has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid))
+      FROM pg_class WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p')
+"""
+
+
 class Seen(NamedTuple):
     """One line. good: None for what is only told.  mend: the statement or command that mends it."""
 
@@ -36,12 +42,28 @@ class Seen(NamedTuple):
 
 
 def look(dsn: str) -> Iterator[Seen]:
-    """Tell of the connection, then of everything that is seen or not; read-only."""
+    """Tell of the monitoring role's connection, then of everything that it sees or does not; read-only."""
+    return _connected(dsn, _look)
+
+
+def look_at_copying(dsn: str) -> Iterator[Seen]:
+    """Tell whether the role that copies reads every row of public; read-only, and no row is read."""
+    return _connected(dsn, _look_at_copying)
+
+
+def _connected(dsn: str, looks: Callable[[psycopg.Connection], Iterator[Seen]]) -> Iterator[Seen]:
     try:
         with connect(dsn, _RUN) as connection:
-            yield from _look(connection)
+            yield from looks(connection)
     except psycopg.Error as error:
-        yield Seen(f"no connection: {masks.mask(database_errors.name(error).text)}", good=False, mend="see above")
+        text = f"no connection: {database_errors.first_line(error)}"
+        yield Seen(text, good=False, mend="psql with the DSN of that variable")
+
+
+def _look_at_copying(connection: psycopg.Connection) -> Iterator[Seen]:
+    role, everything = connection.execute(_COPYABLE).fetchone() or ("", False)
+    text = f"{'can' if everything else 'cannot'} copy every row of public as {role}"
+    yield Seen(text, bool(everything), "run ci/sql/dump_role.sql as the owner of the tables")
 
 
 def _look(connection: psycopg.Connection) -> Iterator[Seen]:

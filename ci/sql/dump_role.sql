@@ -19,6 +19,8 @@ $$;
 
 ALTER ROLE synthetic_dump LOGIN CONNECTION LIMIT 3;
 ALTER ROLE synthetic_dump SET default_transaction_read_only = on;
+-- The session that holds the snapshot idles for as long as the dump takes, and not for ever.
+ALTER ROLE synthetic_dump SET idle_in_transaction_session_timeout = '2h';
 GRANT pg_read_all_data TO synthetic_dump;
 
 COMMIT;

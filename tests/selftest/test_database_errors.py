@@ -70,11 +70,31 @@ def test_tls_that_the_server_does_not_speak_is_named(postgres: Postgres) -> None
     assert not refused
 
 
+def test_a_dsn_without_a_host_is_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver looks for a socket on this machine then, and finds none."""
+    monkeypatch.setenv("PGHOST", "/nowhere")
+    text, refused = trouble("postgresql:///platform")
+
+    assert text.startswith("cannot connect: wrong DSN: it names no host")
+    assert not refused
+
+
+def test_a_role_that_has_used_up_its_own_connections_is_saturated(postgres: Postgres) -> None:
+    """The server has room, and refuses us all the same."""
+    with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
+        connection.execute("CREATE ROLE busy LOGIN PASSWORD 'unguessed' CONNECTION LIMIT 0")
+        text, refused = trouble(postgres.dsn("busy", "unguessed"))
+
+    assert text.startswith("cannot connect: saturated: every connection is taken (too many connections for role")
+    assert refused
+
+
 def test_what_is_no_dsn_is_not_repeated() -> None:
     """What libpq says of it is all of it, password included."""
-    text, _ = trouble(f"postgresql//monitor:{PASSWORD}@host/platform")
+    for dsn in (f"postgresql//timeout:{PASSWORD}@host/platform", f"postgresql://refused:{PASSWORD}@host/x?timeout=1"):
+        text, _ = trouble(dsn)
 
-    assert text.startswith("cannot connect: wrong DSN: it is not one")
+        assert text.startswith("cannot connect: wrong DSN: it is not one")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +103,21 @@ def test_what_is_no_dsn_is_not_repeated() -> None:
         ("connection failed: FATAL: sorry, too many clients already", "saturated", True),
         ("connection failed: FATAL: Max client connections reached", "saturated", True),
         ("connection failed: FATAL: MaxClientsInSessionMode: max clients reached", "saturated", True),
+        ("connection failed: FATAL: (EMAXCONNSESSION) max clients reached in session mode", "saturated", True),
+        ('connection failed: FATAL: too many connections for role "synthetic_monitor"', "saturated", True),
         ("connection failed: FATAL: the database system is starting up", "starting up", True),
+        (
+            "connection failed: FATAL: (ENOTFOUND) tenant/user postgres.abc not found",
+            "wrong DSN, or the Supabase",
+            False,
+        ),
+        ('connection failed: root certificate file "/root/.postgresql/root.crt" does not exist', "TLS", False),
+        ("connection failed: SSL error: certificate verify failed", "TLS", False),
+        ('connection failed: server certificate for "a" does not match host name "b"', "TLS", False),
+        ("connection failed: FATAL: SSL connection is required", "TLS", False),
+        ('connection failed: FATAL: no pg_hba.conf entry for host "::1", user "x", SSL off', "wrong DSN", False),
+        ("connection failed: server closed the connection unexpectedly", "broken off", False),
+        ("consuming input failed: server closed the connection unexpectedly", "broken off", False),
         ("connection failed: FATAL: Tenant or user not found", "wrong DSN, or the Supabase project is paused", False),
         (
             "failed to resolve host 'db.abc.supabase.co': [Errno -2] Name or service not known",

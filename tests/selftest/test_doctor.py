@@ -14,8 +14,11 @@ import pytest
 from ci import doctor, sight
 from ci.doctor import Finding, examine
 from fixtures.sandbox.postgres import Postgres
+from fixtures.sandbox.sinks import Sinks
 from fixtures.sight import views
 from fixtures.targets import UsageError
+
+from .running_edge import run_edge
 
 TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)
 
@@ -102,6 +105,40 @@ def test_token_is_tried_and_not_shown(
     assert token not in out
 
 
+def test_each_services_token_is_tried_on_its_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a capability needs is asked where it will be asked; a service that was not set up is not."""
+    with run_edge() as running:
+        sinks = Sinks()
+        running.do(sinks.open(running.edge.listeners))
+        github, sentry = sinks.github, sinks.sentry
+        file = tmp_path / "targets.toml"
+        file.write_text(
+            f"""
+            [staging]
+            url = "{sinks.control_address.rpartition("/")[0]}"
+            mode = "shadow"
+            capabilities = ["commit-status", "stripe-config", "sentry"]
+            github = {{ api = "{sinks.github_listener.url}", repository = "{github.repository}" }}
+            stripe = {{ api = "{sinks.stripe_listener.url}" }}
+            sentry = {{ api = "{sinks.sentry_listener.url}", organization = "{sentry.organization}" }}
+            variables = {{ github_token = "G", stripe_restricted_key = "S", sentry_token = "Y" }}
+            """,
+            encoding="utf-8",
+        )
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(doctor, "_machine", lambda: iter([Finding("python", "3.11")]))
+            patched.setenv("G", github.token)
+            patched.setenv("S", sinks.service_keys["stripe_restricted_key"])
+            patched.delenv("Y", raising=False)
+            examine("staging", file=file)
+    lines = _lines(capsys.readouterr().out)
+
+    assert "MISSING Y sentry_token, not set" in lines
+    assert f"ok github token {sinks.github_listener.url}/repos/{github.repository} answers 200" in lines
+    assert f"ok stripe key {sinks.stripe_listener.url}/v1/balance answers 200" in lines
+    assert [line for line in lines if "sentry token" in line] == []
+
+
 def test_a_url_is_examined_without_a_word_in_the_table(
     targets: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,10 +181,28 @@ def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
     assert told == ["can read public.users"]
 
 
-def test_the_connection_is_described(tmp_path: Path) -> None:
+def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> None:
+    """Under row-level security it would dump empty tables."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        told = {role: [*sight.look_at_copying(server.dsn(role))] for role in ("synthetic_dump", "synthetic_monitor")}
+
+    assert [(seen.text, seen.good) for seen in told["synthetic_dump"]] == [
+        ("can copy every row of public as synthetic_dump", True)
+    ]
+    assert [(seen.good, seen.mend) for seen in told["synthetic_monitor"]] == [
+        (False, "run ci/sql/dump_role.sql as the owner of the tables")
+    ]
+
+
+def test_the_connection_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a pooler, on a standby, or without statistics the same numbers mean something else."""
     with Postgres.start(tmp_path / "postgres") as server:
         lines = [seen.text for seen in sight.look(server.dsn("synthetic_monitor"))]
+        # A pooler tells its clients a process of its own.
+        monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 1)
+        (pooled, *_) = sight.look(server.dsn("synthetic_monitor"))
+
+    assert pooled.text.endswith("as synthetic_monitor, through a pooler")
 
     assert re.fullmatch(r"PostgreSQL \d+\.\d+.*, primary, as synthetic_monitor, direct", lines[0])
     assert re.match(r"statistics counted since \d{4}-", lines[1])

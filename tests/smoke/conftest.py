@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -20,6 +20,8 @@ from fixtures.targets import Target
 
 if TYPE_CHECKING:
     from ci.candidate import Candidate
+
+Where = Literal["production", "preview"]
 
 AT_ONCE = 8
 
@@ -67,7 +69,13 @@ def at_once(site: Site, threads: ThreadPoolExecutor) -> AtOnce:
 
 
 @pytest.fixture(scope="session")
-def configured(target: Target, candidate: Candidate | None) -> Environment:
+def where(candidate: Candidate | None) -> Where:
+    """Return whose variables the build under test was made with."""
+    return candidate.environment if candidate else "production"
+
+
+@pytest.fixture(scope="session")
+def configured(target: Target, candidate: Candidate | None, where: Where) -> Environment:
     """
     Return the variables that the next build of this environment gets.
 
@@ -78,7 +86,6 @@ def configured(target: Target, candidate: Candidate | None) -> Environment:
         if source:
             found = variables.of_process() if source == "process" else variables.of_file(Path(source))
         elif target.vercel:
-            where = candidate.environment if candidate else "production"
             found = variables.of_vercel(target.vercel, where, candidate.branch if candidate else None)
         else:
             msg = "neither Vercel's API nor SYNTHETIC_ENVIRONMENT tells the variables"
@@ -101,7 +108,6 @@ def environment(configured: Environment, evidence: Evidence) -> Environment:
 
 
 @pytest.fixture(scope="session")
-def charges_cards(target: Target, candidate: Candidate | None) -> bool:
+def charges_cards(target: Target, where: Where) -> bool:
     """Return whether this environment is meant to take money: production is, unless it is said to be in test mode."""
-    is_preview = candidate is not None and candidate.environment == "preview"
-    return not (target.is_sandbox or is_preview or "payments" in target.capabilities)
+    return not (target.is_sandbox or where == "preview" or "payments" in target.capabilities)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 import pytest
@@ -13,8 +13,7 @@ from fixtures.declarations import asks, touches
 from fixtures.environment_sources import Environment
 from fixtures.targets import Target
 
-if TYPE_CHECKING:
-    from ci.candidate import Candidate
+from .conftest import Where
 
 
 def _example(target: Target) -> str | None:
@@ -26,9 +25,11 @@ def _example(target: Target) -> str | None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="deployment-checklist", needs=("vercel",), rollback_eligible=False)
 @touches("variable *")
-def test_every_variable_that_the_payments_mode_needs_is_set(environment: Environment, target: Target) -> None:
+def test_every_variable_that_the_payments_mode_needs_is_set(
+    environment: Environment, target: Target, where: Where
+) -> None:
     """One missing auth variable turned sign-in and the data APIs into HTML 500, with health at 200."""
-    assert variables.missing(environment, _example(target)) == []
+    assert variables.missing(environment, _example(target), preview=where == "preview") == []
 
 
 @pytest.mark.predeploy
@@ -62,11 +63,9 @@ def test_keys_belong_together_and_to_this_environment(environment: Environment, 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="feature-flags", needs=("vercel",), rollback_eligible=False)
 @touches("variable *")
-def test_no_flag_is_on_that_production_must_not_have(environment: Environment, candidate: Candidate | None) -> None:
+def test_no_flag_is_on_that_production_must_not_have(environment: Environment, where: Where) -> None:
     """Maintenance and debug mode are switched on for an hour and forgotten."""
-    is_preview = candidate is not None and candidate.environment == "preview"
-
-    assert variables.wrong_flags(environment, preview=is_preview) == []
+    assert variables.wrong_flags(environment, preview=where == "preview") == []
 
 
 class Flags(msgspec.Struct):
