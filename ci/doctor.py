@@ -147,6 +147,9 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
             yield _asked(about, url, token, mend)
     if target.database_dsn and variables.get("database_dsn") not in missing:
         yield from (Finding("database", *seen) for seen in sight.look(target.database_dsn))
+    if target.pooler_dsn and variables.get("pooler_dsn") not in missing:
+        # The role sees the same there; what may differ is whether it gets in.
+        yield Finding("pooler", *next(sight.look(target.pooler_dsn)))
     copies = {"restore-drill", "rehearsal"} & target.capabilities
     if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
         yield from (Finding("copying", *seen) for seen in sight.look_at_copying(target.dump_dsn))

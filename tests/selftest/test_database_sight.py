@@ -185,6 +185,7 @@ def test_the_owner_needs_not_be_a_superuser(tmp_path: Path) -> None:
         connection.execute("ALTER SCHEMA supabase_migrations OWNER TO owner")
         for (table,) in connection.execute(TABLES + "AND relkind = 'r'").fetchall():
             connection.execute(f"ALTER TABLE {table} OWNER TO owner".encode())
+        connection.execute("GRANT EXECUTE ON FUNCTION extensions.bt_index_check(regclass) TO owner WITH GRANT OPTION")
         connection.execute("SET ROLE owner")
         for _ in range(2):
             connection.execute(ROLE_FILE.read_bytes())
