@@ -146,3 +146,14 @@ def test_a_candidate_that_cannot_be_judged_is_one_line(name: str, remote: Remote
     assert [line for line in (gate.stdout + gate.stderr).splitlines() if said in line] != []
     assert "Traceback" not in plain.out + plain.err + gate.stdout + gate.stderr
     assert sum(remote.running.edge.requests.values()) == 0
+
+
+def test_after_the_promotion_an_address_is_no_id(remote: Remote, suite: Suite) -> None:
+    """Answers name ids: held against an address, every one of them would be a stranger's."""
+    suite.write(_check(remote.serving, remote.serving.base_url).replace("predeploy", "postdeploy"))
+
+    ran = suite.run("-m", "postdeploy", "--target=staging", environment=remote.asking(remote.serving.base_url))
+
+    assert ran.code == 2, ran.out
+    assert "use the id (dpl_…)" in ran.err
+    assert sum(remote.running.edge.requests.values()) == 0

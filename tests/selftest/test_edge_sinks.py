@@ -126,3 +126,28 @@ def test_the_control_address_answers_while_the_network_is_up(running: RunningEdg
     assert up.status_code == 204
     with pytest.raises(httpx.ConnectError):
         running.client.get(sinks.control_address)
+
+
+def test_a_restricted_key_reads_settings_and_takes_no_money(running: RunningEdge, sinks: Sinks) -> None:
+    """It may see what is configured; whoever finds it can do nothing else with it."""
+    sinks.stripe.settings.listen("https://7peducation.test")
+    api, headers = sinks.stripe_listener.url, {"authorization": f"Bearer {sinks.stripe.settings.key}"}
+    listed = running.client.get(f"{api}/v1/webhook_endpoints", headers=headers).json()["data"]
+    refused = running.client.post(f"{api}/v1/checkout/sessions", headers=headers, data={"mode": "payment"})
+
+    assert [(row["url"], row["livemode"]) for row in listed] == [
+        ("https://7peducation.test/api/webhooks/stripe", False)
+    ]
+    assert (refused.status_code, sinks.stripe.sessions) == (403, {})
+
+
+def test_supabases_sign_in_is_healthy_without_its_database(running: RunningEdge, sinks: Sinks) -> None:
+    """As the real one: the health of one part says nothing of another, and nothing is told without a key."""
+    data, api = sinks.supabase_data, sinks.supabase_data_listener.url
+    data.database_down = True
+    paths = ("/auth/v1/health", "/rest/v1/courses?select=id&limit=1")
+    headers: tuple[dict[str, str], ...] = ({"apikey": data.keys["anon"]}, {"apikey": "other"}, {})
+
+    answered = [[running.client.get(f"{api}{path}", headers=given).status_code for path in paths] for given in headers]
+
+    assert answered == [[200, 503], [401, 401], [401, 401]]
