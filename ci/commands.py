@@ -29,6 +29,8 @@ from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
 from fixtures import masks
 from fixtures.outcomes import Decision
+from fixtures.routes import routes
+from fixtures.runbook import runbook
 from fixtures.sandbox import postgres_binaries
 from fixtures.targets import Target, UsageError, load
 
@@ -79,6 +81,9 @@ def _carry_out(request: Request) -> int:
 def _stage(options: Options) -> int:
     target = load(options.target)
     masks.register(target.secrets())
+    # What pytest would refuse after everything has been set up.
+    runbook()
+    routes()
     if options.fault:
         _refuse_unknown_fault(options.fault, target)
     if (options.mode or target.mode) != "off":

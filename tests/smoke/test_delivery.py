@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from statistics import median
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from fixtures.answers import Answer
 from fixtures.budgets import Budgets, Reading
 from fixtures.declarations import asks, touches
+from fixtures.evidence import NotMeasured
 from fixtures.sides import Side
 from fixtures.site import Site
 
@@ -23,10 +25,27 @@ YEAR = 31_536_000
 @pytest.mark.check(severity="P1", runbook="zero-downtime-deployment", needs=("vercel",), rollback_eligible=False)
 @asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
 def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer], side: Side) -> None:
-    """A green run on another deployment says nothing about this one."""
-    strangers = [answer for answer in answers if answer.deployment not in {None, side.deployment_id}]
+    """A green run on another deployment says nothing about this one, nor does a page with another one's assets."""
+    strangers = [(answer, name) for answer in answers for name in sorted(answer.named - {side.deployment_id})]
 
     assert strangers == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="zero-downtime-deployment")
+@asks("GET /", "GET /login", "GET /marketplace")
+@touches("GET /_next/*")
+def test_pages_name_the_build_that_is_served(answers: list[Answer], site: Site) -> None:
+    """From a page of another build every further click loads the whole site anew, or ends in a missing script."""
+    builds = {build: answer for answer in answers if answer.status for build in answer.builds}
+    if not builds:
+        reason = "no page says of which build it is"
+        raise NotMeasured(reason)
+
+    manifests = [site.ask(f"GET /_next/static/{build}/_buildManifest.js") for build in sorted(builds)]
+    assert [manifest for manifest in manifests if manifest.status != HTTPStatus.OK] == []
+    assert list(builds.items())[1:] == []
 
 
 @pytest.mark.postdeploy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+import zlib
 from http import HTTPStatus
 
 import msgspec
@@ -133,3 +134,26 @@ def test_webhook_books_an_event_once(
 
     assert [answer for answer in taken if answer.status != HTTPStatus.OK] == []
     assert len(after) - len(before) == 1
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "writes", "payments"))
+@asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
+@touches(WEBHOOK, "GET /api/auth/session", "GET /api/payments/history")
+def test_events_that_are_refused_book_nothing(
+    answer: Answer, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
+) -> None:
+    """Read before it is verified, an event that anyone can write gives away what others pay for, and answers 400."""
+    course = answer.read(Courses).data.courses[-1]
+    ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
+    user = site.ask("GET /api/auth/session", cookies=signed_in.cookies).read(SignedIn).user["id"]
+    # An amount that nothing costs, so that it is found again whatever else is booked meanwhile.
+    amount = 70_000_000 + zlib.crc32(run.id.encode()) % 1_000_000
+    session = {"id": f"cs_test_7p_{run.id}_forged", "amount_total": amount, "currency": "try"}
+    session |= {"metadata": {"userId": user, "courseId": course.id}}
+    event = {"id": f"evt_{session['id']}", "type": "checkout.session.completed", "data": {"object": session}}
+    refused = [site.ask(WEBHOOK, json=event, headers=headers) for headers in ({}, BADLY_SIGNED)]
+    booked = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(History).transactions
+
+    assert [answer for answer in refused if answer.status != HTTPStatus.BAD_REQUEST] == []
+    assert [paid for paid in booked if paid["amount"] == amount] == []
