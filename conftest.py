@@ -11,6 +11,7 @@ pytest_plugins = (
     "fixtures.observations",
     "fixtures.site",
     "fixtures.neighbour",
+    "fixtures.fuzz",
     "fixtures.sweep",
     "fixtures.database",
     "fixtures.pooler",

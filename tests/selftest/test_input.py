@@ -62,45 +62,8 @@ TORN = [
     b"{}" * 2,
     b"[" * 50_000,
 ]
-FIELDS = {
-    "POST /api/courses": ("title", "description", "category", "difficulty", "price"),
-    "PUT /api/courses/{id}": ("title", "description", "category", "difficulty", "price"),
-    "POST /api/enroll/free": ("courseId", "code"),
-    "POST /api/courses/{id}/enroll": ("paymentMethod", "paymentIntentId", "couponCode"),
-    "PATCH /api/enrollments/{id}": ("status",),
-    "POST /api/student/progress/lesson": ("lessonId",),
-    "POST /api/student/progress/quiz": ("quizId", "answers"),
-    "POST /api/student/questions": ("lessonId", "question"),
-    "POST /api/admin/payments/refund": ("paymentId",),
-    "POST /api/auth/callback/credentials": ("csrfToken", "email", "password", "callbackUrl", "json"),
-    "POST /api/auth/signout": ("csrfToken", "callbackUrl", "json"),
-    "POST /api/auth/register": ("email", "password", "name"),
-    "POST /api/auth/request-password-reset": ("email",),
-    "POST /api/payments/create-checkout-session": ("courseId",),
-    "POST /api/payments/create-payment-intent": ("courseId",),
-    "POST /api/payments/customer-portal": (),
-    "POST /api/payments/test": (),
-    "POST /api/webhooks/stripe": ("id", "type", "data"),
-}
-QUERIES = {
-    "GET /api/courses": (
-        "page",
-        "limit",
-        "category",
-        "difficulty",
-        "search",
-        "sortBy",
-        "sortOrder",
-        "price_min",
-        "price_max",
-    ),
-    "GET /api/courses/search": ("q",),
-    "GET /api/auth/verify-email": ("token",),
-    "GET /api/auth/signin": ("callbackUrl", "error"),
-    "GET /api/auth/error": ("error",),
-    "GET /marketplace": ("page", "search", "category", "price_min"),
-    "GET /login": ("callbackUrl", "error"),
-}
+FIELDS = {name: route.takes for name, route in routes().items() if not name.startswith(("GET ", "HEAD ", "DELETE "))}
+QUERIES = {name: route.takes for name, route in routes().items() if name.startswith("GET ") and route.takes}
 LEAKS = re.compile(rb"Traceback|File \"|psycopg|SELECT |INSERT |line \d+, in|/fixtures/|whsec_|sk_test_")
 
 
@@ -140,13 +103,6 @@ def _failing(asked: str, sent: object, answer: httpx.Response) -> list[Failing]:
         refused = answer.json() if kind == "application/json" else {}
         wrong = wrong or bool(answer.content and not {"message", "error", "url"} & refused.keys())
     return [Failing(asked, str(sent)[:80], f"{answer.status_code} {body!r}")] if wrong else []
-
-
-def test_every_route_that_takes_a_body_is_tried() -> None:
-    """A new route is tried from its first day."""
-    taking = {route for route in routes() if route.partition(" ")[0] in {"POST", "PUT", "PATCH"}}
-
-    assert taking == set(FIELDS)
 
 
 @pytest.mark.parametrize("route", FIELDS)

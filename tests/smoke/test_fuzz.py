@@ -1,0 +1,20 @@
+"""What nobody thought of, sent to every route of the sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.accounts import Session
+from fixtures.declarations import touches
+from fixtures.fuzz import Fuzz, fuzzed
+from fixtures.routes import probe
+
+FUZZED = fuzzed()
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("fuzz", "accounts"), last=True)
+@touches(*(probe(route) for route in FUZZED))
+def test_nothing_that_could_be_sent_crashes_a_route(fuzz: Fuzz, signed_in: Session) -> None:
+    """Somebody sends it one day, and gets an error page of the framework, or more of us than is meant to be seen."""
+    assert [offence for route in FUZZED for offence in fuzz.offences(route, signed_in.cookies)] == []
