@@ -11,6 +11,7 @@ pytest_plugins = (
     "fixtures.site",
     "fixtures.sweep",
     "fixtures.database",
+    "fixtures.difference",
     "fixtures.supabase",
     "fixtures.restore",
     "fixtures.migrations",

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import get_args
 
 from ci.act import Actor
-from ci.child import ROOT
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.inquiry import Findings, Inquiry
@@ -36,7 +35,8 @@ from fixtures import masks
 from fixtures.outcomes import Decision, Verdict
 from fixtures.run_directory import RunDirectory
 from fixtures.sandbox.handle import VARIABLE
-from fixtures.state import DirectoryState, StateError, open_state
+from fixtures.snapshot_page import PAGE
+from fixtures.state import DirectoryState, StateError, open_state, root_of
 from fixtures.targets import Mode, Target, UsageError, load
 
 
@@ -133,7 +133,7 @@ class _Gate:
         return self._reported()
 
     def _judge_and_act(self) -> None:
-        state = open_state(self._state_root(), self.target.name)
+        state = open_state(root_of(self.target, self.options.state), self.target.name)
         if self.target.vercel is not None:
             self.vercel = Vercel(self.target.vercel)
         candidate_id, problem = self._identify(state)
@@ -182,13 +182,6 @@ class _Gate:
         """Return the versions of the migrations that the deployment was let stand with; None: they cannot be read."""
         return versions(self.target, self.report.run_id)
 
-    def _state_root(self) -> Path:
-        """Return where the state is; a sandbox's dies with it, for another one's last good is not its own."""
-        if self.options.state:
-            return self.options.state
-        handle = self.target.handle
-        return Path(handle.run_dir) / "state" if handle else ROOT / ".verify" / "state"
-
     def _runs(self) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
         return Runs(
@@ -198,6 +191,7 @@ class _Gate:
             directory=self.directory,
             reports=self.options.reports,
             handle=sandbox if sandbox.exists() else None,
+            state=root_of(self.target, self.options.state),
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
             launch=self.launch,
@@ -268,6 +262,7 @@ class _Gate:
 
     def _reported(self) -> int:
         self._mark("end")
+        self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
         try:
             self.report.write(self.options.reports)
         except OSError as error:
