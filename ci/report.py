@@ -15,7 +15,7 @@ import msgspec
 from ci.causes import Attribution
 from ci.gate import red_of
 from fixtures import masks
-from fixtures.outcomes import Cause, CheckResult, Verdict, write_atomically
+from fixtures.outcomes import Cause, CheckResult, Outcome, Verdict, write_atomically
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
@@ -168,6 +168,14 @@ def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedC
         )
         for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))
     ]
+
+
+def unjudged(verdict: Verdict) -> list[str]:
+    """Return what no check of this run has looked at, and what to do that the next one does."""
+    lacking = [check.reason for check in verdict.checks if check.outcome is Outcome.NOT_APPLICABLE]
+    if not any("before-snapshot" in reason for reason in lacking):
+        return []
+    return ["what changed in the database was not judged: run `ci/verify snapshot` ahead of the migrations"]
 
 
 def measured(check: CheckResult) -> str:

@@ -24,7 +24,7 @@ from ci.incidents import tell
 from ci.inquiry import Findings, Inquiry
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
-from ci.report import Report, red_checks
+from ci.report import Report, red_checks, unjudged
 from ci.rollback import settle
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
 from ci.scene import Scene, identify, survey
@@ -159,6 +159,7 @@ class _Gate:
         if judgement.decision in LET_STAND and self.options.stage != "predeploy":
             judgement = self._unmoved(judgement)
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
+        self.report.notes += unjudged(verdict) if verdict else []
         if verdict and judgement.decision is Decision.ROLLBACK:
             actor = Actor(self.options, self.target, self.scene, state, self.vercel, runs, self.signals, self.report)
             judgement = actor.roll_back(judgement, verdict, findings, self.began)
