@@ -17,7 +17,7 @@ import msgspec
 from ci.scene import Scene
 from ci.web import new_client
 from fixtures.outcomes import Attempt, Cause, CheckResult, Outcome, Severity
-from fixtures.run import BUDGET
+from fixtures.rations import RATIONS
 from fixtures.targets import Target
 
 SIGNIFICANCE = 0.05
@@ -117,10 +117,14 @@ class Choice:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def choose(checks: Iterable[CheckResult], spent: Mapping[str, int], scene: Scene) -> Choice:
-    """Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits."""
+def choose(checks: Iterable[CheckResult], left: Mapping[str, int], scene: Scene) -> Choice:
+    """
+    Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits.
+
+    left: what they still allow, by the verdict; what it does not name is whole.
+    """
     choice = Choice()
-    left = {what: limit - spent.get(what, 0) for what, limit in BUDGET.items()}
+    left = {what: left.get(what, ration.amount) for what, ration in RATIONS.items()}
     for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
         chosen = [*choice.pairs, *choice.single]
         if check.severity not in _URGENT:

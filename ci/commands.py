@@ -20,6 +20,7 @@ from ci.machine import (
     BROWSER_VARIABLE,
     VERCEL_CLI_VARIABLE,
     provide_browser,
+    provide_pgbouncer,
     provide_postgres,
     provide_vercel_cli,
 )
@@ -120,6 +121,7 @@ def _selftest(pytest_args: Sequence[str]) -> int:
         del os.environ[variable]
     os.environ[BROWSER_VARIABLE] = str(provide_browser())
     provide_postgres()
+    provide_pgbouncer()
     cli = provide_vercel_cli()
     if cli:
         os.environ[VERCEL_CLI_VARIABLE] = str(cli)

@@ -142,8 +142,14 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
         yield _reach("control address", address)
     if target.vercel and variables.get("vercel_token") not in missing:
         yield _token(target.vercel)
+    for secret, about, url, token, mend in _services(target):
+        if variables.get(secret) not in missing:
+            yield _asked(about, url, token, mend)
     if target.database_dsn and variables.get("database_dsn") not in missing:
         yield from (Finding("database", *seen) for seen in sight.look(target.database_dsn))
+    copies = {"restore-drill", "rehearsal"} & target.capabilities
+    if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
+        yield from (Finding("copying", *seen) for seen in sight.look_at_copying(target.dump_dsn))
 
 
 def _reach(about: str, url: str) -> Finding:
@@ -155,11 +161,30 @@ def _reach(about: str, url: str) -> Finding:
 
 
 def _token(access: VercelAccess) -> Finding:
-    headers = {"Authorization": f"Bearer {access.token}"}
     mend = "make a token in Vercel's account settings, with access to the team, and set its variable"
+    return _asked("vercel token", f"{access.api}/v2/user", access.token, mend)
+
+
+def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield (secret, what it is, what it is tried on, its value, what mends it) of each service that may be asked."""
+    around = target.services
+    if around.github:
+        url = f"{around.github.api}/repos/{around.github.repository}"
+        mend = "make a fine-grained token with read of Checks and Commit statuses for this repository"
+        yield "github_token", "github token", url, around.github.token, mend
+    if around.stripe:
+        mend = "make a restricted key (rk_…) with read of Balance and Webhook Endpoints, and nothing else"
+        yield "stripe_restricted_key", "stripe key", f"{around.stripe.api}/v1/balance", around.stripe.key, mend
+    if around.sentry:
+        url = f"{around.sentry.api}/api/0/organizations/{around.sentry.organization}/"
+        yield "sentry_token", "sentry token", url, around.sentry.token, "make a token with org:read"
+
+
+def _asked(about: str, url: str, token: str, mend: str) -> Finding:
+    """Show a token to the service that it is for."""
     try:
-        answer = httpx.get(f"{access.api}/v2/user", headers=headers, timeout=_SECONDS)
+        answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS)
     except httpx.HTTPError as error:
-        text = f"{access.api}: no answer ({type(error).__name__})"
-        return Finding("vercel token", text, good=False, mend=f"curl -sv {access.api}")
-    return Finding("vercel token", f"{access.api}/v2/user answers {answer.status_code}", answer.is_success, mend)
+        text = f"{url}: no answer ({type(error).__name__})"
+        return Finding(about, text, good=False, mend=f"curl -sv {url}")
+    return Finding(about, f"{url} answers {answer.status_code}", answer.is_success, mend)

@@ -130,10 +130,15 @@ def _lasting(check: CheckResult, cause: Cause, stage: str) -> bool:
 
 def _unmeasured(verdict: Verdict) -> list[str]:
     return [
-        f"{check.severity} {check.node_id}: {check.outcome}{f' ({check.reason})' if check.reason else ''}"
+        f"{check.severity} {check.node_id}: {check.outcome}{_why(check)}"
         for check in verdict.checks
         if check.severity in _URGENT and check.outcome in _MISSING
     ]
+
+
+def _why(check: CheckResult) -> str:
+    walls = [f", cause {attempt.wall}" for attempt in check.attempts if attempt.wall]
+    return f"{walls[0] if walls else ''}{f' ({check.reason})' if check.reason else ''}"
 
 
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:

@@ -63,7 +63,7 @@ class Inquiry:
         around = look_around(self.target, [check.third_party for check in red if check.third_party])
         causes = {check.node_id: seen for check in red if (seen := at_sight(check, around))}
         unsettled = [check for check in red if check.node_id not in causes]
-        choice = self._choose(unsettled, verdict.spent)
+        choice = self._choose(unsettled, verdict.left)
         aid = self._first_aid(unsettled, verdict, choice.single)
         try:
             if self.scene.gone:
@@ -101,16 +101,17 @@ class Inquiry:
                 evidence = f"{causes[node_id].evidence}, yet {outcome} again on production"
                 causes[node_id] = Attribution(Cause.UNKNOWN, evidence)
         merged = [check if check.node_id in flaky else found.get(check.node_id, check) for check in verdict.checks]
-        verdict = msgspec.structs.replace(verdict, checks=merged, spent=second.spent)
+        spent = {"spent": second.spent, "spent_last_hour": second.spent_last_hour, "left": second.left}
+        verdict = msgspec.structs.replace(verdict, checks=merged, **spent)
         later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
 
-    def _choose(self, unsettled: list[CheckResult], spent: dict[str, int]) -> Choice:
+    def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
         missing = self._missing_side()
         if missing or self.scene.gone:
             return Choice(reasons={check.node_id: missing for check in unsettled})
-        return choose(unsettled, spent, self.scene)
+        return choose(unsettled, left, self.scene)
 
     def _first_aid(self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]) -> Started | None:
         """

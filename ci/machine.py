@@ -144,15 +144,42 @@ def provide_vercel_cli() -> Path | None:
     return find_vercel_cli()
 
 
+def find_pgbouncer() -> Path | None:
+    """Return PgBouncer, which lies where only root looks."""
+    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+    return Path(found) if found else None
+
+
+def provide_pgbouncer() -> Path | None:
+    """
+    Return PgBouncer, installing Debian's package where there is none.
+
+    None, after saying why, when it cannot be had: only self-tests use it, and they report themselves skipped.
+    """
+    fix = "apt-get install -y pgbouncer"
+    try:
+        if find_pgbouncer() is None:
+            _need_apt("pgbouncer not found", fix)
+            apt_install("pgbouncer", fix=fix)
+    except SetupError as error:
+        say(f"the self-tests behind PgBouncer will be skipped: {error}")
+    return find_pgbouncer()
+
+
+def _need_apt(what: str, fix: str) -> None:
+    if not may_use_apt():
+        msg = f"{what}; fix, as root: {fix}"
+        raise SetupError(msg)
+
+
 def _vercel_directory() -> Path:
     return cache_root() / "vercel-cli" / VERCEL_CLI_VERSION
 
 
 def _need_node() -> None:
     missing = [package for package, program in (("nodejs", "node"), ("npm", "npm")) if not shutil.which(program)]
-    if missing and not may_use_apt():
-        msg = f"{' and '.join(missing)} not found; fix, as root: apt-get install -y nodejs npm"
-        raise SetupError(msg)
+    if missing:
+        _need_apt(f"{' and '.join(missing)} not found", "apt-get install -y nodejs npm")
     for package in missing:
         apt_install(package, fix=f"apt-get install -y {package}")
 

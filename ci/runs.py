@@ -15,10 +15,11 @@ from typing import Protocol
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
+from fixtures import rations
 from fixtures.outcomes import CheckResult, Verdict
 from fixtures.run import RERUN_VARIABLE
 from fixtures.sandbox.handle import VARIABLE
-from fixtures.sides import Side, write_sides
+from fixtures.sides import DEPLOYMENT_VARIABLE, Side, write_sides
 
 ROUNDS = 5
 VERDICT = "verdict.json"
@@ -96,6 +97,7 @@ class Runs:
 
     directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
     state: where every target's is.
+    rations: what was taken of them; None: the sandbox's own.
     """
 
     stage: str
@@ -105,6 +107,7 @@ class Runs:
     reports: Path
     handle: Path | None = None
     state: Path | None = None
+    rations: Path | None = None
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -124,7 +127,8 @@ class Runs:
     def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int = ROUNDS) -> Started:
         """Start the checks on both sides, interleaved, in one process."""
         node_ids = [check.node_id for check in checks]
-        return self._rerun(f"pairs-{rounds}", node_ids, None, sides=[candidate, control], rounds=rounds)
+        sides = [candidate, control]
+        return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, sides=sides, rounds=rounds)
 
     def first_aid(self, node_ids: Iterable[str], control: Side) -> Started:
         """Start the P0 checks on the rollback target."""
@@ -181,12 +185,14 @@ class Runs:
         environ = {**self.environ, "SYNTHETIC_RUN_DIR": str(self.directory), "SYNTHETIC_RUN_ID": self.run_id}
         # A browser that is killed leaves its files, and the directory goes with the gate.
         environ["TMPDIR"] = str(self.directory)
-        environ.pop("SYNTHETIC_DEPLOYMENT", None)
+        environ.pop(DEPLOYMENT_VARIABLE, None)
         environ.pop(RERUN_VARIABLE, None)
         if proof:
             environ[RERUN_VARIABLE] = "1"
         if deployment_id:
-            environ["SYNTHETIC_DEPLOYMENT"] = deployment_id
+            environ[DEPLOYMENT_VARIABLE] = deployment_id
+        if self.rations:
+            environ[rations.VARIABLE] = str(self.rations)
         if self.handle:
             environ[VARIABLE] = str(self.handle)
         return Started(name, self.launch(arguments, environ, log), verdict, limit, log)

@@ -57,17 +57,6 @@ class Scene:
         return Side(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url, own_address=True)
 
 
-def identify(target: Target, stage: str, vercel: Vercel, asked: str | None) -> str | None:
-    """
-    Return the id of the deployment to judge; None: the alias names nothing. Raises VercelError.
-
-    In predeploy it is the one that was asked for, and production does not serve it; afterwards, what production serves.
-    """
-    if stage != "predeploy":
-        return vercel.production_id(target.host)
-    return asked or (target.handle.candidate_id if target.handle else None)
-
-
 def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel, state: State) -> Scene:
     """Look the candidate and its control up. Raises VercelError, StateError."""
     project = vercel.project()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from fixtures.database import connect
+from fixtures.database_session import connect
 from fixtures.targets import Target
 
 _MIGRATIONS = """

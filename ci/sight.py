@@ -1,70 +1,92 @@
-"""What the monitoring role can see, and the statement that lets it see the rest. Read-only."""
+"""What the database's roles can see, what they had better not, and how they are connected: for `ci/verify doctor`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import LiteralString
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import psycopg
-from psycopg import sql
 
-_SECONDS = 10
-_ROLE = "SELECT current_user, current_setting('server_version')"
-# A relation that is not there counts as unseen: on the real platform each of them exists.
-_SIGHTS: tuple[tuple[str, LiteralString, LiteralString], ...] = (
-    (
-        "other sessions' queries and backend types",
-        "SELECT count(*) FILTER (WHERE query = '<insufficient privilege>') = 0 FROM pg_stat_activity",
-        "GRANT pg_monitor TO {}",
-    ),
-    (
-        "every sequence of public",
-        """SELECT count(*) > 0 AND bool_and(has_sequence_privilege(oid, 'SELECT')) FROM pg_class
-            WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace""",
-        "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {}",
-    ),
-    (
-        "rows of public.payments past row-level security",
-        """SELECT coalesce(has_table_privilege(to_regclass('public.payments'), 'SELECT'), false)
-                  AND NOT coalesce(row_security_active(to_regclass('public.payments')), true)""",
-        "GRANT pg_read_all_data TO {0}; ALTER ROLE {0} BYPASSRLS",
-    ),
-    (
-        "pg_stat_statements",
-        "SELECT count(*) = 1 FROM pg_extension WHERE extname = 'pg_stat_statements'",
-        "CREATE EXTENSION pg_stat_statements (and shared_preload_libraries, with a restart)",
-    ),
-    (
-        "applied migrations",
-        "SELECT coalesce(has_table_privilege(to_regclass('supabase_migrations.schema_migrations'), 'SELECT'), false)",
-        """GRANT USAGE ON SCHEMA supabase_migrations TO {0};
-           GRANT SELECT ON supabase_migrations.schema_migrations TO {0}""",
-    ),
-)
+from fixtures import database_errors
+from fixtures.database_session import connect
+from fixtures.sight import mending, question, views
+
+_RUN = "doctor"
+_CONNECTED = """
+    SELECT current_user, current_setting('server_version'), pg_is_in_recovery(), pg_backend_pid(),
+           (SELECT date_trunc('second', coalesce(stats_reset, pg_postmaster_start_time()))::text
+              FROM pg_stat_database WHERE datname = current_database()),
+           current_setting('track_counts')::bool,
+           (SELECT format('%s in schema %I', extversion, nspname) FROM pg_extension e
+              JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'pg_stat_statements')
+"""
+_READABLE = """
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY relname) FROM pg_class c
+     WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p')
+       AND has_schema_privilege('public', 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
+"""
 
 
-def look(dsn: str) -> Iterator[tuple[str, bool, str]]:
-    """Yield (what, whether it is seen, the statement that mends it), the connection first."""
+_COPYABLE = """
+    SELECT current_user, count(*) > 0 AND bool_and(has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid))
+      FROM pg_class WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p')
+"""
+
+
+class Seen(NamedTuple):
+    """One line. good: None for what is only told.  mend: the statement or command that mends it."""
+
+    text: str
+    good: bool | None = True
+    mend: str = ""
+
+
+def look(dsn: str) -> Iterator[Seen]:
+    """Tell of the monitoring role's connection, then of everything that it sees or does not; read-only."""
+    return _connected(dsn, _look)
+
+
+def look_at_copying(dsn: str) -> Iterator[Seen]:
+    """Tell whether the role that copies reads every row of public; read-only, and no row is read."""
+    return _connected(dsn, _look_at_copying)
+
+
+def _connected(dsn: str, looks: Callable[[psycopg.Connection], Iterator[Seen]]) -> Iterator[Seen]:
     try:
-        connection = psycopg.connect(dsn, connect_timeout=_SECONDS, autocommit=True, prepare_threshold=None)
+        with connect(dsn, _RUN) as connection:
+            yield from looks(connection)
     except psycopg.Error as error:
-        yield (f"no connection: {str(error).strip().splitlines()[0]}", False, "psql with the variable's DSN")
-        return
-    with connection:
-        role, version = connection.execute(_ROLE).fetchone() or ("", "")
-        yield (f"PostgreSQL {version} as {role}", True, "")
-        for what, question, mend in _SIGHTS:
-            yield (*_see(connection, what, question), _named(mend, role))
+        text = f"no connection: {database_errors.first_line(error)}"
+        yield Seen(text, good=False, mend="psql with the DSN of that variable")
 
 
-def _named(mend: LiteralString, role: str) -> str:
-    return " ".join(sql.SQL(mend).format(sql.Identifier(role)).as_string().split())
+def _look_at_copying(connection: psycopg.Connection) -> Iterator[Seen]:
+    role, everything = connection.execute(_COPYABLE).fetchone() or ("", False)
+    text = f"{'can' if everything else 'cannot'} copy every row of public as {role}"
+    yield Seen(text, bool(everything), "run ci/sql/dump_role.sql as the owner of the tables")
 
 
-def _see(connection: psycopg.Connection, what: str, question: LiteralString) -> tuple[str, bool]:
-    try:
-        row = connection.execute(question).fetchone()
-    except psycopg.Error as error:
-        return f"{what}: {str(error).strip().splitlines()[0]}", False
-    seen = row is not None and row[0] is True
-    return f"{'sees' if seen else 'does not see'} {what}", seen
+def _look(connection: psycopg.Connection) -> Iterator[Seen]:
+    row = connection.execute(_CONNECTED).fetchone()
+    role, version, standby, process, since, counting, statements = row or ("", "", False, 0, "", False, None)
+    way = "direct" if connection.info.backend_pid == process else "through a pooler"
+    yield Seen(f"PostgreSQL {version}, {'standby' if standby else 'primary'}, as {role}, {way}")
+    yield Seen(
+        f"statistics {'counted since ' + since if counting else 'are not counted'}",
+        good=counting,
+        mend="ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf()",
+    )
+    yield Seen(
+        f"pg_stat_statements {statements or 'is not there'}",
+        good=statements is not None,
+        mend="CREATE EXTENSION pg_stat_statements (and shared_preload_libraries, with a restart)",
+    )
+    answers = connection.execute(question().encode()).fetchone() or ()
+    for (what, view), seen in zip(views().items(), answers, strict=True):
+        yield Seen(f"{'sees' if seen else 'does not see'} {view.what}", bool(seen), mending(what, f'"{role}"'))
+    (readable,) = connection.execute(_READABLE).fetchone() or (None,)
+    yield Seen(
+        f"can read {readable or 'no table of the platform'}",
+        good=not readable,
+        mend="give the checks the role of ci/sql/monitor_role.sql: no customer's row may leave through them",
+    )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import get_args
 
 from ci.act import Actor
+from ci.candidate import CandidateUnreadyError, find, named
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.inquiry import Findings, Inquiry
@@ -27,7 +28,7 @@ from ci.options import Options
 from ci.report import Report, red_checks, unjudged
 from ci.rollback import settle
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
-from ci.scene import Scene, identify, survey
+from ci.scene import Scene, survey
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
 from ci.vercel import Vercel, VercelError
@@ -35,6 +36,7 @@ from fixtures import masks
 from fixtures.outcomes import Decision, Verdict
 from fixtures.run_directory import RunDirectory
 from fixtures.sandbox.handle import VARIABLE
+from fixtures.sides import DEPLOYMENT_VARIABLE
 from fixtures.snapshot_page import PAGE
 from fixtures.state import DirectoryState, StateError, open_state, root_of
 from fixtures.targets import Mode, Target, UsageError, load
@@ -119,6 +121,9 @@ class _Gate:
             self._judge_and_act()
         except RunUsageError:
             return EXIT_USAGE
+        except UsageError as error:
+            sys.stderr.write(f"{masks.mask(str(error))}\n")
+            return EXIT_USAGE
         except Interrupted as interrupted:
             self._decided(decide(None, {}, self.options.stage, problem=f"ended by {interrupted} before it could tell"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
@@ -140,7 +145,7 @@ class _Gate:
         if problem:
             self._decided(decide(None, {}, self.options.stage, problem=problem))
             return
-        runs = self._runs()
+        runs = self._runs(state)
         started = runs.all_checks(candidate_id)
         try:
             self._survey(candidate_id, state)
@@ -183,7 +188,7 @@ class _Gate:
         """Return the versions of the migrations that the deployment was let stand with; None: they cannot be read."""
         return versions(self.target, self.report.run_id)
 
-    def _runs(self) -> Runs:
+    def _runs(self, state: DirectoryState) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
         return Runs(
             stage=self.options.stage,
@@ -193,6 +198,7 @@ class _Gate:
             reports=self.options.reports,
             handle=sandbox if sandbox.exists() else None,
             state=root_of(self.target, self.options.state),
+            rations=None if self.target.handle else state.rations().path,
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
             launch=self.launch,
@@ -200,14 +206,18 @@ class _Gate:
 
     def _identify(self, state: DirectoryState) -> tuple[str | None, str | None]:
         """Return who is judged, and why nobody can be."""
-        asked = os.environ.get("SYNTHETIC_DEPLOYMENT")
+        asked = os.environ.get(DEPLOYMENT_VARIABLE)
         if self.vercel is None:
             self._note("Vercel's API is not a capability of this target: no deployment can be blamed")
             return asked, None
         try:
             if not self.options.dry_run:
                 self.report.notes += settle(state, self.vercel, self.target.host)
-            candidate = identify(self.target, self.options.stage, self.vercel, asked)
+            if self.options.stage == "predeploy":
+                return self._find_candidate(asked, self.vercel)
+            if asked and not asked.startswith("dpl_"):
+                asked = self.vercel.deployment(named(asked)).id
+            candidate = self.vercel.production_id(self.target.host)
         except VercelError as error:
             self._note(f"{error}; no deployment can be blamed in this run")
             return asked, None
@@ -215,10 +225,18 @@ class _Gate:
         if asked and candidate != asked:
             return candidate, f"asked to verify {asked}, but production serves {candidate}: it was never promoted"
         if candidate is None:
-            predeploy = self.options.stage == "predeploy"
-            why = "SYNTHETIC_DEPLOYMENT is not set" if predeploy else f"the alias of {self.target.host} names none"
-            self._note(f"it is not known which deployment is judged: {why}")
+            self._note(f"it is not known which deployment is judged: the alias of {self.target.host} names none")
         return candidate, None
+
+    def _find_candidate(self, asked: str | None, vercel: Vercel) -> tuple[str | None, str | None]:
+        """Return who is judged before its promotion, and why it cannot be asked; raises UsageError."""
+        handle = self.target.handle
+        try:
+            candidate = find(self.target, asked or (handle.candidate_id if handle else None), vercel)
+        except CandidateUnreadyError as error:
+            return None, str(error)
+        self.report.deployment_id = candidate.id
+        return candidate.id, None
 
     def _survey(self, candidate_id: str | None, state: DirectoryState) -> None:
         if self.vercel is None:

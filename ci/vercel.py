@@ -44,7 +44,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """
     One deployment.  url: host of its immutable address.  created: ms since the epoch.
 
-    substate: STAGED has never served production, PROMOTED has.
+    substate: STAGED has never served production, PROMOTED has.  aliases: hosts that it serves besides its own.
     """
 
     id: str
@@ -55,6 +55,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     substate: str | None = None
     rollback_candidate: bool = False
     commit: str | None = None
+    branch: str | None = None
+    project_id: str | None = None
+    aliases: tuple[str, ...] = ()
 
 
 class AliasRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -88,6 +91,8 @@ class _Row(msgspec.Struct, rename="camel"):
     ready_substate: str | None = None
     is_rollback_candidate: bool | None = None
     meta: dict[str, Any] | None = None
+    project_id: str | None = None
+    alias: list[str] | None = None
 
     def deployment(self) -> Deployment:
         return Deployment(
@@ -99,6 +104,9 @@ class _Row(msgspec.Struct, rename="camel"):
             substate=self.ready_substate,
             rollback_candidate=bool(self.is_rollback_candidate),
             commit=(self.meta or {}).get("githubCommitSha"),
+            branch=(self.meta or {}).get("githubCommitRef"),
+            project_id=self.project_id,
+            aliases=tuple(self.alias or ()),
         )
 
 

@@ -3,28 +3,37 @@ Whether a healthy database that is busy is ever called sick: the database checks
 
     .venv/bin/python -m ci.bench.database_healthy [RUNS]      200 by default, about a second each
 
-Ends with 1 when a check was red or not measured in any run, and names it.
+The checks that copy (the restore drill, the rehearsal of migrations) take part in every tenth run: they look at copies,
+which the load does not reach. Writes ci/bench/results/database_healthy.json; ends with 1 when a check was red or not
+measured in any run, and names it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 from psycopg.conninfo import conninfo_to_dict
 
-from fixtures.outcomes import Outcome, Verdict
+from ci.bench.machine_class import stamp
+from fixtures.outcomes import Outcome, Verdict, write_atomically
 from fixtures.sandbox.faults.database import run
 from fixtures.sandbox.handle import VARIABLE
 from fixtures.sandbox.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "ci" / "bench" / "results" / "database_healthy.json"
 RUNS = 200
+_COPYING_EVERY = 10
+_COPYING = ("test_restore.py", "test_migrations.py")
 # Reads, a short write under a row lock, and now and then a transaction that is given up.
 LOAD = r"""
 \set n random(1, 24)
@@ -52,7 +61,7 @@ async def prove(runs: int) -> int:
             (Path(folder) / "load.sql").write_text(LOAD)
             load = await asyncio.create_subprocess_exec(*_pgbench(sandbox, folder), env=_environment(sandbox))
             try:
-                return await _repeat(runs, handle, Path(folder) / "reports")
+                return await _repeat(runs, handle, Path(folder) / "reports", sandbox.postgres.server.binaries.version)
             finally:
                 load.terminate()
                 await load.wait()
@@ -80,23 +89,36 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
     return os.environ | {variable: str(login[name]) for variable, name in variables.items()}
 
 
-async def _repeat(runs: int, handle: Path, reports: Path) -> int:
+async def _repeat(runs: int, handle: Path, reports: Path, version: int) -> int:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q", f"--reports={reports}"]
+    without = [f"--ignore={ROOT}/tests/database/{module}" for module in _COPYING]
     found: Counter[str] = Counter()
-    bad = 0
-    for _ in range(runs):
+    bad, judged, seconds = 0, 0, []
+    for number in range(runs):
+        began = time.monotonic()
         await asyncio.to_thread(
             subprocess.run,
-            command,
+            command + (without if number % _COPYING_EVERY else []),
             cwd=ROOT,
             env=os.environ | {VARIABLE: str(handle)},
             capture_output=True,
             check=False,
         )
+        seconds.append(time.monotonic() - began)
         verdict = Verdict.read(reports / "verdict.json")
+        judged += len(verdict.checks)
         wrong = [check for check in verdict.checks if check.outcome is not Outcome.PASSED]
         found.update(f"{check.title}: {check.outcome}: {check.reason}" for check in wrong)
         bad += bool(wrong or not verdict.complete)
+    result = stamp() | {
+        "postgres": version,
+        "runs": runs,
+        "green": runs - bad,
+        "checks_judged": judged,
+        "not_green": dict(found.most_common()),
+        "seconds_a_run": round(statistics.median(seconds), 2),
+    }
+    write_atomically(RESULTS, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     sys.stdout.write(f"{runs - bad} of {runs} runs were green beside pgbench\n")
     sys.stdout.writelines(f"{count:>5}  {line}\n" for line, count in found.most_common())
     return bad

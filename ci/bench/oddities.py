@@ -166,6 +166,9 @@ ODDITIES = {
     "edge-cached-pages": Oddity("the edge keeps the public pages", edge_cached_pages),
     "other-header-spelling": Oddity("headers are written in other letters", other_header_spelling),
     "protected-candidate": Oddity("the candidate stands behind deployment protection", stage="predeploy"),
+    "payments-off-candidate": Oddity(
+        "the candidate has payments off, no Stripe variable", payments_off, stage="predeploy"
+    ),
 }
 
 

@@ -27,21 +27,25 @@ def test_the_database_lets_us_in(refusals: list[str]) -> None:
            count(*) FILTER (WHERE backend_type = 'client backend') AS in_use,
            current_setting('max_connections')::int
              - current_setting('superuser_reserved_connections')::int
-             - coalesce(current_setting('reserved_connections', true)::int, 0) AS allowed
+             - coalesce(current_setting('reserved_connections', true)::int, 0) AS allowed,
+           (SELECT format('%s by %s as %s', count(*), coalesce(nullif(application_name, ''), 'no name'), usename)
+              FROM pg_stat_activity WHERE backend_type = 'client backend'
+             GROUP BY application_name, usename ORDER BY count(*) DESC LIMIT 1) AS most
       FROM pg_stat_activity
     """,
     min_rows=2,
     sees=("activity",),
 )
-def test_connections_leave_the_headroom_the_runbook_asks_for(steady: Steady, budgets: Budgets) -> None:
+def test_connections_leave_the_headroom_the_runbook_asks_for(steady: Steady, rows: Rows, budgets: Budgets) -> None:
     """Past the limit the pool refuses logins before anyone can log in to find out why. A burst does not count."""
     share = steady(_share, budgets.database_connections)
+    *_, most = rows.one(int, int, int, str)
 
-    assert share <= budgets.database_connections
+    assert share <= budgets.database_connections, f"most are held {most}"
 
 
 def _share(rows: Rows) -> float:
-    _, in_use, allowed = rows.one(int, int, int)
+    _, in_use, allowed, _ = rows.one(int, int, int, str)
     return float(100 * in_use / allowed)
 
 
@@ -73,6 +77,11 @@ def test_no_transaction_stays_open_for_long(rows: Rows, budgets: Budgets) -> Non
 @asks_database(
     """
     SELECT count(*) AS examined,
+           (SELECT string_agg(format('pid %s, %s, as %s', pid, state, usename), '; ' ORDER BY pid)
+              FROM pg_stat_activity
+             WHERE cardinality(pg_blocking_pids(pid)) = 0
+               AND pid IN (SELECT unnest(pg_blocking_pids(waits.pid)) FROM pg_locks AS waits WHERE NOT granted)
+           ) AS roots,
            coalesce(max(extract(epoch FROM clock_timestamp() - waitstart)) FILTER (WHERE NOT granted), 0) AS longest
       FROM pg_locks
     """,
@@ -80,10 +89,10 @@ def test_no_transaction_stays_open_for_long(rows: Rows, budgets: Budgets) -> Non
     sees=("activity",),
 )
 def test_nobody_waits_long_for_a_lock(rows: Rows, budgets: Budgets) -> None:
-    """Requests queue behind a lock one by one until the functions time out."""
-    _, longest = rows.one(int, float)
+    """Requests queue behind a lock one by one until the functions time out; whoever holds it is named."""
+    _, roots, longest = rows.one(int, object, float)
 
-    assert longest <= budgets.lock_wait
+    assert longest <= budgets.lock_wait, f"blocked by {roots}"
 
 
 @pytest.mark.predeploy
@@ -158,3 +167,44 @@ def test_no_prepared_transaction_was_forgotten(rows: Rows, budgets: Budgets) -> 
     (oldest,) = rows.one(float)
 
     assert oldest <= budgets.prepared_transaction_age
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT 'session ' || pid AS holder, coalesce(age(backend_xmin), 0) AS transactions
+      FROM pg_stat_activity
+     UNION ALL
+    SELECT 'slot ' || slot_name, coalesce(greatest(age(xmin), age(catalog_xmin)), 0) FROM pg_replication_slots
+     UNION ALL
+    SELECT 'prepared transaction ' || gid, age(transaction) FROM pg_prepared_xacts
+    """,
+    min_rows=2,
+    sees=("activity",),
+)
+def test_nobody_holds_dead_rows_back(rows: Rows, budgets: Budgets) -> None:
+    """Vacuum cleans up to the oldest snapshot: one session, slot or prepared transaction keeps all that died since."""
+    oldest, holder = max((transactions, holder) for holder, transactions in rows)
+
+    assert oldest <= budgets.snapshot_age, f"held by {holder}"
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT usename, host(client_addr) AS address, ssl
+           OR client_addr IS NULL
+           OR client_addr <<= ANY ('{127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7}'::inet[])
+             AS private
+      FROM pg_stat_activity
+      JOIN pg_stat_ssl USING (pid)
+    """,
+    min_rows=1,
+    sees=("activity",),
+)
+def test_no_connection_crosses_a_public_network_in_the_clear(rows: Rows) -> None:
+    """Whoever sits on the way reads the password of the role and every row."""
+    assert [f"{role} from {address}" for role, address, private in rows if not private] == []

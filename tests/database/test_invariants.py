@@ -1,4 +1,9 @@
-"""What must be true of the business, whatever the code does."""
+"""
+What must be true of the business, whatever the code does.
+
+Customers' rows stay where they are: the monitoring role may not read one, and asks counters, whose SQL is in
+ci/sql/monitor_role.sql. Each says how many rows it examined.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +14,18 @@ import pytest
 
 from fixtures.budgets import Budgets, Reading
 from fixtures.database import Rows
-from fixtures.declarations import asks_database
+from fixtures.declarations import asks_database, touches
+from fixtures.evidence import Evidence
 
 _Z: Final = 1.96
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@asks_database(
-    """
-    SELECT count(*) AS examined,
-           count(*) FILTER (WHERE p.created_at < now() - interval '10 minutes' AND NOT EXISTS (
-             SELECT FROM public.course_enrollments e
-              WHERE e.user_id = p.user_id AND e.course_id = p.course_id)) AS without_enrolment
-      FROM public.payments p
-     WHERE p.status = 'completed'
-    """,
-    min_rows=1,
-    sees=("rows",),
-)
+@touches("table payments", "table course_enrollments")
+@asks_database("SELECT examined, without_enrolment FROM synthetic.completed_payments()", min_rows=1, sees=("counters",))
 def test_whoever_paid_is_enrolled(rows: Rows) -> None:
-    """Someone paid and got nothing: a refund, a support case and a lost customer each."""
+    """Someone paid ten minutes ago and got nothing: a refund, a support case and a lost customer each."""
     examined, without_enrolment = rows.one(int, int)
 
     assert f"{without_enrolment} of {examined} payments" == f"0 of {examined} payments"
@@ -37,16 +33,9 @@ def test_whoever_paid_is_enrolled(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="support-procedures", rollback_eligible=False)
+@touches("table course_enrollments")
 @asks_database(
-    """
-    SELECT count(*) AS examined,
-           count(*) FILTER (WHERE progress < 0 OR progress > 100) AS impossible,
-           count(*) FILTER (WHERE copies > 1) AS twice
-      FROM (SELECT progress, count(*) OVER (PARTITION BY user_id, course_id) AS copies
-              FROM public.course_enrollments) AS enrolments
-    """,
-    min_rows=1,
-    sees=("rows",),
+    "SELECT examined, impossible_progress, enrolled_twice FROM synthetic.enrolments()", min_rows=1, sees=("counters",)
 )
 def test_enrolments_are_possible(rows: Rows) -> None:
     """A student enrolled twice, or 140 % through a course, sees a certificate or an error that nobody can explain."""
@@ -60,19 +49,8 @@ def test_enrolments_are_possible(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@asks_database(
-    """
-    SELECT count(*) AS examined,
-           count(*) FILTER (WHERE NOT EXISTS (
-             SELECT FROM public.payments p
-              WHERE p.user_id = e.user_id AND p.course_id = e.course_id
-                AND p.status = 'completed')) AS without_payment
-      FROM public.course_enrollments e
-     WHERE e.plan = 'paid' AND e.enrolled_at < now() - interval '10 minutes'
-    """,
-    min_rows=1,
-    sees=("rows",),
-)
+@touches("table payments", "table course_enrollments")
+@asks_database("SELECT examined, without_payment FROM synthetic.paid_enrolments()", min_rows=1, sees=("counters",))
 def test_whoever_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
     """A course given away: the way past the payment is found by one and used by many."""
     examined, without_payment = rows.one(int, int)
@@ -82,44 +60,30 @@ def test_whoever_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
+@touches("table payments")
 @asks_database(
-    """
-    SELECT count(*) AS examined,
-           count(*) FILTER (WHERE amount < 0) AS negative,
-           count(*) FILTER (WHERE stripe_session_id IS NULL AND status = 'completed') AS untraceable,
-           count(*) - count(DISTINCT stripe_session_id) FILTER (WHERE stripe_session_id IS NOT NULL)
-             - count(*) FILTER (WHERE stripe_session_id IS NULL) AS booked_twice
-      FROM public.payments
-    """,
+    "SELECT examined, negative, untraceable, booked_twice, of_unknown_status FROM synthetic.payments()",
     min_rows=1,
-    sees=("rows",),
+    sees=("counters",),
 )
 def test_payments_are_possible(rows: Rows) -> None:
     """Money that cannot be: a negative amount, one checkout booked twice, a payment that Stripe does not know."""
-    _, negative, untraceable, twice = rows.one(int, int, int, int)
+    _, negative, untraceable, twice, unknown = rows.one(int, int, int, int, int)
 
-    assert {"negative": negative, "without a session": untraceable, "booked twice": twice} == {
+    assert {"negative": negative, "without a session": untraceable, "booked twice": twice, "status": unknown} == {
         "negative": 0,
         "without a session": 0,
         "booked twice": 0,
+        "status": 0,
     }
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="support-procedures", rollback_eligible=False)
+@touches(*(f"table {name}" for name in ("course_enrollments", "payments", "course_reviews", "lesson_progress")))
+@touches("table users", "table courses")
 @asks_database(
-    """
-    SELECT count(*) AS examined,
-           count(*) FILTER (WHERE u.id IS NULL) AS without_user,
-           count(*) FILTER (WHERE c.id IS NULL) AS without_course
-      FROM (SELECT user_id, course_id FROM public.course_enrollments
-             UNION ALL SELECT user_id, course_id FROM public.payments
-             UNION ALL SELECT user_id, course_id FROM public.course_reviews) AS owned
-      LEFT JOIN public.users u ON u.id = owned.user_id
-      LEFT JOIN public.courses c ON c.id = owned.course_id
-    """,
-    min_rows=1,
-    sees=("rows",),
+    "SELECT examined, without_user, without_course FROM synthetic.owned_rows()", min_rows=1, sees=("counters",)
 )
 def test_every_row_belongs_to_someone_and_to_a_course(rows: Rows) -> None:
     """Rows whose user or course is gone break the pages that list them, and refunds cannot be matched."""
@@ -150,15 +114,8 @@ def test_an_address_belongs_to_one_account(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@asks_database(
-    """
-    SELECT count(*) AS examined,
-           coalesce(max(extract(epoch FROM now() - created_at) / 3600) FILTER (WHERE status = 'pending'), 0) AS oldest
-      FROM public.payments
-    """,
-    min_rows=1,
-    sees=("rows",),
-)
+@touches("table payments")
+@asks_database("SELECT examined, oldest_hours FROM synthetic.pending_payments()", min_rows=1, sees=("counters",))
 def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
     """Stripe's sessions end after a day: what is still pending then is a webhook that never came."""
     _, oldest = rows.one(int, float)
@@ -168,23 +125,20 @@ def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@asks_database(
-    """
-    SELECT count(*) AS examined, count(*) FILTER (WHERE status = 'failed') AS failed
-      FROM (SELECT status FROM public.payments
-             WHERE status IN ('completed', 'failed') ORDER BY created_at DESC LIMIT 100) AS latest
-    """,
-    min_rows=20,
-    sees=("rows",),
-)
-def test_payments_succeed(rows: Rows, budgets: Budgets) -> None:
+@touches("table payments")
+@asks_database("SELECT examined, failed FROM synthetic.latest_payments()", min_rows=1, sees=("counters",))
+def test_payments_succeed(rows: Rows, budgets: Budgets, evidence: Evidence) -> None:
     """
     The runbook wants 95 % to succeed.
 
     What is held against it is the share that surely fails (Wilson's lower bound, 95 %): three declined cards in a row
-    are no outage.
+    are no outage, and too few payments to tell are no reason to stop every release; the report says so.
     """
     total, failed = rows.one(int, int)
+    needed = budgets.payments_failing.terms.samples
+    if total < needed:
+        evidence.reason(f"cannot tell: {failed} of {total} payments in ninety days failed, {needed} are needed")
+        return
     spread = _Z * sqrt(failed * (total - failed) / total + _Z**2 / 4)
     surely = 100 * (failed + _Z**2 / 2 - spread) / (total + _Z**2)
 

@@ -18,7 +18,7 @@ from fixtures.declarations import asks_database
       FROM pg_index
       JOIN pg_class ON pg_class.oid = indexrelid
      WHERE relnamespace = 'public'::regnamespace
-       AND indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index)
+       AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = indexrelid)
     """,
     min_rows=10,
 )
@@ -85,9 +85,10 @@ def test_migrations_are_recorded_once_each(rows: Rows) -> None:
            coalesce(max(100.0 * s.last_value / least(s.max_value, CASE format_type(a.atttypid, NULL)
              WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647 ELSE 9223372036854775807 END)), 0) AS used
       FROM pg_sequences s
-      JOIN pg_depend d ON d.objid = format('%I.%I', s.schemaname, s.sequencename)::regclass AND d.deptype IN ('a', 'i')
-      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-     WHERE s.schemaname = 'public'
+      LEFT JOIN pg_depend d ON d.objid = format('%I.%I', s.schemaname, s.sequencename)::regclass
+                           AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+      LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE s.schemaname = 'public' AND NOT s.cycle
     """,
     min_rows=1,
     sees=("sequences",),
@@ -151,3 +152,28 @@ def test_every_trigger_fires(rows: Rows) -> None:
 def test_no_index_is_there_twice(rows: Rows) -> None:
     """The second one is paid for with every write, and never read."""
     assert [indexes for indexes, copies in rows if copies > 1] == []
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P3", runbook="database-maintenance", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT narrow.indexrelid::regclass::text, wide.indexrelid::regclass::text
+      FROM pg_index narrow
+      JOIN pg_class c ON c.oid = narrow.indexrelid
+      JOIN pg_am ON pg_am.oid = c.relam AND amname = 'btree'
+      LEFT JOIN pg_index wide
+        ON wide.indrelid = narrow.indrelid AND wide.indisvalid AND wide.indnatts > narrow.indnatts
+       AND wide.indpred IS NULL AND wide.indkey::text LIKE narrow.indkey::text || ' %'
+       AND wide.indclass::text LIKE narrow.indclass::text || ' %'
+       AND wide.indcollation::text LIKE narrow.indcollation::text || ' %'
+       AND wide.indoption::text LIKE narrow.indoption::text || ' %'
+       AND (SELECT relam FROM pg_class WHERE oid = wide.indexrelid) = c.relam
+     WHERE c.relnamespace = 'public'::regnamespace AND NOT narrow.indisunique
+       AND narrow.indexprs IS NULL AND narrow.indpred IS NULL
+    """,
+    min_rows=3,
+)
+def test_no_index_is_the_beginning_of_another(rows: Rows) -> None:
+    """Whatever it finds the longer one finds as well: every write pays for both."""
+    assert [f"{narrow} begins {wide}" for narrow, wide in rows if wide] == []

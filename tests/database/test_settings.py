@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.database import Rows
 from fixtures.declarations import asks_database
+from fixtures.evidence import NotMeasured
 
 
 @pytest.mark.predeploy
@@ -15,15 +16,16 @@ from fixtures.declarations import asks_database
     """
     SELECT name, setting
       FROM pg_settings
-     WHERE name IN ('full_page_writes', 'synchronous_commit', 'track_activities', 'track_counts')
+     WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'track_activities', 'track_counts')
     """,
-    min_rows=4,
+    min_rows=5,
 )
 def test_what_is_committed_is_kept_and_counted(rows: Rows) -> None:
     """With one of these off a crash loses payments that Stripe has taken, or every number here is stale."""
     assert [name for name, setting in rows if setting == "off"] == []
 
 
+@pytest.mark.predeploy
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
 @asks_database(
@@ -45,10 +47,11 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
 @pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
 @asks_database(
     """
-    SELECT rolname, EXISTS (
-             SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
-              WHERE s.setrole = r.oid AND s.setdatabase IN (0, d.oid)
-                AND setting ~ '^statement_timeout=0*[1-9]') AS ends
+    SELECT rolname, coalesce(
+             (SELECT setting ~ '[1-9]'
+                FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
+               WHERE s.setrole = r.oid AND s.setdatabase IN (0, d.oid) AND setting LIKE 'statement_timeout=%'
+               ORDER BY s.setdatabase = 0 LIMIT 1), false) AS ends
       FROM pg_roles r, pg_database d
      WHERE rolname IN ('anon', 'authenticated') AND datname = current_database()
     """,
@@ -57,3 +60,41 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
 def test_the_browsers_queries_end(rows: Rows) -> None:
     """A query of a stranger that runs for ever is the cheapest way to take the database down."""
     assert [role for role, ends in rows if not ends] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
+@asks_database(
+    """
+    SELECT r.rolname, coalesce(
+             (SELECT setting ~ '[1-9]'
+                FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
+               WHERE s.setrole IN (0, r.oid) AND s.setdatabase IN (0, d.oid)
+                 AND setting LIKE 'idle_in_transaction_session_timeout=%'
+               ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1),
+             -- Where the monitoring role has a value of its own, it cannot see the server's.
+             CASE WHEN own.source NOT IN ('user', 'database user', 'session', 'client') THEN own.setting <> '0' END
+           ) AS ends
+      FROM pg_roles r, pg_database d, pg_settings own
+     WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND r.rolname !~ '^synthetic_'
+       AND d.datname = current_database() AND own.name = 'idle_in_transaction_session_timeout'
+    """,
+    min_rows=1,
+)
+def test_transactions_that_idle_are_ended(rows: Rows) -> None:
+    """A function that is killed in the middle of one leaves its locks to nobody; only the server can take them back."""
+    hidden = [role for role, ends in rows if ends is None]
+    if hidden:
+        msg = f"cannot tell for {hidden[0]}; ALTER DATABASE … SET idle_in_transaction_session_timeout can be seen"
+        raise NotMeasured(msg)
+
+    assert [role for role, ends in rows if not ends] == []
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@asks_database("SELECT name, setting FROM pg_settings WHERE name = 'data_checksums'", min_rows=1)
+def test_pages_carry_checksums(rows: Rows) -> None:
+    """Without them a damaged page is read as if it were sound, and copied into every backup."""
+    assert [name for name, setting in rows if setting != "on"] == []

@@ -13,16 +13,18 @@ from fixtures.declarations import asks_database
 @pytest.mark.check(severity="P2", runbook="performance-optimization", rollback_eligible=False)
 @asks_database(
     """
-    SELECT count(*) AS examined, coalesce(max(mean_exec_time) FILTER (WHERE calls >= 20), 0) AS slowest
+    SELECT count(*) AS examined, coalesce(max(mean_exec_time) FILTER (WHERE calls >= 20), 0) AS slowest,
+           (array_agg(queryid ORDER BY mean_exec_time DESC) FILTER (WHERE calls >= 20))[1] AS queryid
       FROM pg_stat_statements
      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND userid <> current_user::regrole
+       AND toplevel
     """,
     min_rows=1,
     sees=("activity",),
 )
 def test_no_frequent_statement_is_slow(rows: Rows, budgets: Budgets) -> None:
     """Half a second in the database is a quarter of what a page may take, before anything is rendered."""
-    _, slowest = rows.one(int, float)
+    _, slowest, queryid = rows.one(int, float, object)
 
-    assert slowest <= budgets.statement_time
+    assert slowest <= budgets.statement_time, f"pg_stat_statements.queryid {queryid}"

@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 from fixtures.accounts import Session
 from fixtures.declarations import touches
 from fixtures.leftovers import Course
-from fixtures.run import Run
 from fixtures.targets import Target
 
 
@@ -31,11 +30,10 @@ from fixtures.targets import Target
     "table lesson_progress",
 )
 def test_free_enrolment_leads_to_a_completed_lesson(
-    page: Page, enroller: Session, free_course: Course, target: Target, run: Run
+    page: Page, enroller: Session, free_course: Course, target: Target
 ) -> None:
     """What the platform is for: a course is found, entered and learnt, and what was learnt is not forgotten."""
     enroller.enter(page.context)
-    run.spend("enrolments")
 
     page.goto("/marketplace")
     page.get_by_role("listitem").filter(has_text=free_course.title).get_by_role("link", name="Detay").click()

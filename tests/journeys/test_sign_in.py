@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 
 from fixtures.accounts import Session
 from fixtures.declarations import touches
-from fixtures.run import Run
 from fixtures.targets import Target
 
 
@@ -19,10 +18,11 @@ from fixtures.targets import Target
 )
 @pytest.mark.usefixtures("form_session")
 @touches("GET /login", "GET /api/auth/csrf", "POST /api/auth/callback/credentials", "GET /dashboard", "GET /_next/*")
-def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(page: Page, target: Target, run: Run) -> None:
+def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
+    page: Page, target: Target, form_role: str
+) -> None:
     """Nobody can learn who cannot sign in; a session that the next instance does not know is a sign-in that failed."""
-    student = target.accounts["student"]
-    run.spend("sign-ins")
+    student = target.accounts[form_role]
 
     page.goto("/login")
     # By type: the form's labels are not bound to their inputs on every target.

@@ -142,8 +142,8 @@ class RunningPlatform:
         return told
 
     def row_counts(self) -> dict[str, int]:
-        """Return table -> rows, as the monitoring role sees them; what was paid back stays in the books."""
-        with psycopg.connect(self.handle.database_dsn) as connection:
+        """Return table -> rows, as the copying role sees them; what was paid back stays in the books."""
+        with psycopg.connect(self.handle.dump_dsn) as connection:
             tables = connection.execute("SELECT relname FROM pg_stat_user_tables WHERE schemaname = 'public'")
             counts = {}
             for (name,) in tables.fetchall():

@@ -23,7 +23,8 @@ from fixtures.accounts import Sessions, clean_up, sign_in
 from fixtures.answers import Answer
 from fixtures.evidence import NotMeasured
 from fixtures.leftovers import Course, Enrolment, Ledger
-from fixtures.run import RUN, BudgetSpentError, Run
+from fixtures.rations import BudgetSpentError
+from fixtures.run import RUN, Run
 from fixtures.sandbox.handle import Account
 from fixtures.sides import Side
 from fixtures.site import Site

@@ -47,11 +47,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {} if path == "/named" else {"x-deployment-id": "dpl_loopback"}
         if self.headers.get(BYPASS) == SECRET and self.headers.get("x-vercel-set-bypass-cookie"):
             headers["set-cookie"] = "_vercel_jwt=granted; Path=/; HttpOnly"
-        if path == "/moved":
-            headers["location"] = "/plain"
-        known = path in PAGES or path in {"/moved", "/app.js", "/robots.txt"}
+        moves = {"/moved": "/plain", "/leaves": f"http://localhost:{self.server.server_port}/landed"}
+        if path in moves:
+            headers["location"] = moves[path]
+        known = path in PAGES or path in {*moves, "/app.js", "/robots.txt"}
         body = PAGES.get(path, "").replace("KEY", SECRET).encode()
-        self.send_response(307 if path == "/moved" else 200 if known else 404)
+        self.send_response(307 if path in moves else 200 if known else 404)
         headers |= {"content-type": "text/html; charset=utf-8", "content-length": str(len(body))}
         for name, value in headers.items():
             self.send_header(name, value)
@@ -138,6 +139,15 @@ def test_pin_and_bypass_travel_as_cookies_to_the_own_host_only(
     assert [sent for sent in server.sent("/plain") if BYPASS in sent] == []
     assert [(sent.get("cookie"), sent.get(BYPASS)) for sent in server.sent("/third")] == [(None, None)] * 2
     assert len(server.sent("/robots.txt")) == 1
+
+
+def test_a_redirect_to_another_host_takes_nothing_of_ours_along(page: Page, server: _Server) -> None:
+    """Checkout and OAuth lead there; what they are sent, they may write down."""
+    page.goto("/leaves")
+    strangers = [(path, headers) for host, path, headers in server.seen if host.startswith("localhost")]
+
+    assert [sent.get(BYPASS, sent.get("cookie")) for sent in server.sent("/landed")] == [None]
+    assert [path for path, headers in strangers if SECRET in str(headers) or "granted" in str(headers)] == []
 
 
 @pytest.mark.parametrize(

@@ -237,10 +237,10 @@ class TestChoose:
         """Ten for five pairs, or two for one; one more for the proof that production healed."""
         check = a_check(outcome=FAILED, spends={"searches": 1})
 
-        assert choose([check], {"searches": 19}, SCENE) == Choice(pairs=[check])
-        assert choose([check], {"searches": 20}, SCENE) == Choice(single=[check])
-        assert choose([check], {"searches": 27}, SCENE) == Choice(single=[check])
-        assert choose([check], {"searches": 28}, SCENE) == Choice(reasons={HEALTH: choose_reason("searches")})
+        assert choose([check], {"searches": 11}, SCENE) == Choice(pairs=[check])
+        assert choose([check], {"searches": 10}, SCENE) == Choice(single=[check])
+        assert choose([check], {"searches": 3}, SCENE) == Choice(single=[check])
+        assert choose([check], {"searches": 2}, SCENE) == Choice(reasons={HEALTH: choose_reason("searches")})
 
     def test_host_bound_needs_a_pin(self) -> None:
         """On an immutable address sign-in ends up on production."""

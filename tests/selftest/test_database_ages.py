@@ -13,7 +13,8 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from fixtures.database import Rows, take
+from fixtures.database import Rows
+from fixtures.database_session import take
 from fixtures.outcomes import Severity
 from fixtures.runbook import runbook
 from fixtures.sandbox.postgres import Postgres
@@ -47,6 +48,13 @@ def age(postgres: Postgres, check: str) -> float:
     assert seen.trouble is None
     assert seen.examined >= CHECKS[check].min_rows
     return float(next(iter(Rows(seen.rows)))[-1])
+
+
+def text(postgres: Postgres, check: str, column: int) -> str:
+    """Return a column of a check's only row."""
+    taken = take(postgres.dsn("synthetic_monitor"), [CHECKS[check]], "test")
+    (row,) = taken.seen[CHECKS[check].sql].rows
+    return str(row[column])
 
 
 def test_nothing_is_old_on_a_quiet_server(postgres: Postgres) -> None:
@@ -111,6 +119,19 @@ def test_a_wait_for_a_lock_is_counted_from_its_beginning(postgres: Postgres, ses
     assert waited > REAL_SECONDS / 2
 
 
+def test_the_root_of_a_queue_is_named(postgres: Postgres, session: psycopg.Connection) -> None:
+    """Whoever waits in the middle blocks others too, and ending it would help nobody."""
+    session.execute("SELECT pg_advisory_lock(8)")
+    with closing(psycopg.connect(postgres.dsn("platform_app"))) as second:
+        second.pgconn.send_query(b"SELECT pg_advisory_lock(8)")
+        second.pgconn.flush()
+        session.execute(SLEEP)
+        roots = text(postgres, "test_nobody_waits_long_for_a_lock", 1)
+    session.execute("SELECT pg_advisory_unlock(8)")
+
+    assert roots == f"pid {session.pgconn.backend_pid}, idle, as platform_app"
+
+
 def test_a_prepared_transaction_is_old_without_a_session(postgres: Postgres) -> None:
     """Whoever prepared it is gone."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
@@ -140,6 +161,16 @@ def test_a_prepared_transaction_is_old_without_a_session(postgres: Postgres) -> 
         ("transaction_ids", 81, Severity.P0),
         ("replication_lag", 17, Severity.P2),
         ("replication_lag", 257, Severity.P1),
+        ("slot_retained", 65, Severity.P2),
+        ("slot_idle", 901, Severity.P2),
+        ("freeze_age", 151, Severity.P2),
+        ("own_connections", 81, Severity.P2),
+        ("dead_rows", 21, Severity.P2),
+        ("rows_changed_since_analyze", 21, Severity.P2),
+        ("statement_time", 501, Severity.P2),
+        ("index_unused", 11, Severity.P3),
+        ("backup_age", 27, Severity.P1),
+        ("backup_age", 51, Severity.P0),
     ],
 )
 def test_the_steps_are_the_runbooks(budget: str, value: float, severity: Severity) -> None:

@@ -26,6 +26,11 @@ from .conftest import ROOT, environment_of_a_run
         ("page-corrupt", {"test_no_page_has_failed_its_checksum": Severity.P0}),
         ("rows-dead", {"test_dead_rows_are_cleaned_away": Severity.P2}),
         ("autovacuum-off", {"test_autovacuum_tends_every_table": Severity.P1}),
+        ("index-idle", {"test_no_large_index_goes_unused": Severity.P3}),
+        ("primary-key-corrupt", {"test_no_primary_key_is_corrupt": Severity.P0}),
+        ("statistics-stale", {"test_statistics_follow_the_rows": Severity.P2}),
+        ("freezing-behind", {"test_freezing_keeps_up": Severity.P2}),
+        ("pooler-full", {"test_the_pooler_leads_to_the_same_database": Severity.P1}),
         (
             "transaction-open",
             {

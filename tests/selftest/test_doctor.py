@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,7 +14,11 @@ import pytest
 from ci import doctor, sight
 from ci.doctor import Finding, examine
 from fixtures.sandbox.postgres import Postgres
+from fixtures.sandbox.sinks import Sinks
+from fixtures.sight import views
 from fixtures.targets import UsageError
+
+from .running_edge import run_edge
 
 TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)
 
@@ -100,6 +105,40 @@ def test_token_is_tried_and_not_shown(
     assert token not in out
 
 
+def test_each_services_token_is_tried_on_its_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a capability needs is asked where it will be asked; a service that was not set up is not."""
+    with run_edge() as running:
+        sinks = Sinks()
+        running.do(sinks.open(running.edge.listeners))
+        github, sentry = sinks.github, sinks.sentry
+        file = tmp_path / "targets.toml"
+        file.write_text(
+            f"""
+            [staging]
+            url = "{sinks.control_address.rpartition("/")[0]}"
+            mode = "shadow"
+            capabilities = ["commit-status", "stripe-config", "sentry"]
+            github = {{ api = "{sinks.github_listener.url}", repository = "{github.repository}" }}
+            stripe = {{ api = "{sinks.stripe_listener.url}" }}
+            sentry = {{ api = "{sinks.sentry_listener.url}", organization = "{sentry.organization}" }}
+            variables = {{ github_token = "G", stripe_restricted_key = "S", sentry_token = "Y" }}
+            """,
+            encoding="utf-8",
+        )
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(doctor, "_machine", lambda: iter([Finding("python", "3.11")]))
+            patched.setenv("G", github.token)
+            patched.setenv("S", sinks.service_keys["stripe_restricted_key"])
+            patched.delenv("Y", raising=False)
+            examine("staging", file=file)
+    lines = _lines(capsys.readouterr().out)
+
+    assert "MISSING Y sentry_token, not set" in lines
+    assert f"ok github token {sinks.github_listener.url}/repos/{github.repository} answers 200" in lines
+    assert f"ok stripe key {sinks.stripe_listener.url}/v1/balance answers 200" in lines
+    assert [line for line in lines if "sentry token" in line] == []
+
+
 def test_a_url_is_examined_without_a_word_in_the_table(
     targets: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,24 +154,66 @@ def test_unknown_target_is_wrong_usage(targets: Path) -> None:
 
 
 def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path) -> None:
-    """Under row-level security a blind role reads zero rows of a full table, and everything looks well."""
+    """A blind role reads zero rows of a full table, and everything looks well; what no grant gives, the file does."""
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
             connection.execute("""CREATE ROLE "blind-7p" LOGIN PASSWORD 'made-up'""")
-            before = list(sight.look(server.dsn("blind-7p", "made-up")))
-            for _, seen, mend in before:
-                if not seen:
-                    connection.execute(mend.encode())
-        after = list(sight.look(server.dsn("blind-7p", "made-up")))
+            before = [*sight.look(server.dsn("blind-7p", "made-up"))]
+            for seen in before:
+                if not seen.good and seen.mend.startswith("GRANT"):
+                    connection.execute(seen.mend.encode())
+        after = [*sight.look(server.dsn("blind-7p", "made-up"))]
+        own = [*sight.look(server.dsn("synthetic_monitor"))]
 
-    assert [seen for _, seen, _ in before].count(False) >= 3
-    assert [what for what, seen, _ in after if not seen] == []
+    assert [seen.good for seen in before].count(False) == len(views())
+    (counters,) = [seen for seen in after if not seen.good]
+    assert "run ci/sql/monitor_role.sql again" in counters.mend
+    assert [seen.text for seen in own if not seen.good] == []
 
 
-def test_database_that_cannot_be_reached_is_said_without_its_password() -> None:
-    """The first line of the driver's error, which names host and port."""
-    ((what, seen, _),) = sight.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
+def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
+    """The checks need none, and whatever they can read can leave."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
+            connection.execute("GRANT SELECT (email) ON public.users TO synthetic_monitor")
+        told = [seen.text for seen in sight.look(server.dsn("synthetic_monitor")) if not seen.good]
 
-    assert not seen
-    assert what.startswith("no connection: ")
-    assert "hunter2secret" not in what
+    assert told == ["can read public.users"]
+
+
+def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> None:
+    """Under row-level security it would dump empty tables."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        told = {role: [*sight.look_at_copying(server.dsn(role))] for role in ("synthetic_dump", "synthetic_monitor")}
+
+    assert [(seen.text, seen.good) for seen in told["synthetic_dump"]] == [
+        ("can copy every row of public as synthetic_dump", True)
+    ]
+    assert [(seen.good, seen.mend) for seen in told["synthetic_monitor"]] == [
+        (False, "run ci/sql/dump_role.sql as the owner of the tables")
+    ]
+
+
+def test_the_connection_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a pooler, on a standby, or without statistics the same numbers mean something else."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        lines = [seen.text for seen in sight.look(server.dsn("synthetic_monitor"))]
+        # A pooler tells its clients a process of its own.
+        monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 1)
+        (pooled, *_) = sight.look(server.dsn("synthetic_monitor"))
+
+    assert pooled.text.endswith("as synthetic_monitor, through a pooler")
+
+    assert re.fullmatch(r"PostgreSQL \d+\.\d+.*, primary, as synthetic_monitor, direct", lines[0])
+    assert re.match(r"statistics counted since \d{4}-", lines[1])
+    assert re.fullmatch(r"pg_stat_statements 1\.\d+ in schema extensions", lines[2])
+    assert "can read no table of the platform" in lines
+
+
+def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_without_its_password() -> None:
+    """The same cause must not have two names."""
+    (seen,) = sight.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
+
+    assert not seen.good
+    assert seen.text.startswith("no connection: refused: nothing listens there")
+    assert "hunter2secret" not in seen.text

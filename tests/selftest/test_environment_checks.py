@@ -1,4 +1,4 @@
-"""What a deployment is configured with: read from three places, judged by name, form and host, never shown."""
+"""What a deployment is configured with: judged by name, form and host, never shown."""
 
 # ruff: noqa: S106  (nobody's secrets)
 
@@ -6,55 +6,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fixtures import environment as variables
-from fixtures.environment import Environment, EnvironmentUnreadableError
-from fixtures.targets import VercelAccess
+from fixtures.environment_sources import Environment
+from fixtures.sandbox.supabase_data import key
 
-from .conftest import ROOT, Stub
-from .running_edge import RunningEdge, run_edge
+from .conftest import ROOT
+from .environments import HEALTHY, URL, having, problems, without
 
-URL = "https://7peducation.vercel.app"
-HEALTHY: dict[str, str | None] = {
-    "NODE_ENV": "production",
-    "NEXTAUTH_URL": URL,
-    "NEXTAUTH_SECRET": "0123456789abcdef0123456789abcdef",
-    "NEXT_PUBLIC_SUPABASE_URL": "https://abcdefgh.supabase.co",
-    "NEXT_PUBLIC_SUPABASE_ANON_KEY": "anonymous-key-of-the-selftest",
-    "SUPABASE_SERVICE_ROLE_KEY": "service-key-of-the-selftest",
-    "SUPABASE_SERVICE_KEY": "service-key-of-the-selftest",
-    "PAYMENTS_MODE": "stripe",
-    "STRIPE_SECRET_KEY": "sk_live_0123456789abcdef",
-    "NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY": "pk_live_0123456789abcdef",
-    "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
-    "FEATURE_ENROLL_FREE": "true",
-    "FREE_ENROLLMENT_CODE": "7P-2025",
-}
-
-
-def having(**changed: str | None) -> Environment:
-    """Return the healthy environment with some of it changed."""
-    return Environment("selftest", HEALTHY | changed)
-
-
-def without(*names: str) -> Environment:
-    """Return the healthy environment with some of it missing."""
-    return Environment("selftest", {name: value for name, value in HEALTHY.items() if name not in names})
-
-
-def problems(environment: Environment, *, live: bool = True) -> list[str]:
-    """Return everything that is wrong with it."""
-    return [
-        *variables.missing(environment),
-        *variables.malformed(environment),
-        *variables.elsewhere(environment, URL),
-        *variables.mistaken_keys(environment, live=live),
-        *variables.wrong_flags(environment),
-    ]
+SERVICE = key("service_role", "abcdefgh")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +28,8 @@ def problems(environment: Environment, *, live: bool = True) -> list[str]:
         having(NEXTAUTH_URL=f"{URL}/"),
         having(NEXT_PUBLIC_SENTRY_DSN="https://key@o1.ingest.sentry.io/2", SOMETHING_ELSE="x"),
         having(MAINTENANCE_MODE="false", DEBUG_MODE="0"),
+        having(NEXT_PUBLIC_SUPABASE_ANON_KEY=key("anon", "abcdefgh"), SUPABASE_SERVICE_KEY=SERVICE),
+        having(SUPABASE_SERVICE_ROLE_KEY="sb_secret_0123456789", NEXT_PUBLIC_SUPABASE_ANON_KEY="a.b.c"),
         without("NODE_ENV"),
         Environment(
             "payments off",
@@ -72,7 +37,18 @@ def problems(environment: Environment, *, live: bool = True) -> list[str]:
         ),
         Environment("free enrolment off", {k: v for k, v in HEALTHY.items() if "ENROLL" not in k}),
     ],
-    ids=["live", "sensitive", "slash", "more", "flags off", "no NODE_ENV", "payments off", "free enrolment off"],
+    ids=[
+        "live",
+        "sensitive",
+        "slash",
+        "more",
+        "flags off",
+        "JWTs",
+        "newer keys",
+        "no NODE_ENV",
+        "payments off",
+        "free enrolment off",
+    ],
 )
 def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
     """Off is not broken, and what Vercel keeps to itself is not wrong."""
@@ -112,6 +88,16 @@ def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
         (having(DEBUG_MODE="1"), "DEBUG_MODE is on"),
         (having(NODE_ENV="development"), "NODE_ENV is not production"),
         (having(FEATURE_ENROLL_FREE="evet"), "FEATURE_ENROLL_FREE is neither true nor false"),
+        (having(FEATURE_ENROLL_FREE="false"), "FREE_ENROLLMENT_CODE is set, and FEATURE_ENROLL_FREE is not on"),
+        (without("FEATURE_ENROLL_FREE"), "FREE_ENROLLMENT_CODE is set, and FEATURE_ENROLL_FREE is not on"),
+        (having(MAINTENANCE_MODE="1"), "MAINTENANCE_MODE is on"),
+        (having(SUPABASE_SERVICE_KEY=key("anon", "abcdefgh")), "SUPABASE_SERVICE_KEY is a key of the role anon"),
+        (having(NEXT_PUBLIC_SUPABASE_ANON_KEY=SERVICE), "NEXT_PUBLIC_SUPABASE_ANON_KEY is a key of the role service"),
+        (
+            having(SUPABASE_SERVICE_KEY=key("service_role", "other")),
+            "SUPABASE_SERVICE_KEY is a key of the project other",
+        ),
+        (having(NEXT_PUBLIC_SENTRY_DSN="https://sentry.io/2"), "NEXT_PUBLIC_SENTRY_DSN is not https://<key>@"),
     ],
 )
 def test_each_mistake_is_named(environment: Environment, problem: str) -> None:
@@ -143,32 +129,28 @@ def test_the_candidates_own_example_adds_what_it_needs() -> None:
     assert variables.missing(having(PAYMENTS_MODE="disabled"), example) == ["NEW_SERVICE_URL"]
 
 
-def test_a_dotenv_file_is_read_as_the_platform_reads_it(tmp_path: Path) -> None:
-    """Quotes, comments and `export` are no part of a value."""
-    file = tmp_path / ".env"
-    file.write_text("A=1\nexport B='two words' # why\nC=\"x#y\"\nD=plain # comment\n# E=no\nnot a line\nF=\n")
+def test_what_the_example_calls_optional_is_not_missed() -> None:
+    """Unset, a switch is off; a line that says so of itself may stay away."""
+    example = "MAINTENANCE_MODE=\nDEBUG_MODE=\nNEXT_PUBLIC_SENTRY_DSN= # optional\n#NEXT_PUBLIC_MEDIA_URL=\n"
 
-    found = variables.of_file(file)
-
-    assert found.values == {"A": "1", "B": "two words", "C": "x#y", "D": "plain", "F": ""}
+    assert variables.missing(having(), example) == []
 
 
-def test_only_the_platforms_variables_are_taken_from_the_process() -> None:
-    """The runner's own tokens are nobody's business."""
-    found = variables.of_process({"NEXTAUTH_URL": URL, "PATH": "/bin", "VERCEL_TOKEN": "x", "STRIPE_SECRET_KEY": "y"})
+def test_a_preview_may_have_what_production_must_not() -> None:
+    """Its own team looks at it, on a host that changes with every push."""
+    preview = Environment("preview", {**without("NEXTAUTH_URL").values, "DEBUG_MODE": "true", "MAINTENANCE_MODE": "1"})
 
-    assert found.values == {"NEXTAUTH_URL": URL, "STRIPE_SECRET_KEY": "y"}
+    assert variables.missing(preview, preview=True) == []
+    assert variables.wrong_flags(preview, preview=True) == []
+    assert variables.missing(preview) == ["NEXTAUTH_URL"]
 
 
-def test_values_are_in_no_repr_and_in_no_line() -> None:
-    """What is printed may be published: names, and enough to tell two values apart."""
-    environment = having(EMPTY="", HIDDEN=None)
-    shown = repr(environment) + "\n".join(environment.lines())
+def test_http_is_right_on_this_machine_only() -> None:
+    """A site that is served from loopback has its database there; one that is not sends its keys in the clear."""
+    local = "http://127.0.0.1:54321"
 
-    assert [value for value in HEALTHY.values() if value and len(value) > 6 and value in shown] == []
-    assert "NEXTAUTH_SECRET  sha256:" in shown
-    assert variables.fingerprint("one") != variables.fingerprint("two")
-    assert {"EMPTY  (empty)", "HIDDEN  (set, not readable)"} <= set(environment.lines())
+    assert variables.malformed(having(NEXTAUTH_URL="http://127.0.0.2:3000", NEXT_PUBLIC_SUPABASE_URL=local)) == []
+    assert variables.malformed(having(NEXT_PUBLIC_SUPABASE_URL=local)) != []
 
 
 def test_the_command_line_verifies_a_file(tmp_path: Path) -> None:
@@ -186,60 +168,3 @@ def test_the_command_line_verifies_a_file(tmp_path: Path) -> None:
     assert "WRONG: SUPABASE_SERVICE_KEY is missing" in bad.stdout
     assert "service-key-of-the-selftest" not in good.stdout + bad.stdout
     assert none.stderr == "nowhere: No such file or directory\n"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningEdge]:
-    """Run an edge with its API."""
-    with run_edge() as running:
-        yield running
-
-
-def test_vercels_list_is_read_with_everything_but_what_it_keeps_to_itself(running: RunningEdge) -> None:
-    """Encrypted values are decrypted one by one; sensitive ones are there and unreadable."""
-    deployment = running.publish(promote=True)
-    deployment.build.environment.update({name: value or "" for name, value in HEALTHY.items()})
-    access = VercelAccess(api=running.api.url, project=running.edge.project.id, token=running.edge.token)
-
-    found = variables.of_vercel(access)
-
-    assert found.values == HEALTHY | {"STRIPE_WEBHOOK_SECRET": None}
-    assert problems(found) == []
-
-
-def test_the_list_itself_shows_no_value(running: RunningEdge) -> None:
-    """As on Vercel, only the call for one variable decrypts."""
-    deployment = running.publish(promote=True)
-    deployment.build.environment.update({name: value or "" for name, value in HEALTHY.items()})
-
-    shown = running.call("GET", f"/v9/projects/{running.edge.project.id}/env").text
-
-    assert [value for value in HEALTHY.values() if value and len(value) > 10 and value in shown] == []
-    assert running.call("GET", f"/v1/projects/{running.edge.project.id}/env/unknown").status_code == 404
-
-
-def test_variables_of_other_environments_are_left_out(stub: Stub) -> None:
-    """A preview's NEXTAUTH_URL must not be taken for production's."""
-    row = '{"id":"%s","key":"%s","type":"plain","value":"%s","target":%s}'
-    rows = [
-        row % ("1", "A", "x", '["production"]'),
-        row % ("2", "B", "y", '["preview"]'),
-        row % ("3", "C", "z", '"production"'),
-    ]
-    stub.json("GET /v9/projects/prj/env", f'{{"envs":[{",".join(rows)}]}}')
-
-    found = variables.of_vercel(VercelAccess(api=stub.url, project="prj", token="t", team="team_1"))
-
-    assert found.values == {"A": "x", "C": "z"}
-    assert stub.seen[0][0] == "GET /v9/projects/prj/env?teamId=team_1"
-
-
-@pytest.mark.parametrize(("status", "body"), [(403, "{}"), (500, "oops"), (200, "<html>"), (200, '{"envs":1}')])
-def test_what_cannot_be_read_is_said_and_not_guessed(stub: Stub, status: int, body: str) -> None:
-    """A token without the right to read variables must not look like variables that are missing."""
-    stub.json("GET /v9/projects/prj/env", body, status)
-
-    with pytest.raises(EnvironmentUnreadableError, match="GET /v9/projects/prj/env") as caught:
-        variables.of_vercel(VercelAccess(api=stub.url, project="prj", token="secret-token"))
-
-    assert "secret-token" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from fixtures.health_table import table_of
@@ -31,6 +32,33 @@ def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
     _, line = table_of(a_verdict(check))
 
     assert line.split("  ") == ["no transaction stays open", "1,250.46 s", "300 s", "", "12", "failed P1: 1250 <= 300"]
+
+
+def test_a_check_without_a_number_counts_its_offenders() -> None:
+    """`0 found` of none allowed is what such a check has measured."""
+    passed = a_check("a", Outcome.PASSED)
+    failed = a_check("b", Outcome.FAILED, reason="AssertionError: 3 found, none expected: public.x")
+
+    _, red, green = table_of(a_verdict(passed, failed))
+
+    assert " ".join(red.split()) == "b 3 found 0 failed P1: AssertionError: 3 found, none expected: public.x"
+    assert green.split() == ["a", "0", "found", "0", "passed"]
+
+
+def test_parameters_share_a_line_while_all_of_them_are_well() -> None:
+    """Ten statements of the runbook would be a sixth of the page; the one that fails has a line to itself."""
+    rows = [Measurement(name="examined", value=2, unit="rows")]
+    checks = [
+        msgspec.structs.replace(
+            a_check(f"sql still runs ({name})", outcome, measurements=rows), node_id=f"tests/x.py::test_sql[{name}]"
+        )
+        for name, outcome in (("a", Outcome.PASSED), ("b", Outcome.FAILED), ("c", Outcome.PASSED))
+    ]
+
+    _, red, green = table_of(a_verdict(*checks))
+
+    assert red.startswith("sql still runs (b)")
+    assert green.split() == [*["sql", "still", "runs", "(2", "of", "them)", "0", "found", "0", "4", "passed"]]
 
 
 def test_what_is_wrong_stands_first() -> None:
@@ -71,4 +99,4 @@ def test_seven_rows(rows):
     assert ran.code == 0, ran.out + ran.err
     assert "database health" in ran.out
     (line,) = [line for line in ran.out.splitlines() if line.startswith("seven rows")]
-    assert line.split() == ["seven", "rows", "7", "passed"]
+    assert line.split() == ["seven", "rows", "0", "found", "0", "7", "passed"]

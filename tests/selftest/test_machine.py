@@ -174,6 +174,17 @@ def test_failed_installation_of_the_vercel_cli_leaves_nothing_that_looks_whole(
 
 
 @pytest.mark.usefixtures("program")
+def test_missing_pgbouncer_is_said_with_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tests that are skipped must not look like tests that passed."""
+    monkeypatch.setattr("ci.machine.shutil.which", lambda *_places, **_how: None)
+
+    assert machine.provide_pgbouncer() is None
+    assert "will be skipped: pgbouncer not found; fix, as root: apt-get install -y pgbouncer" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("program")
 def test_missing_node_is_said_with_what_mends_it(capsys: pytest.CaptureFixture[str]) -> None:
     """An ordinary user cannot apt-get it."""
     assert provide_vercel_cli() is None

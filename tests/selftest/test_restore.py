@@ -31,8 +31,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture
 def monitor(postgres: Postgres) -> str:
-    """Return how the monitoring role connects: it may dump, and change nothing."""
-    return postgres.dsn("synthetic_monitor")
+    """Return how the copying role connects: it may dump, and change nothing."""
+    return postgres.dsn("synthetic_dump")
 
 
 def test_a_dump_holds_every_row_of_every_table(monitor: str, tmp_path: Path) -> None:
@@ -113,13 +113,13 @@ def test_who_writes_during_the_dump_makes_no_difference(
 def test_rows_that_are_hidden_are_an_error(postgres: Postgres, tmp_path: Path) -> None:
     """Row level security gives an empty table and no error, unless one insists."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
-        connection.execute("ALTER ROLE synthetic_monitor NOBYPASSRLS")
+        connection.execute("ALTER ROLE synthetic_dump NOBYPASSRLS")
     try:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-            dump_with_fingerprint(postgres.dsn("synthetic_monitor"), tmp_path / "dump")
+            dump_with_fingerprint(postgres.dsn("synthetic_dump"), tmp_path / "dump")
     finally:
         with psycopg.connect(postgres.superuser_dsn) as connection:
-            connection.execute("ALTER ROLE synthetic_monitor BYPASSRLS")
+            connection.execute("ALTER ROLE synthetic_dump BYPASSRLS")
 
 
 def test_no_row_gets_into_a_message(postgres: Postgres, monitor: str, tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_no_row_gets_into_a_message(postgres: Postgres, monitor: str, tmp_path: 
 
 def test_a_password_is_on_no_command_line(tmp_path: Path, postgres: Postgres) -> None:
     """Everyone on the machine reads those."""
-    wrong = postgres.server.dsn("synthetic_monitor", "canary-password", "platform")
-    _, around = dump_with_fingerprint(postgres.dsn("synthetic_monitor"), tmp_path / "dump")
+    wrong = postgres.server.dsn("synthetic_dump", "canary-password", "platform")
+    _, around = dump_with_fingerprint(postgres.dsn("synthetic_dump"), tmp_path / "dump")
 
     with pytest.raises(ProgramError, match="password authentication failed") as refused:
         dump(wrong, tmp_path / "other", around)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from fixtures.outcomes import CheckResult, Severity, Verdict
-from fixtures.routes import NOBODY, Route, guarded, is_page, probe, routes
+from fixtures.routes import NOBODY, Route, guarded, is_page, pattern, probe, routes
 from fixtures.sandbox.app.routes import healthy_routes
 from tests.selftest.running_app import RunningApp, run_app
 
@@ -36,11 +36,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[CheckResu
 
 def _reaches(asked: str, route: str) -> bool:
     """Whether what a check declares, `*` allowed, can mean this route of the table."""
-    return fnmatchcase(probe(route), asked) or bool(_pattern(route).fullmatch(asked))
-
-
-def _pattern(route: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route)))
+    return fnmatchcase(probe(route), asked) or bool(pattern(route).fullmatch(asked))
 
 
 def test_the_table_names_exactly_what_the_sandbox_serves() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from fixtures.sandbox.supabase_api import SupabaseApi
@@ -158,6 +159,30 @@ def test_ages_are_by_supabases_own_clock(access: SupabaseAccess, api: SupabaseAp
 
     assert backups.newest is not None
     assert 51.9 < backups.hours_since(backups.newest) < 52.1
+
+
+@pytest.mark.parametrize("skew", [timedelta(days=-1), timedelta(hours=-5)])
+def test_a_backup_that_is_yet_to_come_is_not_measured(
+    access: SupabaseAccess, api: SupabaseApi, skew: timedelta
+) -> None:
+    """Its age is below zero, and every limit is kept."""
+    api.skew = skew
+
+    with Supabase(access) as supabase, pytest.raises(SupabaseError, match="yet to come"):
+        supabase.backups()
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
+def test_an_answer_without_a_time_is_not_measured(access: SupabaseAccess, headers: dict[str, str]) -> None:
+    """The runner's own clock knows no better."""
+    body = '{"pitr_enabled": false, "backups": [], "physical_backup_data": {}}'
+    silent = httpx.MockTransport(lambda _: httpx.Response(200, content=body, headers=headers))
+
+    supabase = Supabase(access)
+    supabase.http.close()
+    supabase.http = httpx.Client(base_url=access.api, transport=silent)
+    with supabase, pytest.raises(SupabaseError, match="without a time"):
+        supabase.backups()
 
 
 def test_only_completed_backups_count() -> None:

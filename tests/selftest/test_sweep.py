@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from fixtures.targets import TARGETS_FILE_VARIABLE
 
 from .conftest import Stub, Suite
 
@@ -127,3 +131,39 @@ def test_one(site):
 
     assert outcome.code == pytest.ExitCode.OK
     assert [headers.get("cookie") for _, headers in stub.seen] == [None, None]
+
+
+def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
+    suite: Suite, stub: Stub, tmp_path: Path
+) -> None:
+    """Taken ahead or asked live, a third party that a page leads to never sees what opens every deployment."""
+    stranger = stub.url.replace("127.0.0.1", "localhost")
+    stub.answers["GET /away"] = (302, {"location": f"{stranger}/landing"}, b"")
+    file = tmp_path / "their-targets.toml"
+    file.write_text(f'[staging]\nurl = "{stub.url}"\nmode = "shadow"\nvariables = {{ bypass_secret = "A_BYPASS" }}\n')
+    suite.write(
+        f"""
+@post
+@P0
+@asks("GET /away", "GET /")
+def test_swept(answers, site):
+    led = site.follow("GET /away")
+    link = site.ask("GET {stranger}/link")
+    assert [answer.code for answer in (*answers, led, link)] == [302, 404, 302, 404]
+
+@post
+@P1
+@asks("GET /away")
+def test_other(answer):
+    assert answer.code == 302
+"""
+    )
+
+    ran = suite.run(
+        "--target=staging", environment={TARGETS_FILE_VARIABLE: str(file), "A_BYPASS": "secret-of-the-sweep"}
+    )
+
+    assert ran.code == 0, ran.out + ran.err
+    learned = {headers["host"] for _, headers in stub.seen if "secret-of-the-sweep" in str(headers)}
+    assert learned == {stub.url.removeprefix("http://")}
+    assert [route for route, headers in stub.seen if headers["host"].startswith("localhost")] == ["GET /link"]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from fixtures.answers import Answer, answer_of, no_answer
+from fixtures.answers import Answer, Sent, answer_of, no_answer
 from fixtures.outcomes import Cause
 from fixtures.run import Run
 from fixtures.sides import Side
@@ -305,7 +305,7 @@ def test_a_protected_candidate_is_reached_with_the_bypass_and_named_without_it()
             target = Target(name="stub", url=running.edge.production_url, mode="shadow", bypass_secret=secret)
             headers = headers_for(f"{side.url}/", target, side)
             response = running.client.get(side.url, headers=headers)
-            answers[secret] = answer_of(response, response.content, 0.1)
+            answers[secret] = answer_of(response, 0.1, Sent())
         admitted, *refused = answers.values()
 
         assert (admitted.status, admitted.deployment, admitted.wall) == (200, candidate.id, None)

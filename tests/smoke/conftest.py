@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from fixtures import environment_sources as variables
+from fixtures import masks
 from fixtures.answers import Answer
+from fixtures.environment_sources import Environment, EnvironmentUnreadableError
+from fixtures.evidence import Evidence, NotMeasured
 from fixtures.site import Site
+from fixtures.targets import Target
+
+if TYPE_CHECKING:
+    from ci.candidate import Candidate
+
+Where = Literal["production", "preview"]
 
 AT_ONCE = 8
 
@@ -20,9 +33,17 @@ class AtOnce:
         self._site = site
         self._threads = threads
 
-    def ask(self, requests: Sequence[str], *, cookies: Mapping[str, str] | None = None) -> list[Answer]:
+    def ask(
+        self,
+        requests: Sequence[str],
+        *,
+        cookies: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Answer]:
         """Send each of them, "METHOD /path"."""
-        return list(self._threads.map(lambda request: self._site.ask(request, cookies=cookies), requests))
+        return list(
+            self._threads.map(lambda request: self._site.ask(request, cookies=cookies, headers=headers), requests)
+        )
 
     def send(self, request: str, bodies: Sequence[bytes], *, cookies: Mapping[str, str] | None = None) -> list[Answer]:
         """Send one request with each of these bodies, which say that they are JSON."""
@@ -45,3 +66,48 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def at_once(site: Site, threads: ThreadPoolExecutor) -> AtOnce:
     """Return what asks several things at once."""
     return AtOnce(site, threads)
+
+
+@pytest.fixture(scope="session")
+def where(candidate: Candidate | None) -> Where:
+    """Return whose variables the build under test was made with."""
+    return candidate.environment if candidate else "production"
+
+
+@pytest.fixture(scope="session")
+def configured(target: Target, candidate: Candidate | None, where: Where) -> Environment:
+    """
+    Return the variables that the next build of this environment gets.
+
+    SYNTHETIC_ENVIRONMENT: "process" or a dotenv file, where Vercel's API is not to be asked.
+    """
+    source = os.environ.get("SYNTHETIC_ENVIRONMENT", "")
+    try:
+        if source:
+            found = variables.of_process() if source == "process" else variables.of_file(Path(source))
+        elif target.vercel:
+            found = variables.of_vercel(target.vercel, where, candidate.branch if candidate else None)
+        else:
+            msg = "neither Vercel's API nor SYNTHETIC_ENVIRONMENT tells the variables"
+            raise NotMeasured(msg)
+    except EnvironmentUnreadableError as error:
+        raise NotMeasured(str(error)) from None
+    masks.register(value for name, value in found.values.items() if _is_secret(name))
+    return found
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in ("SECRET", "KEY", "CODE")) and not name.startswith("NEXT_PUBLIC_")
+
+
+@pytest.fixture
+def environment(configured: Environment, evidence: Evidence) -> Environment:
+    """Return the variables, and leave their fingerprints as evidence."""
+    evidence.attach("environment", "\n".join([configured.source, *configured.lines()]).encode(), ".txt")
+    return configured
+
+
+@pytest.fixture(scope="session")
+def charges_cards(target: Target, where: Where) -> bool:
+    """Return whether this environment is meant to take money: production is, unless it is said to be in test mode."""
+    return not (target.is_sandbox or where == "preview" or "payments" in target.capabilities)

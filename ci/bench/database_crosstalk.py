@@ -1,0 +1,100 @@
+"""
+Every fault of the database against every database check, whatever its stage: what is red, and what cannot be measured.
+
+    .venv/bin/python -m ci.bench.database_crosstalk                     every fault, on the PostgreSQL that is found
+    .venv/bin/python -m ci.bench.database_crosstalk NAME ...            these only
+    .venv/bin/python -m ci.bench.database_crosstalk --major 18 ...      on that version (see database_versions)
+
+No gate and no other check, so that a fault takes a few seconds. Writes ci/bench/results/database_crosstalk.json, by
+version and fault; ends with 1 when a red set is not `must` and at most what depends on what the fault touches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from ci.bench.postgres_versions import binaries_of
+from fixtures.outcomes import CheckResult, Outcome, Verdict, write_atomically
+from fixtures.sandbox.faults import CATALOGUE
+from fixtures.sandbox.faults.fault import Fault
+from fixtures.sandbox.faults.red_set import surprises
+from fixtures.sandbox.postgres_binaries import VARIABLE, locate
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "ci" / "bench" / "results" / "database_crosstalk.json"
+FAULTS = {name: fault for name, fault in CATALOGUE.items() if fault.belongs == "database"}
+_LIMIT = 180
+
+
+class Row(msgspec.Struct):
+    """What one fault did. red: check -> severity.  unmeasured: checks.  surprises: what should not be so."""
+
+    red: dict[str, str]
+    unmeasured: list[str]
+    surprises: list[str]
+
+
+def cross(fault: Fault) -> Row:
+    """Ask every database check of a sandbox with this fault."""
+    first, complete = _ask(fault)
+    # A run ends early on a red P0: what it left out is asked of a second sandbox.
+    left_out = [check.node_id for check in first if check.outcome is Outcome.SUPERSEDED]
+    rest, rest_complete = _ask(fault, left_out) if left_out else ([], True)
+    checks = [check for check in first if check.outcome is not Outcome.SUPERSEDED] + rest
+    red = {_name(check.node_id): check.severity.value for check in checks if check.outcome is Outcome.FAILED}
+    unmeasured = [_name(check.node_id) for check in checks if check.outcome is Outcome.NOT_MEASURED]
+    wrong = surprises(fault, checks, kinds=frozenset({"database"}))
+    wrong += [] if complete and rest_complete else ["incomplete"]
+    return Row(dict(sorted(red.items())), sorted(unmeasured), wrong)
+
+
+def _ask(fault: Fault, only: list[str] | None = None) -> tuple[list[CheckResult], bool]:
+    """Return what became of all checks, or only of these, and whether the run came to its end."""
+    with tempfile.TemporaryDirectory(prefix="7p-crosstalk-") as folder:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q"]
+        command += [f"--fault={fault.name}", f"--stage={fault.stage}", f"--reports={folder}/reports"]
+        if only is not None:
+            (Path(folder) / "only").write_text("\n".join(only), encoding="utf-8")
+            command.append(f"--only={folder}/only")
+        subprocess.run(command, cwd=ROOT, capture_output=True, timeout=_LIMIT, check=False)  # noqa: S603  (names of the catalogue)
+        verdict = Verdict.read(Path(folder) / "reports" / "verdict.json")
+    return verdict.checks, verdict.complete
+
+
+def _name(node_id: str) -> str:
+    return node_id.rpartition("::")[2]
+
+
+def main() -> int:
+    """Cross the named faults, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *FAULTS], metavar="NAME")
+    parser.add_argument("--major", type=int, help="version of PostgreSQL; default: the one that is found")
+    given = parser.parse_args()
+    if given.major:
+        os.environ[VARIABLE] = str(binaries_of(given.major))
+    version = locate()
+    key = f"{version.major}.{version.version % 10000}"
+    earlier = msgspec.json.decode(RESULTS.read_bytes(), type=dict[str, dict[str, Row]]) if RESULTS.exists() else {}
+    rows = {name: row for name, row in earlier.get(key, {}).items() if name in FAULTS}
+    failed = 0
+    for name in given.names or FAULTS:
+        rows[name] = row = cross(FAULTS[name])
+        sys.stdout.write(f"{name}: {len(row.red)} red, {len(row.unmeasured)} not measured\n")
+        sys.stdout.writelines(f"    {line}\n" for line in row.surprises)
+        sys.stdout.flush()
+        failed += bool(row.surprises)
+        content = earlier | {key: dict(sorted(rows.items()))}
+        write_atomically(RESULTS, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,27 @@
+"""Whether what is on the disk is what was written, beyond what a checksum can tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.database import TAKEN, damage
+from fixtures.declarations import asks_database, queries_of
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P0", runbook="database-maintenance", rollback_eligible=False, needs=("amcheck",))
+@asks_database(
+    # Up to 100 MB each: larger ones outlast the time allowed.
+    """
+    SELECT c.relname, bt_index_check(c.oid)
+      FROM pg_index i
+      JOIN pg_class c ON c.oid = i.indexrelid
+     WHERE i.indisprimary AND c.relkind = 'i' AND c.relnamespace = 'public'::regnamespace AND c.relpages < 12800
+    """,
+    min_rows=5,
+)
+def test_no_primary_key_is_corrupt(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> None:
+    """An index that has lost its order finds half the rows, and lets the same key in twice."""
+    (query,) = queries_of(request.node)
+
+    assert damage(pytestconfig.stash[TAKEN].result(), query) == []

@@ -1,0 +1,27 @@
+"""The way in that the platform itself takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.database import Rows
+from fixtures.declarations import asks_database, touches
+from fixtures.pooler import Pooled
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False, needs=("pooler",))
+@asks_database(
+    # Two servers restored from one backup share their identifier; when they were started tells them apart.
+    """
+    SELECT system_identifier::text, current_database(), extract(epoch FROM pg_postmaster_start_time())::text AS since
+      FROM pg_control_system()
+    """,
+    min_rows=1,
+)
+@touches("pooler")
+def test_the_pooler_leads_to_the_same_database(pooled: Pooled, rows: Rows) -> None:
+    """Functions come in by the pooler only: when it is full or leads elsewhere, a healthy database serves nobody."""
+    assert pooled.refusals == []
+    assert list(pooled.rows) == list(rows)

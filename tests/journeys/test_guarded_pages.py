@@ -1,0 +1,37 @@
+"""Guarded pages, judged by what a visitor really sees."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from fixtures.declarations import touches
+
+_ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
+# The names under which applications keep who is signed in.
+KEPT = {
+    **dict.fromkeys(("user", "currentUser", "auth", "session", "profile"), _ADMIN),
+    **dict.fromkeys(("role", "userRole"), "admin"),
+    **dict.fromkeys(("isAdmin", "isAuthenticated", "isLoggedIn"), "true"),
+    **dict.fromkeys(("token", "accessToken", "next-auth.session-token"), "7p-verify"),
+}
+FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(store, {json.dumps(KEPT)});"
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="incident-security")
+@touches("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
+def test_a_browser_that_calls_itself_admin_is_shown_the_login(page: Page) -> None:
+    """What a page keeps in the browser anyone can write there; the answer's status says nothing of what is shown."""
+    page.add_init_script(FORGE)
+
+    page.goto("/dashboard")
+    expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
+    expect(page.get_by_role("heading", name="Kontrol Paneli")).to_have_count(0)
+    page.goto("/admin/dashboard")
+
+    expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
+    expect(page.get_by_role("heading", name="Yönetici Paneli")).to_have_count(0)

@@ -1,0 +1,120 @@
+"""A deployment's variables, read from three places with every value kept to itself."""
+
+# ruff: noqa: S106  (nobody's secrets)
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures import environment_sources as sources
+from fixtures.environment_sources import EnvironmentUnreadableError
+from fixtures.targets import VercelAccess
+
+from .conftest import Stub
+from .environments import HEALTHY, URL, having, problems
+from .running_edge import RunningEdge, run_edge
+
+
+def test_a_dotenv_file_is_read_as_the_platform_reads_it(tmp_path: Path) -> None:
+    """Quotes, comments and `export` are no part of a value."""
+    file = tmp_path / ".env"
+    file.write_text("A=1\nexport B='two words' # why\nC=\"x#y\"\nD=plain # comment\n# E=no\nnot a line\nF=\n")
+
+    found = sources.of_file(file)
+
+    assert found.values == {"A": "1", "B": "two words", "C": "x#y", "D": "plain", "F": ""}
+
+
+def test_only_the_platforms_variables_are_taken_from_the_process() -> None:
+    """The runner's own tokens are nobody's business."""
+    found = sources.of_process({"NEXTAUTH_URL": URL, "PATH": "/bin", "VERCEL_TOKEN": "x", "STRIPE_SECRET_KEY": "y"})
+
+    assert found.values == {"NEXTAUTH_URL": URL, "STRIPE_SECRET_KEY": "y"}
+
+
+def test_values_are_in_no_repr_and_in_no_line() -> None:
+    """What is printed may be published: names, and enough to tell two values apart."""
+    environment = having(EMPTY="", HIDDEN=None)
+    shown = repr(environment) + "\n".join(environment.lines())
+
+    assert [value for value in HEALTHY.values() if value and len(value) > 6 and value in shown] == []
+    assert "NEXTAUTH_SECRET  sha256:" in shown
+    assert sources.fingerprint("one") != sources.fingerprint("two")
+    assert {"EMPTY  (empty)", "HIDDEN  (set, not readable)"} <= set(environment.lines())
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningEdge]:
+    """Run an edge with its API."""
+    with run_edge() as running:
+        yield running
+
+
+def test_vercels_list_is_read_with_everything_but_what_it_keeps_to_itself(running: RunningEdge) -> None:
+    """Encrypted values are decrypted one by one; sensitive ones are there and unreadable."""
+    deployment = running.publish(promote=True)
+    deployment.build.environment.update({name: value or "" for name, value in HEALTHY.items()})
+    access = VercelAccess(api=running.api.url, project=running.edge.project.id, token=running.edge.token)
+
+    found = sources.of_vercel(access)
+
+    assert found.values == HEALTHY | {"STRIPE_WEBHOOK_SECRET": None}
+    assert problems(found) == []
+
+
+def test_the_list_itself_shows_no_value(running: RunningEdge) -> None:
+    """As on Vercel, only the call for one variable decrypts."""
+    deployment = running.publish(promote=True)
+    deployment.build.environment.update({name: value or "" for name, value in HEALTHY.items()})
+
+    shown = running.call("GET", f"/v9/projects/{running.edge.project.id}/env").text
+
+    assert [value for value in HEALTHY.values() if value and len(value) > 10 and value in shown] == []
+    assert running.call("GET", f"/v1/projects/{running.edge.project.id}/env/unknown").status_code == 404
+
+
+def test_variables_of_other_environments_are_left_out(stub: Stub) -> None:
+    """A preview's NEXTAUTH_URL must not be taken for production's."""
+    row = '{"id":"%s","key":"%s","type":"plain","value":"%s","target":%s}'
+    rows = [
+        row % ("1", "A", "x", '["production"]'),
+        row % ("2", "B", "y", '["preview"]'),
+        row % ("3", "C", "z", '"production"'),
+    ]
+    stub.json("GET /v9/projects/prj/env", f'{{"envs":[{",".join(rows)}]}}')
+
+    found = sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="t", team="team_1"))
+
+    assert found.values == {"A": "x", "C": "z"}
+    assert stub.seen[0][0] == "GET /v9/projects/prj/env?teamId=team_1"
+
+
+def test_a_branchs_own_variable_wins_over_the_one_for_all_previews(stub: Stub) -> None:
+    """A preview of one branch is not judged by another's database."""
+    row = '{"id":"%s","key":"%s","type":"plain","value":"%s","target":["preview"],"gitBranch":%s}'
+    rows = [
+        row % ("1", "A", "own", '"dev"'),
+        row % ("2", "A", "all", "null"),
+        row % ("3", "B", "other", '"feature"'),
+        row % ("4", "C", "all", "null"),
+    ]
+    stub.json("GET /v9/projects/prj/env", f'{{"envs":[{",".join(rows)}]}}')
+
+    found = sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="t"), "preview", "dev")
+
+    assert found.values == {"A": "own", "C": "all"}
+    assert found.source == "Vercel (preview)"
+
+
+@pytest.mark.parametrize(("status", "body"), [(403, "{}"), (500, "oops"), (200, "<html>"), (200, '{"envs":1}')])
+def test_what_cannot_be_read_is_said_and_not_guessed(stub: Stub, status: int, body: str) -> None:
+    """A token without the right to read variables must not look like variables that are missing."""
+    stub.json("GET /v9/projects/prj/env", body, status)
+
+    with pytest.raises(EnvironmentUnreadableError, match="GET /v9/projects/prj/env") as caught:
+        sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="secret-token"))
+
+    assert "secret-token" not in str(caught.value)

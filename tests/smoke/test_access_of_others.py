@@ -1,0 +1,130 @@
+"""What belongs to one student, asked for by another."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+import pytest
+
+from fixtures.accounts import Session
+from fixtures.answers import Answer
+from fixtures.declarations import touches
+from fixtures.evidence import NotMeasured
+from fixtures.routes import NOBODY
+from fixtures.site import Site
+
+from .conftest import AtOnce
+
+
+class _Row(msgspec.Struct):
+    id: str
+    course_id: str
+
+
+class _Rows(msgspec.Struct):
+    enrollments: list[_Row]
+
+
+class _Enrolments(msgspec.Struct):
+    """GET /api/enrollments."""
+
+    data: _Rows
+
+
+class _User(msgspec.Struct):
+    id: str
+
+
+class _SignedIn(msgspec.Struct):
+    """GET /api/auth/session."""
+
+    user: _User
+
+
+class _Paid(msgspec.Struct):
+    id: str
+
+
+class _History(msgspec.Struct):
+    """GET /api/payments/history; 501 while payments are off."""
+
+    transactions: list[_Paid] = []
+
+
+def _enrolments(site: Site, session: Session) -> list[_Row]:
+    return site.ask("GET /api/enrollments", cookies=session.cookies).read(_Enrolments).data.enrollments
+
+
+# P1, since the proofs of a rollback repeat every P0, and the platform rations the second student's sign-in.
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student", "writes"))
+@touches("GET /api/enrollments", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
+def test_nobody_reaches_the_enrolment_of_another(site: Site, signed_in: Session, stranger: Session) -> None:
+    """By its id alone a stranger would read, pause or cancel what someone else paid for."""
+    own, theirs = _enrolments(site, signed_in), _enrolments(site, stranger)
+    if not own:
+        reason = "the synthetic student is enrolled in nothing that a stranger could reach for"
+        raise NotMeasured(reason)
+
+    # Active already, so that a change which gets through changes nothing; deleting is tried on what does not exist.
+    body = {"status": "active"}
+    changed = site.ask(f"PATCH /api/enrollments/{own[0].id}", json=body, cookies=stranger.cookies)
+    deleted = site.ask(f"DELETE /api/enrollments/{NOBODY}", cookies=stranger.cookies)
+    assert [row for row in theirs if row.id in {mine.id for mine in own}] == []
+    assert [answer for answer in (changed, deleted) if answer.status != HTTPStatus.NOT_FOUND] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
+@touches(
+    "GET /api/auth/session",
+    "GET /api/enrollments",
+    "GET /api/student/progress",
+    "GET /api/student/progress/course/*",
+    "GET /api/payments/history",
+)
+def test_nobody_reads_the_records_of_another(
+    site: Site, at_once: AtOnce, signed_in: Session, stranger: Session
+) -> None:
+    """What someone learns and pays is nobody else's business, and the law says so, too."""
+    user = site.ask("GET /api/auth/session", cookies=signed_in.cookies).read(_SignedIn).user.id
+    own, theirs = _enrolments(site, signed_in), _enrolments(site, stranger)
+    paid = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(_History).transactions
+    private = [row.course_id for row in own if row.course_id not in {row.course_id for row in theirs}]
+    if not private:
+        reason = "the first student is in no course that the second is not in; enrol the first one in another"
+        raise NotMeasured(reason)
+
+    lists = ("/api/enrollments", "/api/student/progress", "/api/payments/history")
+    asked = [f"GET {path}?userId={user}&user_id={user}" for path in lists]
+    progress, *records = at_once.ask(
+        [f"GET /api/student/progress/course/{private[0]}", *asked], cookies=stranger.cookies
+    )
+    secret = [*private, *(row.id for row in own), *(transaction.id for transaction in paid)]
+    assert [answer for answer in [progress] if answer.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}] == []
+    assert [(answer, identity) for answer in records for identity in secret if identity in answer.text] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
+@touches("GET /courses", "GET /courses/*")
+def test_nobody_enters_a_course_of_another(site: Site, signed_in: Session, stranger: Session) -> None:
+    """An address that was passed on would open what everyone else pays for."""
+    theirs = _courses(site.ask("GET /courses", cookies=stranger.cookies))
+    private = [path for path in _courses(site.ask("GET /courses", cookies=signed_in.cookies)) if path not in theirs]
+    if not private:
+        reason = "the first student is in no course that the second is not in; enrol the first one in another"
+        raise NotMeasured(reason)
+    course = site.ask(f"GET {private[0]}", cookies=signed_in.cookies)
+    lessons = [path for path in course.page.links().values() if "/lessons/" in path]
+    assert lessons[:1] != [], course.exchange()
+
+    answers = [site.ask(f"GET {path}", cookies=stranger.cookies) for path in (private[0], lessons[0])]
+    assert [answer for answer in answers if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
+    assert [answer for answer in answers if answer.code == HTTPStatus.OK and "<main" in answer.text] == []
+
+
+def _courses(overview: Answer) -> list[str]:
+    """Return the addresses of the courses that a student's own overview leads to."""
+    return [path for path in overview.page.links().values() if path.startswith("/courses/")]

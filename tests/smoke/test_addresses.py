@@ -1,0 +1,38 @@
+"""What leads users to the platform before any deployment answers: its name and its certificate."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from fixtures.addresses import addresses_of, certificate_of
+from fixtures.budgets import Budgets
+from fixtures.evidence import Evidence
+from fixtures.targets import Target
+
+HTTPS = 443
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("dns",), rollback_eligible=False)
+def test_every_address_of_the_host_answers(target: Target, evidence: Evidence) -> None:
+    """One dead address of three, and every third visitor waits for a page that never comes."""
+    host = urlsplit(target.url).hostname or ""
+    found = addresses_of(host, urlsplit(target.url).port or HTTPS)
+
+    evidence.measure("addresses", len(found.answering), "")
+    assert list(found.silent) == []
+    assert found.answering != ()
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P0", runbook="application-not-loading", needs=("tls",), rollback_eligible=False)
+def test_the_certificate_is_renewed_in_time(target: Target, budgets: Budgets, evidence: Evidence) -> None:
+    """It renews itself until it does not; then every browser warns of the platform, from one minute to the next."""
+    host = urlsplit(target.url).hostname or ""
+    shown, now = certificate_of(host, urlsplit(target.url).port or HTTPS), time.time()
+
+    evidence.measure("certificate, days left", shown.days_left(now), "d")
+    assert shown.used(now) <= budgets.certificate_used

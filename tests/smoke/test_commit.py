@@ -1,0 +1,70 @@
+"""What the candidate was built from, before anyone meets it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures import commit_status
+from fixtures.declarations import touches
+from fixtures.evidence import Evidence, NotMeasured
+from fixtures.site import Site
+from fixtures.targets import Target
+
+if TYPE_CHECKING:
+    from ci.candidate import Candidate
+
+
+@pytest.fixture
+def commit(candidate: Candidate | None) -> str:
+    """Return the candidate's commit."""
+    if candidate is None or candidate.commit is None:
+        reason = "Vercel names no commit of GitHub for the candidate: it was not built from there"
+        raise NotMeasured(reason)
+    return candidate.commit
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P1",
+    runbook="deployment-checklist",
+    needs=("vercel", "commit-status"),
+    rollback_eligible=False,
+    daily=False,
+)
+@touches("vendor github")
+def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target: Target, evidence: Evidence) -> None:
+    """A build whose tests, types or dependencies failed works until users find the place where it does not."""
+    assert target.services.github
+    status = commit_status.ask(target.services.github, commit)
+    evidence.attach("commit", "\n".join([commit, *status.lines()]).encode(), ".txt")
+
+    assert status.failed == []
+    if status.unknown:
+        reason = f"{commit[:12]} has not passed: {'; '.join(status.unknown)}"
+        raise NotMeasured(reason)
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P2",
+    runbook="key-metrics-dashboard",
+    needs=("vercel", "sentry"),
+    third_party="sentry",
+    rollback_eligible=False,
+    daily=False,
+)
+@touches("vendor sentry")
+def test_sentry_knows_the_release(commit: str, site: Site, target: Target) -> None:
+    """Errors of a release that Sentry does not know belong to none: every count of it is zero, and looks healthy."""
+    assert target.services.sentry
+    sentry = target.services.sentry
+    route = f"GET {sentry.api}/api/0/organizations/{sentry.organization}/releases/{commit}/"
+    release = site.ask(route, headers={"authorization": f"Bearer {sentry.token}"})
+
+    if release.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        reason = f"Sentry refuses the token, make one with org:read: {release.exchange()}"
+        raise NotMeasured(reason)
+    assert release.status == HTTPStatus.OK

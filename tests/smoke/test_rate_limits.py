@@ -1,0 +1,64 @@
+"""Whether the platform still limits what strangers may try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+import msgspec
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.declarations import touches
+from fixtures.neighbour import Neighbours, is_loopback
+from fixtures.rations import RATIONS
+from fixtures.site import Site, cookies_of
+from fixtures.targets import Target
+
+# Nobody's, and too weak to become anybody's.
+STRANGER = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
+
+
+class _Csrf(msgspec.Struct):
+    csrfToken: str  # noqa: N815  (the platform's word)
+
+
+def _sign_in(site: Site) -> Answer:
+    csrf = site.ask("GET /api/auth/csrf")
+    form = {"csrfToken": csrf.read(_Csrf).csrfToken, "json": "true", **STRANGER}
+    return site.ask("POST /api/auth/callback/credentials", form=form, cookies=cookies_of(csrf))
+
+
+ATTEMPTS: dict[str, Callable[[Site], Answer]] = {
+    "sign-ins": _sign_in,
+    "registrations": lambda site: site.ask("POST /api/auth/register", json=STRANGER),
+    "resets": lambda site: site.ask("POST /api/auth/request-password-reset", json=STRANGER),
+    "enrolments": lambda site: site.ask("POST /api/enroll/free", json={}),
+    "searches": lambda site: site.ask("GET /api/courses/search?q=7p"),
+    "course-lists": lambda site: site.ask("GET /api/courses?limit=1"),
+}
+# Elsewhere than on loopback they would be taken from the runner's own address, and from everyone behind it.
+HARMLESS = ("searches",)
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P1", runbook="incident-security", needs=("rate-limits",), last=True)
+@touches("POST /api/auth/callback/credentials", "GET /api/auth/csrf", "POST /api/auth/register")
+@touches("POST /api/auth/request-password-reset", "POST /api/enroll/free")
+@touches("GET /api/courses/search", "GET /api/courses")
+def test_rate_limits_hold(neighbours: Neighbours, threads: ThreadPoolExecutor, target: Target) -> None:
+    """Without them a stranger tries passwords all night, and a script reads the whole catalogue every second."""
+    names = tuple(ATTEMPTS) if is_loopback(target.url) else HARMLESS
+    unlimited, mute = [], []
+    for name in names:
+        neighbour = neighbours()
+        answers = list(
+            threads.map(lambda _, site=neighbour, name=name: ATTEMPTS[name](site), range(RATIONS[name].amount + 1))
+        )
+        refused = [answer for answer in answers if answer.status == HTTPStatus.TOO_MANY_REQUESTS]
+        unlimited += [] if refused else [f"{name}: {len(answers)} in a row, none refused; {answers[-1].exchange()}"]
+        mute += [answer for answer in refused if not answer.headers.get("retry-after", "").isdecimal()]
+
+    assert unlimited == []
+    assert mute == []

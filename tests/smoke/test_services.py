@@ -1,0 +1,156 @@
+"""The services that the candidate stands on, asked live with what it is configured with; nothing is written."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+import pytest
+
+from fixtures.answers import Answer
+from fixtures.declarations import asks, touches
+from fixtures.environment_sources import Environment
+from fixtures.evidence import NotMeasured
+from fixtures.services import StripeAccess
+from fixtures.site import Site
+from fixtures.stripe_settings import Balance, Endpoints, mixed_modes, wrong_endpoints
+from fixtures.targets import Target
+
+from .test_payments import Mode
+
+
+class Supabase:
+    """Supabase's data plane as every browser asks it: with the platform's public key."""
+
+    def __init__(self, site: Site, environment: Environment) -> None:
+        self._site = site
+        url, key = (environment.value(f"NEXT_PUBLIC_SUPABASE_{name}") for name in ("URL", "ANON_KEY"))
+        if not url or not key:
+            reason = "NEXT_PUBLIC_SUPABASE_URL and NEXT_PUBLIC_SUPABASE_ANON_KEY are not both set and readable"
+            raise NotMeasured(reason)
+        self._url = url.rstrip("/")
+        self._headers = {"apikey": key, "authorization": f"Bearer {key}"}
+
+    def ask(self, path: str) -> Answer:
+        """Send a GET."""
+        return self._site.ask(f"GET {self._url}{path}", headers=self._headers)
+
+
+@pytest.fixture
+def supabase(site: Site, environment: Environment) -> Supabase:
+    """Return the project that the candidate is configured with."""
+    return Supabase(site, environment)
+
+
+class Health(msgspec.Struct):
+    """GET /auth/v1/health."""
+
+    name: str
+
+
+class Row(msgspec.Struct):
+    """One row, as far as it was asked for."""
+
+    id: str
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P1",
+    runbook="authentication-issues",
+    needs=("vercel",),
+    third_party="supabase",
+    rollback_eligible=False,
+)
+@touches("vendor supabase sign-in", "variable NEXT_PUBLIC_SUPABASE_*")
+def test_supabase_sign_in_takes_the_public_key(supabase: Supabase) -> None:
+    """A key of another project, or one that was revoked, signs nobody in; nothing of the build shows it."""
+    health = supabase.ask("/auth/v1/health")
+
+    assert health.status == HTTPStatus.OK
+    assert health.read(Health).name == "GoTrue"
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P1",
+    runbook="database-connection-issues",
+    needs=("vercel",),
+    third_party="supabase",
+    rollback_eligible=False,
+)
+@touches("vendor supabase rows", "variable NEXT_PUBLIC_SUPABASE_*", "table courses")
+def test_supabase_reads_rows_with_the_public_key(supabase: Supabase) -> None:
+    """Health answers 200 while the database behind it is gone: only a row proves that it is there."""
+    rows = supabase.ask("/rest/v1/courses?select=id&limit=1")
+
+    assert rows.status == HTTPStatus.OK
+    assert len(rows.read(list[Row])) <= 1
+
+
+@pytest.fixture
+def stripe(target: Target) -> StripeAccess:
+    """Return how Stripe is asked what it has configured."""
+    assert target.services.stripe
+    return target.services.stripe
+
+
+def _told(site: Site, stripe: StripeAccess, path: str) -> Answer:
+    answer = site.ask(f"GET {stripe.api}{path}", headers={"authorization": f"Bearer {stripe.key}"})
+    if answer.code == HTTPStatus.FORBIDDEN:
+        reason = f"the restricted key may not read it, give it read for Balance and Webhook Endpoints: {answer!r}"
+        raise NotMeasured(reason)
+    return answer
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P1",
+    runbook="payment-system-down",
+    needs=("vercel", "stripe-config"),
+    third_party="stripe",
+    rollback_eligible=False,
+)
+@asks("GET /api/health")
+@touches("vendor stripe", "variable NEXT_PUBLIC_STRIPE_*")
+def test_stripe_answers_in_the_mode_that_is_meant(
+    answer: Answer,
+    site: Site,
+    stripe: StripeAccess,
+    environment: Environment,
+    charges_cards: bool,  # noqa: FBT001
+) -> None:
+    """With keys of two modes the card form works, and no payment is ever found again."""
+    balance = _told(site, stripe, "/v1/balance")
+    publishable = environment.value("NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY")
+    is_on = answer.read(Mode).paymentsMode == "stripe"
+
+    assert balance.status == HTTPStatus.OK
+    assert mixed_modes(stripe.key, balance.read(Balance), publishable if is_on else None, live=charges_cards) == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P1",
+    runbook="payment-system-down",
+    needs=("stripe-config",),
+    third_party="stripe",
+    rollback_eligible=False,
+)
+@asks("GET /api/health")
+@touches("vendor stripe", "vendor stripe webhook")
+def test_stripe_sends_its_events_to_the_platform(
+    answer: Answer,
+    site: Site,
+    stripe: StripeAccess,
+    target: Target,
+    charges_cards: bool,  # noqa: FBT001
+) -> None:
+    """Paid and not enrolled: without an endpoint that listens, the platform never learns of a payment."""
+    listed = _told(site, stripe, "/v1/webhook_endpoints?limit=100")
+    is_on = answer.read(Mode).paymentsMode == "stripe"
+
+    assert listed.status == HTTPStatus.OK
+    wrong = wrong_endpoints(listed.read(Endpoints).data, target.url, stripe.events, live=charges_cards)
+    # While payments are off there are no events to miss.
+    assert (wrong if is_on else []) == []
