@@ -14,6 +14,7 @@ pytest_plugins = (
     "fixtures.fuzz",
     "fixtures.sweep",
     "fixtures.database",
+    "fixtures.difference",
     "fixtures.pooler",
     "fixtures.supabase",
     "fixtures.restore",

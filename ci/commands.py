@@ -66,6 +66,10 @@ def main(argv: Sequence[str]) -> int:
 def _carry_out(request: Request) -> int:
     if request.options is not None:
         return _stage(request.options)
+    if request.snapshot is not None:
+        from ci.snapshot import run  # noqa: PLC0415  (psycopg is heavy)
+
+        return run(request.snapshot)
     if request.command == "selftest":
         return _selftest(request.pytest_args)
     if request.command == "doctor":

@@ -11,7 +11,7 @@ from typing import Never
 from fixtures.targets import Mode, UsageError
 
 STAGES = ("predeploy", "postdeploy", "daily")
-COMMANDS = (*STAGES, "selftest", "doctor")
+COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
 MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 
 
@@ -38,17 +38,28 @@ class Options:
 
 
 @dataclass(frozen=True)
+class SnapshotOptions:
+    """A snapshot to take, or with `compare` to judge the one that was taken. The others as in `Options`."""
+
+    target: str | None = None
+    state: Path | None = None
+    reports: Path = Path("reports")
+    compare: bool = False
+
+
+@dataclass(frozen=True)
 class Request:
     """
     One command line.
 
     command: one of COMMANDS, "list-checks" or "list-faults".  subject: what the doctor looks at, None: the machine.
-    options: only for a stage.  pytest_args: what stood after `--`.
+    options: only for a stage.  snapshot: only for that command.  pytest_args: what stood after `--`.
     """
 
     command: str
     subject: str | None = None
     options: Options | None = None
+    snapshot: SnapshotOptions | None = None
     pytest_args: tuple[str, ...] = ()
 
 
@@ -62,8 +73,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser; a wrong command line is a UsageError of one line."""
     parser = _Parser(
         prog="ci/verify",
-        usage="ci/verify STAGE [options] [-- PYTEST ARGS]\n       ci/verify selftest [-- PYTEST ARGS]\n"
-        "       ci/verify doctor [TARGET]\n       ci/verify --list-checks | --list-faults",
+        usage="ci/verify STAGE [options] [-- PYTEST ARGS]\n       ci/verify snapshot [--compare] [options]\n"
+        "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET]\n"
+        "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
         epilog="Exit codes: 0 go on, 1 this deployment was rejected, 2 wrong usage, 3 cannot tell, "
         "4 something is wrong that a rollback would not mend, 5 rejected and production still needs a human.",
@@ -82,6 +94,10 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--reports", metavar="DIR", type=_absolute, help="where the run writes (default: reports)")
     stage.add_argument("-n", "--workers", metavar="N", type=_count, help="pytest-xdist workers (default: none)")
     stage.add_argument("--dry-run", action="store_true", help="measure and decide, roll nothing back, tell nobody")
+    snapshot = parser.add_argument_group("options of snapshot, besides --target, --state and --reports")
+    snapshot.add_argument(
+        "--compare", action="store_true", help="some time later: judge what has changed since the one that was taken"
+    )
     return parser
 
 
@@ -102,6 +118,9 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
     if given.subject and command != "doctor":
         msg = f"{given.subject}: not expected after {command}; a target is named by --target"
         raise UsageError(msg)
+    if given.compare and command != "snapshot":
+        msg = f"--compare: only for snapshot, not for {command}"
+        raise UsageError(msg)
     if command in STAGES:
         options = Options(
             stage=command,
@@ -116,10 +135,15 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
         )
         return Request(command, options=options, pytest_args=pytest_args)
     of_a_stage = ("target", "fault", "state", "mode", "reports", "workers", "dry_run")
-    stray = [name for name in of_a_stage if getattr(given, name) not in {None, False}]
+    shared = ("target", "state", "reports") if command == "snapshot" else ()
+    stray = [name for name in of_a_stage if name not in shared and getattr(given, name) not in {None, False}]
     if stray:
         msg = f"--{stray[0].replace('_', '-')}: only for a stage ({', '.join(STAGES)}), not for {command}"
         raise UsageError(msg)
+    if command == "snapshot":
+        reports = given.reports or root / "reports"
+        snapshot = SnapshotOptions(given.target, given.state, reports, compare=given.compare)
+        return Request(command, snapshot=snapshot)
     return Request(command, subject=given.subject, pytest_args=pytest_args)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from ci.causes import Attribution
 from ci.gate import red_of
 from fixtures import masks
-from fixtures.outcomes import Cause, CheckResult, Verdict, write_atomically
+from fixtures.outcomes import Cause, CheckResult, Outcome, Verdict, write_atomically
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
@@ -51,7 +51,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     The decision and everything that led to it.
 
     rule: row of the decision table.  seconds: by event, since the platform was there to be asked.  notes: what a reader
-    must know besides.
+    must know besides.  pages: drawn ones, beside this report.
     """
 
     run_id: str
@@ -71,6 +71,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     red: list[RedCheck] = []
     rollback: RollbackReport | None = None
     notes: list[str] = []
+    pages: list[str] = []
     seconds: dict[str, float] = {}
 
     def write(self, directory: Path) -> None:
@@ -98,6 +99,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
             ]
         lines += [f"because: {reason}" for reason in self.reasons if not self.red]
         lines += [f"done: {self.deed()}"]
+        lines += [f"drawn: {page}" for page in self.pages]
         lines += [f"note: {note}" for note in self.notes]
         if self.seconds:
             lines.append("times: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
@@ -120,6 +122,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
             lines.append("")
         if self.rollback:
             lines += ["## Rollback", "", *(f"- {proof}" for proof in self.rollback.proofs), ""]
+        lines += ["## Drawn", "", *(f"- [{page}]({page})" for page in self.pages), ""] if self.pages else []
         lines += ["## Notes", "", *(f"- {note}" for note in self.notes), ""] if self.notes else []
         return lines
 
@@ -165,6 +168,14 @@ def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedC
         )
         for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))
     ]
+
+
+def unjudged(verdict: Verdict) -> list[str]:
+    """Return what no check of this run has looked at, and what to do that the next one does."""
+    lacking = [check.reason for check in verdict.checks if check.outcome is Outcome.NOT_APPLICABLE]
+    if not any("before-snapshot" in reason for reason in lacking):
+        return []
+    return ["what changed in the database was not judged: run `ci/verify snapshot` ahead of the migrations"]
 
 
 def measured(check: CheckResult) -> str:

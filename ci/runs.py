@@ -96,6 +96,7 @@ class Runs:
     Starts the runs of one stage.
 
     directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
+    state: where every target's is.
     rations: what was taken of them; None: the sandbox's own.
     """
 
@@ -105,6 +106,7 @@ class Runs:
     directory: Path
     reports: Path
     handle: Path | None = None
+    state: Path | None = None
     rations: Path | None = None
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
@@ -163,7 +165,8 @@ class Runs:
     def _common(self, reports: Path) -> list[str]:
         # With "=": pytest takes a value that stands alone for a path before it knows the option, and looks for its
         # configuration there.
-        return ["-m", self.stage, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
+        common = ["-m", self.stage, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
+        return [*common, f"--state={self.state}"] if self.state else common
 
     def _start(
         self,

@@ -20,13 +20,12 @@ from typing import get_args
 
 from ci.act import Actor
 from ci.candidate import CandidateUnreadyError, find, named
-from ci.child import ROOT
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.inquiry import Findings, Inquiry
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
-from ci.report import Report, red_checks
+from ci.report import Report, red_checks, unjudged
 from ci.rollback import settle
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
 from ci.scene import Scene, survey
@@ -38,7 +37,8 @@ from fixtures.outcomes import Decision, Verdict
 from fixtures.run_directory import RunDirectory
 from fixtures.sandbox.handle import VARIABLE
 from fixtures.sides import DEPLOYMENT_VARIABLE
-from fixtures.state import DirectoryState, StateError, open_state
+from fixtures.snapshot_page import PAGE
+from fixtures.state import DirectoryState, StateError, open_state, root_of
 from fixtures.targets import Mode, Target, UsageError, load
 
 
@@ -138,7 +138,7 @@ class _Gate:
         return self._reported()
 
     def _judge_and_act(self) -> None:
-        state = open_state(self._state_root(), self.target.name)
+        state = open_state(root_of(self.target, self.options.state), self.target.name)
         if self.target.vercel is not None:
             self.vercel = Vercel(self.target.vercel)
         candidate_id, problem = self._identify(state)
@@ -164,6 +164,7 @@ class _Gate:
         if judgement.decision in LET_STAND and self.options.stage != "predeploy":
             judgement = self._unmoved(judgement)
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
+        self.report.notes += unjudged(verdict) if verdict else []
         if verdict and judgement.decision is Decision.ROLLBACK:
             actor = Actor(self.options, self.target, self.scene, state, self.vercel, runs, self.signals, self.report)
             judgement = actor.roll_back(judgement, verdict, findings, self.began)
@@ -187,13 +188,6 @@ class _Gate:
         """Return the versions of the migrations that the deployment was let stand with; None: they cannot be read."""
         return versions(self.target, self.report.run_id)
 
-    def _state_root(self) -> Path:
-        """Return where the state is; a sandbox's dies with it, for another one's last good is not its own."""
-        if self.options.state:
-            return self.options.state
-        handle = self.target.handle
-        return Path(handle.run_dir) / "state" if handle else ROOT / ".verify" / "state"
-
     def _runs(self, state: DirectoryState) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
         return Runs(
@@ -203,6 +197,7 @@ class _Gate:
             directory=self.directory,
             reports=self.options.reports,
             handle=sandbox if sandbox.exists() else None,
+            state=root_of(self.target, self.options.state),
             rations=None if self.target.handle else state.rations().path,
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
@@ -286,6 +281,7 @@ class _Gate:
 
     def _reported(self) -> int:
         self._mark("end")
+        self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
         try:
             self.report.write(self.options.reports)
         except OSError as error:

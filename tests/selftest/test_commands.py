@@ -38,13 +38,23 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
     ("argv", "says"),
     [
         ([], "say what to do"),
-        (["postdeply"], "'postdeply' (choose from 'predeploy', 'postdeploy', 'daily', 'selftest', 'doctor')"),
+        (
+            ["postdeply"],
+            "'postdeply' (choose from 'predeploy', 'postdeploy', 'daily', 'snapshot', 'selftest', 'doctor')",
+        ),
         (["postdeploy", "--tarrget", "x"], "unrecognized arguments: --tarrget x"),
         (["postdeploy", "production"], "production: not expected after postdeploy; a target is named by --target"),
         (["postdeploy", "-n", "two"], "'two' is not a number of workers"),
         (["postdeploy", "--mode", "dry"], "'dry' (choose from 'off', 'shadow', 'act')"),
         (["selftest", "--fault", "health-down"], "--fault: only for a stage"),
         (["doctor", "--dry-run"], "--dry-run: only for a stage"),
+        (["snapshot", "--fault", "health-down"], "--fault: only for a stage"),
+        (["postdeploy", "--compare"], "--compare: only for snapshot, not for postdeploy"),
+        (
+            ["snapshot"],
+            "no sandbox is running; `python -m fixtures.sandbox` starts one and prints its SYNTHETIC_SANDBOX",
+        ),
+        (["snapshot", "--target", "https://x.test"], "snapshot --target https://x.test: it has no database"),
         (["daily", "--list-checks"], "--list-checks and --list-faults stand alone; drop daily"),
         (["postdeploy", "--target", "nowhere"], "--target nowhere: not in targets.toml"),
         (["postdeploy", "--target", "https://x.test", "--fault", "health-down"], "only the sandbox can be broken"),
@@ -56,6 +66,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
     """Before anything is set up or run, and without a page of usage around it."""
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("SYNTHETIC_TARGET", raising=False)
+    monkeypatch.delenv("SYNTHETIC_SANDBOX", raising=False)
 
     code = commands.main(argv)
     lines = capsys.readouterr().err.splitlines()

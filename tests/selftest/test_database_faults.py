@@ -52,6 +52,9 @@ def test_a_fault_turns_its_check_red_and_no_other(fault: str, red: dict[str, Sev
     drill = "test_a_dump_restores_to_the_same_rows"
     unmeasured = [check.node_id for check in checks if check.outcome is Outcome.NOT_MEASURED]
     unmeasured = [node_id for node_id in unmeasured if fault != "page-corrupt" or drill not in node_id]
+    # Nobody visits: a hundred transactions have not been made.
+    quiet = "test_transactions_are_committed_since_the_release"
+    unmeasured = [node_id for node_id in unmeasured if quiet not in node_id]
     found = {check.node_id.rpartition("::")[2]: check.severity for check in checks if check.outcome is Outcome.FAILED}
 
     assert (found, unmeasured) == (red, []), done.stdout + done.stderr

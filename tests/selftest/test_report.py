@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci.causes import Attribution
-from ci.report import Report, RollbackReport, cut, measured, red_checks
+from ci.report import Report, RollbackReport, cut, measured, red_checks, unjudged
 from fixtures import masks
 from fixtures.outcomes import Cause, Measurement, Outcome
 from tests.selftest.verdicts import HEALTH, PAGES, a_check, a_verdict
@@ -126,3 +126,24 @@ def test_github_drops_a_summary_above_one_mebibyte() -> None:
     assert cut(short) == short.encode()
     assert len(cut(long)) < MIB
     assert cut(long).decode().endswith("(cut: see decision.json)\n")
+
+
+def test_what_nobody_looked_at_is_a_note() -> None:
+    """A release whose difference was not judged has not been found harmless."""
+    without = a_check(PAGES, "P1", Outcome.NOT_APPLICABLE)
+    without.reason = "the target lacks: before-snapshot"
+    other = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
+    other.reason = "the target lacks: payments"
+
+    assert len(unjudged(a_verdict(without, without))) == 1
+    assert unjudged(a_verdict(other)) == []
+
+
+def test_a_drawn_page_is_linked(tmp_path: Path) -> None:
+    """Whoever reads the summary finds the picture beside it."""
+    report = a_report()
+    report.pages = ["database-difference.html"]
+    report.write(tmp_path)
+
+    assert "- [database-difference.html](database-difference.html)" in (tmp_path / "summary.md").read_text()
+    assert "drawn: database-difference.html" in report.lines()

@@ -1,0 +1,203 @@
+"""
+`ci/verify snapshot`: what the database has counted ahead of a release; with `--compare`, what became of it since.
+
+Read-only. Taking ends with 0, or with 3 and the reason. Comparing judges what needs traffic and everything else that
+differs, and decides by the gate's own table; `judge` is what a watch calls at its end.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ci.causes import Attribution
+from ci.gate import EXIT, decide
+from ci.incidents import tell
+from ci.options import SnapshotOptions
+from ci.report import Report, red_checks
+from ci.steps import say
+from fixtures import masks, snapshot_page
+from fixtures.difference import before_of, take_after
+from fixtures.evidence import NotMeasured
+from fixtures.migrations import read_repo
+from fixtures.outcomes import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
+from fixtures.runbook import runbook
+from fixtures.sandbox.handle import VARIABLE
+from fixtures.snapshot import Snapshot, SnapshotError, take_snapshot
+from fixtures.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
+from fixtures.state import DirectoryState, State, StateError, open_state, root_of
+from fixtures.targets import Target, UsageError, load
+
+STAGE: Final = "compare"
+_SECTIONS = {
+    "new unusable indexes": "migration-procedure",
+    "new tables without row level security": "incident-security",
+    "changed policies": "incident-security",
+    "objects": "migration-procedure",
+    "migrations": "migration-procedure",
+}
+_MILLISECONDS = 1000
+
+
+def run(options: SnapshotOptions) -> int:
+    """Take or compare; returns the exit code. Raises UsageError."""
+    target = load(options.target)
+    masks.register(target.secrets())
+    if target.url == "sandbox":
+        msg = f"snapshot: no sandbox is running; `python -m fixtures.sandbox` starts one and prints its {VARIABLE}"
+        raise UsageError(msg)
+    if "database" not in target.capabilities or target.database_dsn is None:
+        msg = f"snapshot --target {target.name}: it has no database; add the capability and variables.database_dsn"
+        raise UsageError(msg)
+    if target.mode == "off":
+        sys.stdout.write(f"7P Verify is OFF for {target.name}: no snapshot was taken or compared (mode off)\n")
+        return 0
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    try:
+        state = open_state(root_of(target, options.state), target.name)
+        if options.compare:
+            return _compare(target, state, options.reports / STAGE, run_id)
+        return _take(target, target.database_dsn, state, run_id)
+    except (SnapshotError, StateError, OSError) as error:
+        say(masks.mask(f"snapshot of {target.name}: {error}"))
+        return EXIT[Decision.HOLD]
+
+
+def _take(target: Target, dsn: str, state: DirectoryState, run_id: str) -> int:
+    began = time.monotonic()
+    snapshot = take_snapshot(dsn, run_id)
+    taken_in = _MILLISECONDS * (time.monotonic() - began)
+    state.keep_before_snapshot(snapshot)
+    statements = len(snapshot.statements.by_text) if snapshot.statements else "no"
+    policies, migrations = len(snapshot.policies), len(snapshot.migrations or [])
+    lines = [
+        f"before-snapshot of {target.name}, taken in {taken_in:.0f} ms, kept in {state.path}",
+        f"  {len(snapshot.sizes)} tables, {statements} statements, {policies} policies, {migrations} migrations",
+        *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to mend it" for blind in snapshot.blind),
+        "  after the release `ci/verify postdeploy` judges what changed, `ci/verify snapshot --compare` the statements",
+    ]
+    sys.stdout.write(masks.mask("\n".join(lines)) + "\n")
+    return EXIT[Decision.HOLD] if snapshot.statements is None else 0
+
+
+def _compare(target: Target, state: DirectoryState, directory: Path, run_id: str) -> int:
+    verdict, report, comparison = judge(target, state, directory, run_id)
+    if verdict and target.mode == "act":
+        report.notes += tell(report, verdict, state, target.slack_webhook)
+    report.write(directory)
+    lines = [*(comparison.lines() if comparison else []), *report.lines(), f"report: {directory / 'summary.md'}", ""]
+    sys.stdout.write(masks.mask("\n".join(lines)))
+    return report.exit_code
+
+
+def judge(
+    target: Target, state: State, directory: Path, run_id: str
+) -> tuple[Verdict | None, Report, Comparison | None]:
+    """
+    Compare the database with its before-snapshot, and decide; verdict.json and the drawn page go into `directory`.
+
+    The report is not written yet: its decision, exit code and reasons stand whatever went wrong.
+    """
+    report = Report(run_id=run_id, stage=STAGE, target=target.name, url=target.url, mode=target.mode)
+    verdict, comparison, problem = None, None, None
+    started = _now()
+    try:
+        before = before_of(state, target)
+        if before is None:
+            problem = "there is no before-snapshot: run `ci/verify snapshot` ahead of the migrations"
+        else:
+            after = take_after(target.database_dsn or "", run_id, before)
+            comparison = compare(before, after)
+            _migrations(target, after, comparison)
+            checks = [*_judged(comparison.findings), *_unmeasured(comparison.unmeasured)]
+            verdict = Verdict(
+                run_id=run_id,
+                stage=STAGE,
+                target=target.name,
+                mode=target.mode,
+                url=target.url,
+                started=started,
+                ended=_now(),
+                complete=True,
+                checks=checks,
+            )
+            snapshot_page.write(directory / snapshot_page.PAGE, before, after, comparison, about=target.name)
+            verdict.write(directory / "verdict.json")
+    except (SnapshotError, StateError) as error:
+        problem = str(error)
+    red = [check.node_id for check in verdict.checks if check.outcome is Outcome.FAILED] if verdict else []
+    judgement = decide(verdict, dict.fromkeys(red, Cause.EXISTING), STAGE, problem=problem)
+    report.decision, report.exit_code, report.meaning = judgement.decision, judgement.exit_code, judgement.meaning
+    report.rule, report.reasons = judgement.rule, judgement.reasons
+    if verdict:
+        same = Attribution(Cause.EXISTING, "the database is the same under every deployment")
+        report.red = red_checks(verdict, dict.fromkeys(red, same))
+        report.pages = [snapshot_page.PAGE]
+    return verdict, report, comparison
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _migrations(target: Target, after: Snapshot, comparison: Comparison) -> None:
+    """Add how the migrations stand to the repository, where there is one."""
+    if target.platform_repo is None:
+        return
+    try:
+        versions = read_repo(target.platform_repo).versions
+    except NotMeasured as error:
+        comparison.unmeasured["migrations"] = str(error)
+        return
+    if after.migrations is None:
+        comparison.unmeasured["migrations"] = "the recorded migrations were not read"
+    else:
+        comparison.findings.append(compare_migrations(after.migrations, versions))
+
+
+def _judged(findings: Iterable[Finding]) -> Iterator[CheckResult]:
+    """Yield one check a name: a slow statement is a check's finding, and ten are too."""
+    by_name: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_name.setdefault(finding.name, []).append(finding)
+    for name, found in by_name.items():
+        over = [finding for finding in found if finding.severity]
+        result = _result(name, Outcome.FAILED if over else Outcome.PASSED)
+        result.measurements = [
+            Measurement(name=one.name, value=one.value, unit=one.unit, limit=one.limit, samples=one.samples)
+            for one in found
+        ]
+        if over:
+            result.severity = min((one.severity for one in over if one.severity), key=str)
+            result.reason = "\n".join(one.detail or f"{one.value:g} {one.unit}" for one in over)
+            result.evidence = [snapshot_page.PAGE]
+        yield result
+
+
+def _unmeasured(reasons: dict[str, str]) -> Iterator[CheckResult]:
+    for what, reason in reasons.items():
+        result = _result(what, Outcome.NOT_MEASURED)
+        result.reason = reason
+        yield result
+
+
+def _result(name: str, outcome: Outcome) -> CheckResult:
+    """Return the entry of what is judged under this name, or of the group that could not be."""
+    budgets = [runbook().budgets[one] for one in JUDGED.get(name, (name,)) if one in runbook().budgets]
+    section = _SECTIONS.get(name) or budgets[0].section
+    worst = min((step for budget in budgets for step in budget.steps), key=str, default=Severity.P1)
+    return CheckResult(
+        node_id=f"snapshot::{name.replace(' ', '_')}",
+        title=name.replace("_", " "),
+        kind="database",
+        severity=worst,
+        section=section,
+        rollback_eligible=False,
+        outcome=outcome,
+        first_action=runbook().sections[section].first_action,
+    )
