@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -14,7 +15,6 @@ from fixtures.declarations import asks, touches
 from fixtures.evidence import NotMeasured
 from fixtures.routes import NOBODY, guarded
 from fixtures.site import Site
-from fixtures.targets import Target
 
 from .conftest import AtOnce
 
@@ -112,34 +112,32 @@ def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @touches("GET /api/auth/session", "GET /api/enrollments")
-def test_an_altered_session_is_none(site: Site, signed_in: Session) -> None:
+def test_an_altered_session_is_none(at_once: AtOnce, signed_in: Session) -> None:
     """Whoever may change one letter of a session may change its role."""
     # Not its last letter: some of the bits of that one may mean nothing.
     altered = {name: f"{text[:-9]}{'AB'[text[-9] == 'A']}{text[-8:]}" for name, text in signed_in.cookies.items()}
 
-    assert site.ask("GET /api/auth/session", cookies=altered).read(dict[str, object]) == {}
-    assert site.ask("GET /api/enrollments", cookies=altered).status == HTTPStatus.UNAUTHORIZED
+    session, enrolments = at_once.ask(("GET /api/auth/session", "GET /api/enrollments"), cookies=altered)
+
+    assert session.read(dict[str, object]) == {}
+    assert enrolments.status == HTTPStatus.UNAUTHORIZED
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
-@touches(*ABOVE_STUDENTS)
-def test_students_reach_no_route_of_the_administration(at_once: AtOnce, signed_in: Session) -> None:
+@asks(*ABOVE_STUDENTS, account="student")
+def test_students_reach_no_route_of_the_administration(answers: list[Answer]) -> None:
     """A student who publishes, refunds or reads what is not for sale yet."""
-    answers = at_once.ask(ABOVE_STUDENTS, cookies=signed_in.cookies)
-
     assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
-@touches(*ADMINISTRATION)
-def test_students_see_no_page_of_the_administration(at_once: AtOnce, signed_in: Session) -> None:
+@asks(*ADMINISTRATION, account="student")
+def test_students_see_no_page_of_the_administration(answers: list[Answer]) -> None:
     """Everyone's name, address and payments stand there."""
-    answers = at_once.ask(ADMINISTRATION, cookies=signed_in.cookies)
-
     titles = ("Yönetici Paneli", "Kullanıcı Yönetimi", "Kurs Yönetimi")
     shown = [answer for answer in answers if answer.code == HTTPStatus.OK and "<main" in answer.text]
     assert [answer for answer in answers if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
@@ -163,27 +161,23 @@ class _Enrolments(msgspec.Struct):
 # P1, since the proofs of a rollback repeat every P0, and the platform rations the second student's sign-in.
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "writes"))
-@touches("GET /api/enrollments", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
+@asks("GET /api/enrollments", account="student")
+@asks("GET /api/enrollments", account="other_student")
+@touches("PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
 def test_nobody_reaches_the_enrolment_of_another(
-    site: Site, signed_in: Session, sessions: Sessions, target: Target
+    answers: list[Answer], at_once: AtOnce, site: Site, sessions: Sessions
 ) -> None:
     """By its id alone a stranger would read, pause or cancel what someone else paid for."""
-    if "other_student" not in target.accounts:
-        reason = f"the target {target.name} has no second student to try it with"
-        raise NotMeasured(reason)
-    stranger = sessions.of("other_student").cookies
-    own, theirs = _enrolments(site, signed_in.cookies), _enrolments(site, stranger)
+    own, theirs = ([row.id for row in answer.read(_Enrolments).data.enrollments] for answer in answers)
     if not own:
         reason = "the synthetic student is enrolled in nothing that a stranger could reach for"
         raise NotMeasured(reason)
 
+    ask = partial(site.ask, cookies=sessions.of("other_student").cookies)
     # Active already, so that a change which gets through changes nothing; deleting is tried on what does not exist.
-    changed = site.ask(f"PATCH /api/enrollments/{own[0]}", json={"status": "active"}, cookies=stranger)
-    deleted = site.ask(f"DELETE /api/enrollments/{NOBODY}", cookies=stranger)
+    refused = at_once.do(
+        lambda: ask(f"PATCH /api/enrollments/{own[0]}", json={"status": "active"}),
+        lambda: ask(f"DELETE /api/enrollments/{NOBODY}"),
+    )
     assert [identity for identity in theirs if identity in own] == []
-    assert [answer for answer in (changed, deleted) if answer.status != HTTPStatus.NOT_FOUND] == []
-
-
-def _enrolments(site: Site, cookies: dict[str, str]) -> list[str]:
-    rows = site.ask("GET /api/enrollments", cookies=cookies).read(_Enrolments).data.enrollments
-    return [row.id for row in rows]
+    assert [answer for answer in refused if answer.status != HTTPStatus.NOT_FOUND] == []
