@@ -36,6 +36,11 @@ class Result(msgspec.Struct):
     measured_on: dict[str, object]
 
 
+def read_results(path: Path = RESULTS) -> dict[str, Result]:
+    """Return the committed results, by oddity."""
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, Result]) if path.exists() else {}
+
+
 async def _prove_all(names: list[str]) -> dict[str, Result]:
     results = {}
     with tempfile.TemporaryDirectory(prefix="7p-oddities-") as directory:
@@ -61,7 +66,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *ODDITIES], metavar="NAME")
     names = parser.parse_args().names or list(ODDITIES)
     results = asyncio.run(_prove_all(names))
-    earlier = msgspec.json.decode(RESULTS.read_bytes(), type=dict[str, Result]) if RESULTS.exists() else {}
+    earlier = read_results()
     known = {name: found for name in ODDITIES if (found := results.get(name) or earlier.get(name))}
     write_atomically(RESULTS, msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
     red = [name for name, result in results.items() if result.bad]
