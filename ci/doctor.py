@@ -21,6 +21,7 @@ import httpx
 from ci import environment, machine, sight
 from ci.steps import SetupError
 from fixtures import masks
+from fixtures.certificates import certificates
 from fixtures.sandbox.postgres_binaries import PostgresMissing, locate
 from fixtures.targets import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
 
@@ -157,7 +158,7 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
 
 def _reach(about: str, url: str) -> Finding:
     try:
-        status = httpx.get(url, timeout=_SECONDS, follow_redirects=False).status_code
+        status = httpx.get(url, timeout=_SECONDS, follow_redirects=False, verify=certificates()).status_code
     except httpx.HTTPError as error:
         return Finding(about, f"{url}: no answer ({type(error).__name__})", good=False, mend=f"curl -sv {url}")
     return Finding(about, f"{url}: answers {status}")

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from ci.web import certificates
+from fixtures.certificates import certificates
 from fixtures.targets import VercelAccess
 
 T = TypeVar("T")

@@ -26,8 +26,8 @@ from http import HTTPStatus
 
 import pytest
 
-from fixtures.declarations import asks, asks_database, touches
-from fixtures.evidence import NotMeasured
+from fixtures.declarations import asks, asks_database, then, touches
+from fixtures.evidence import NotApplicable, NotMeasured
 
 P0 = pytest.mark.check(severity="P0", runbook="application-health")
 P1 = pytest.mark.check(severity="P1", runbook="application-health")

@@ -6,7 +6,7 @@ import json
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,13 +21,13 @@ import pytest
 from fixtures import leftovers, masks
 from fixtures.accounts import Sessions, clean_up, sign_in
 from fixtures.answers import Answer
-from fixtures.evidence import NotMeasured
+from fixtures.evidence import NotApplicable, NotMeasured
 from fixtures.leftovers import Course, Enrolment, Ledger
 from fixtures.rations import BudgetSpentError
 from fixtures.run import RUN, Run
 from fixtures.sandbox.handle import Account
 from fixtures.sides import Side
-from fixtures.site import Site
+from fixtures.site import Site, new_client
 from fixtures.target import DEFAULT_SIDE, TARGET
 from fixtures.targets import Target
 
@@ -45,6 +45,7 @@ class Platform:
     sessions: set[str] = field(default_factory=set)
     enrolments: dict[str, str] = field(default_factory=dict)
     cancel_status: int = 200
+    free_enrolment: bool = True
     lessons: dict[str, int] = field(default_factory=lambda: {"c-paid": 9, "c-short": 4, "c-free": 5})
 
 
@@ -62,10 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._answer({"error": "Oturum açmanız gerekiyor"}, 401)
             rows = [{"id": key, "course_id": course} for key, course in platform.enrolments.items()]
             return self._answer({"success": True, "data": {"enrollments": rows, "total": len(rows)}})
-        if self.path == "/api/courses":
+        if self.path in {"/api/health", "/api/courses"}:
             prices = {"c-paid": 99.5, "c-short": 0, "c-free": 0}
-            courses = [{"id": key, "title": COURSE.title, "price": price} for key, price in prices.items()]
-            return self._answer({"success": True, "data": {"courses": courses}})
+            listed = [key for key in prices if key in platform.lessons]
+            courses = [{"id": key, "title": COURSE.title, "price": prices[key]} for key in listed]
+            flag = {"freeEnrollmentEnabled": platform.free_enrolment}
+            return self._answer({"success": True, "data": {"courses": courses}} | flag)
         count = platform.lessons[self.path.rpartition("/")[2]]
         modules = [{"lessons": [{"id": 1}] * (count - 1)}, {"lessons": [{"id": 2}]}]
         return self._answer({"success": True, "data": {"modules": modules}})
@@ -139,7 +142,7 @@ SideOf = Callable[..., tuple[Site, Sessions]]
 @pytest.fixture
 def on_side(platform: Platform, own_run: Run, own_target: Target) -> Iterator[SideOf]:
     """Return what opens a side: its site and its sessions, as another process of the same run would."""
-    with leftovers.client() as client:
+    with new_client(own_target) as client:
 
         def open_side(name: str = "target", deployment: str = "dpl_1") -> tuple[Site, Sessions]:
             side = Side(name=name, url=platform.url, deployment_id=deployment)
@@ -227,18 +230,38 @@ def test_missing_role_is_not_measured(on_side: SideOf) -> None:
         on_side()[1].of("admin")
 
 
-def test_free_course_can_still_be_cancelled_after_a_lesson(on_side: SideOf) -> None:
+def test_free_course_can_still_be_cancelled_after_a_lesson(on_side: SideOf, own_target: Target) -> None:
     """Below a quarter of its lessons the platform lets go: the journey must not choose what it cannot undo."""
     site, _ = on_side()
 
-    assert leftovers.find_free_course(site) == COURSE
+    assert leftovers.find_free_course(site, own_target) == COURSE
 
 
-def test_shop_without_a_free_course_is_not_measured(on_side: SideOf, platform: Platform) -> None:
+def test_shop_without_a_free_course_is_not_measured(on_side: SideOf, platform: Platform, own_target: Target) -> None:
     """Nothing is broken when nothing is given away."""
     platform.lessons["c-free"] = 4
     with pytest.raises(NotMeasured, match="publish one"):
-        leftovers.find_free_course(on_side()[0])
+        leftovers.find_free_course(on_side()[0], own_target)
+
+
+def test_nobody_looks_for_a_free_course_while_free_enrolment_is_off(
+    on_side: SideOf, platform: Platform, own_target: Target
+) -> None:
+    """A flag that is off is a choice of the platform, and no journey that broke."""
+    platform.free_enrolment = False
+    with pytest.raises(NotApplicable, match="free enrolment is off"):
+        leftovers.find_free_course(on_side()[0], own_target)
+
+
+def test_an_empty_shop_is_right_only_where_the_target_says_so(
+    on_side: SideOf, platform: Platform, own_target: Target
+) -> None:
+    """A new database has no course; anywhere else nobody can tell whether there are none or none are shown."""
+    platform.lessons = {}
+    with pytest.raises(NotMeasured, match="give loopback empty-catalogue"):
+        leftovers.find_free_course(on_side()[0], own_target)
+    with pytest.raises(NotApplicable, match="as loopback allows"):
+        leftovers.find_free_course(on_side()[0], replace(own_target, capabilities=frozenset({"empty-catalogue"})))
 
 
 def test_cancelling_is_proved_by_reading(on_side: SideOf, platform: Platform) -> None:

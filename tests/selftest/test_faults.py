@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -77,3 +78,29 @@ def test_a_fault_that_is_not_there_is_named_with_its_neighbour() -> None:
 
     assert problem is not None
     assert "did you mean health-down?" in problem
+
+
+def test_every_failure_of_the_past_is_played_as_the_readme_says() -> None:
+    """What happened once happens again; nobody may have to remember whether it would be noticed."""
+    readme = (ROOT / "fixtures" / "sandbox" / "README.md").read_text(encoding="utf-8")
+    told = {
+        name: sorted(re.findall(r"`([a-z0-9-]+)`", faults))
+        for name, faults in re.findall(r"^\| (F\d+) \|.*\| ([^|]+) \|$", readme, re.MULTILINE)
+    }
+    played = {name: sorted(fault.name for fault in CATALOGUE.values() if name in fault.observed) for name in told}
+
+    assert list(told) == [f"F{number}" for number in range(1, 19)]
+    assert told == played
+    assert [name for name, faults in played.items() if not faults] == []
+
+
+def test_smoke_checks_are_proved_by_more_than_the_past(checks: list[CheckResult]) -> None:
+    """What never happened yet is what comes next."""
+    smoke = [check.node_id for check in checks if check.kind == "smoke"]
+    new = [
+        fault.name
+        for fault in CATALOGUE.values()
+        if not fault.observed and any(is_named(must, node_id) for must in fault.must for node_id in smoke)
+    ]
+
+    assert len(new) >= 45

@@ -10,6 +10,7 @@ from fixtures.targets import TARGETS_FILE_VARIABLE
 
 from .conftest import Stub, Suite
 
+BOTH = pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["swept", "live"])
 THREE = """
 @post
 @P1
@@ -52,10 +53,10 @@ def test_each_request_is_sent_once(suite: Suite, stub: Stub) -> None:
 
 
 def test_p0_is_asked_first(suite: Suite, stub: Stub) -> None:
-    """However many others were written before it; eight are under way at a time."""
+    """However many others were written before it; sixteen are under way at a time."""
     suite.write(
         """
-for number in range(20):
+for number in range(40):
     def check(answer):
         assert answer.code
 
@@ -72,8 +73,8 @@ def test_first(answer):
     suite.run("-m", "postdeploy", "--target", stub.url)
 
     asked = [route for route, _ in stub.seen]
-    assert len(asked) == 21
-    assert asked.index("GET /first") < 8
+    assert len(asked) == 41
+    assert asked.index("GET /first") < 16
 
 
 def test_one_test_alone_asks_its_own_only(suite: Suite, stub: Stub) -> None:
@@ -86,7 +87,87 @@ def test_one_test_alone_asks_its_own_only(suite: Suite, stub: Stub) -> None:
     assert [route for route, _ in stub.seen] == ["GET /later"]
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["swept", "live"])
+CHAIN = """
+def its_parts(answers):
+    return [f"GET /part/{name}" for name in answers[0].read(list[str])]
+
+def their_end(answers):
+    return ["GET /end"] if answers[-1].text == "{}" else []
+
+@post
+@P1
+@asks("GET /whole")
+@then(its_parts, their_end)
+def test_parts(answer, followed):
+    assert [found.url.rpartition("/")[2] for found in followed] == ["a", "b", "end"]
+
+@post
+@P1
+@asks("GET /whole")
+@then(its_parts)
+def test_same_parts(followed):
+    assert len(followed) == 2
+
+@post
+@P2
+@asks("GET /torn")
+@then(its_parts)
+def test_torn(answer, followed):
+    assert followed == []
+    answer.read(list[str])
+"""
+
+
+@BOTH
+def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers: list[str]) -> None:
+    """Ahead or live, the same requests; where an answer cannot be read nothing follows, and the test says why."""
+    stub.json("GET /whole", '["a", "b"]')
+    stub.json("GET /torn", "{")
+    for path in ("/part/a", "/part/b", "/end"):
+        stub.json(f"GET {path}", "{}")
+    suite.write(CHAIN)
+
+    outcome = suite.run("-m", "postdeploy", *workers, "--target", stub.url)
+
+    red = {check.title: check.reason for check in outcome.verdict.checks if check.outcome != "passed"}
+    assert list(red) == ["torn"]
+    assert "Expected `array`, got `object`" in red["torn"]
+    assert workers or sorted(route for route, _ in stub.seen) == [
+        "GET /end",
+        "GET /part/a",
+        "GET /part/b",
+        "GET /torn",
+        "GET /whole",
+    ]
+
+
+@BOTH
+def test_a_session_that_cannot_be_had_is_not_measured(suite: Suite, stub: Stub, workers: list[str]) -> None:
+    """Nobody may be judged as a stranger; what the sign-in was answered is told, since a limit of ours may be in it."""
+    suite.write(
+        """
+@post
+@P1
+@asks("GET /api/enrollments", account="student")
+def test_one(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P1
+@asks("GET /api/enrollments", account="student")
+def test_two(answer):
+    assert answer.status == HTTPStatus.OK
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", *workers, "--target", stub.url)
+
+    assert {check.outcome for check in outcome.verdict.checks} == {"not-measured"}
+    assert {check.reason for check in outcome.verdict.checks} == {f"the target {stub.url} has no account student"}
+    assert "GET /api/enrollments" not in [route for route, _ in stub.seen]
+
+
+@BOTH
 def test_an_address_in_a_query_is_part_of_the_path(suite: Suite, stub: Stub, workers: list[str]) -> None:
     """A link is absolute by its beginning."""
     stub.json("GET /login", "{}")

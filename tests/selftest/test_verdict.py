@@ -34,6 +34,11 @@ def test_blind():
 
 @post
 @P1
+def test_lacks():
+    raise NotApplicable("there is none, and need not be")
+
+@post
+@P1
 def test_skips():
     pytest.skip("not today")
 
@@ -61,6 +66,7 @@ def test_every_outcome_is_told_apart(suite: Suite, stub: Stub) -> None:
         "good": Outcome.PASSED,
         "bad": Outcome.FAILED,
         "blind": Outcome.NOT_MEASURED,
+        "lacks": Outcome.NOT_APPLICABLE,
         "skips": Outcome.NOT_MEASURED,
         "needs a broken fixture": Outcome.NOT_MEASURED,
         "needs payments": Outcome.NOT_APPLICABLE,
@@ -69,6 +75,7 @@ def test_every_outcome_is_told_apart(suite: Suite, stub: Stub) -> None:
     assert outcome.verdict.complete
     assert outcome.verdict.requests == 2
     assert outcome.check("test_blind").reason == "nobody looked"
+    assert outcome.check("test_lacks").reason == "there is none, and need not be"
     assert "the target lacks: payments" in outcome.check("needs_payments").reason
 
 

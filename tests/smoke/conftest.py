@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 Where = Literal["production", "preview"]
 
-AT_ONCE = 8
+
+def its_assets(answers: list[Answer]) -> list[str]:
+    """Lead from a page to its stylesheets and scripts."""
+    return [f"GET {address}" for address in answers[0].page.assets()]
 
 
 class AtOnce:
@@ -33,33 +37,23 @@ class AtOnce:
         self._site = site
         self._threads = threads
 
+    def do(self, *askings: Callable[[], Answer]) -> list[Answer]:
+        """Let each of them ask."""
+        return list(self._threads.map(lambda asking: asking(), askings))
+
     def ask(
         self,
-        requests: Sequence[str],
+        requests: Iterable[str],
         *,
         cookies: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> list[Answer]:
         """Send each of them, "METHOD /path"."""
-        return list(
-            self._threads.map(lambda request: self._site.ask(request, cookies=cookies, headers=headers), requests)
-        )
+        return self.do(*(partial(self._site.ask, request, cookies=cookies, headers=headers) for request in requests))
 
-    def send(self, request: str, bodies: Sequence[bytes], *, cookies: Mapping[str, str] | None = None) -> list[Answer]:
-        """Send one request with each of these bodies, which say that they are JSON."""
-        headers = {"content-type": "application/json"}
-        return list(
-            self._threads.map(
-                lambda body: self._site.ask(request, content=body, headers=headers, cookies=cookies), bodies
-            )
-        )
-
-
-@pytest.fixture(scope="session")
-def threads() -> Iterator[ThreadPoolExecutor]:
-    """Share threads that wait for answers."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield pool
+    def follow(self, requests: Iterable[str]) -> list[Answer]:
+        """Send each of them, and go where their redirects lead."""
+        return self.do(*(partial(self._site.follow, request) for request in requests))
 
 
 @pytest.fixture

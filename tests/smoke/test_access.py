@@ -11,7 +11,6 @@ from fixtures.accounts import Session
 from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
 from fixtures.routes import NOBODY, guarded
-from fixtures.site import Site
 from fixtures.targets import Target
 
 from .conftest import AtOnce
@@ -160,23 +159,23 @@ def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @touches("GET /api/auth/session", "GET /api/enrollments")
-def test_an_altered_session_is_none(site: Site, signed_in: Session) -> None:
+def test_an_altered_session_is_none(at_once: AtOnce, signed_in: Session) -> None:
     """Whoever may change one letter of a session may change its role."""
     # Not its last letter: some of the bits of that one may mean nothing.
     altered = {name: f"{text[:-9]}{'AB'[text[-9] == 'A']}{text[-8:]}" for name, text in signed_in.cookies.items()}
 
-    assert site.ask("GET /api/auth/session", cookies=altered).read(dict[str, object]) == {}
-    assert site.ask("GET /api/enrollments", cookies=altered).status == HTTPStatus.UNAUTHORIZED
+    session, enrolments = at_once.ask(("GET /api/auth/session", "GET /api/enrollments"), cookies=altered)
+
+    assert session.read(dict[str, object]) == {}
+    assert enrolments.status == HTTPStatus.UNAUTHORIZED
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
-@touches(*ABOVE_STUDENTS)
-def test_students_reach_no_route_of_the_administration(at_once: AtOnce, signed_in: Session) -> None:
+@asks(*ABOVE_STUDENTS, account="student")
+def test_students_reach_no_route_of_the_administration(answers: list[Answer]) -> None:
     """A student who publishes, refunds or reads what is not for sale yet."""
-    answers = at_once.ask(ABOVE_STUDENTS, cookies=signed_in.cookies)
-
     assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
 
 
@@ -196,11 +195,9 @@ def test_students_gain_no_role_by_claiming_it(at_once: AtOnce, signed_in: Sessio
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
-@touches(*ADMINISTRATION)
-def test_students_see_no_page_of_the_administration(at_once: AtOnce, signed_in: Session) -> None:
+@asks(*ADMINISTRATION, account="student")
+def test_students_see_no_page_of_the_administration(answers: list[Answer]) -> None:
     """Everyone's name, address and payments stand there."""
-    answers = at_once.ask(ADMINISTRATION, cookies=signed_in.cookies)
-
     titles = ("Yönetici Paneli", "Kullanıcı Yönetimi", "Kurs Yönetimi")
     shown = [answer for answer in answers if answer.code == HTTPStatus.OK and "<main" in answer.text]
     assert [answer for answer in answers if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []

@@ -1,24 +1,133 @@
-"""What holds for every route of the API alike."""
+"""What holds for every route of the API alike: JSON, and every key that was promised. Keys beyond that are nobody's."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import msgspec
 import pytest
 
 from fixtures.answers import Answer
 from fixtures.declarations import asks
-from fixtures.routes import is_page, probe, routes
+from fixtures.routes import guarded, is_page, probe, routes
 
 # A redirect has no body to speak of; what waits for a query of its own is asked with one elsewhere.
 READS = [probe(route) for route in routes() if route.startswith("GET /api/") and not is_page(route)]
 REDIRECTS = ("GET /api/auth/signin", "GET /api/auth/error")
+# Rationed before its guard; the check of the enrolment flag asks it once.
+WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != "POST /api/enroll/free"]
+
+
+def _strangers(answers: list[Answer]) -> dict[str, str]:
+    kinds = {answer.exchange(): answer.headers.get("content-type", "none") for answer in answers if answer.status}
+    return {asked: kind for asked, kind in kinds.items() if not kind.startswith("application/json")}
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks(*(route for route in READS if route not in REDIRECTS))
+@asks(*WRITES, "POST /api/webhooks/stripe", json={})
 def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
     """A page where data was asked for is an outage, whatever its status: every client fails to read it."""
-    kinds = {answer.exchange(): answer.headers.get("content-type", "none") for answer in answers if answer.status}
+    assert _strangers(answers) == {}
 
-    assert {asked: kind for asked, kind in kinds.items() if not kind.startswith("application/json")} == {}
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@asks(*guarded("GET"), account="student")
+def test_every_api_route_answers_students_in_json(answers: list[Answer]) -> None:
+    """Behind the guard the routes are others than the ones that strangers see, and fail on their own."""
+    assert _strangers(answers) == {}
+
+
+class Health(msgspec.Struct, rename="camel"):
+    """GET /api/health."""
+
+    status: str
+    timestamp: datetime
+    environment: str
+    version: str
+    payments_mode: str
+    free_enrollment_enabled: bool
+    checks: dict[str, object]
+    metrics: dict[str, float]
+
+
+class Search(msgspec.Struct):
+    """What a search came to."""
+
+    courses: list[dict[str, object]]
+    total: int
+    query: str
+    filters: dict[str, object]
+
+
+class Refusal(msgspec.Struct):
+    """A refused query of the course data."""
+
+    success: bool
+    message: str
+
+
+class EnrolmentRefusal(msgspec.Struct):
+    """A refused answer about enrolments, which has a word of its own for why."""
+
+    success: bool
+    error: str
+
+
+class Enrolments(msgspec.Struct):
+    """Everything that a student is enrolled in."""
+
+    enrollments: list[dict[str, object]]
+    total: int
+
+
+def _data(shape: object) -> type:
+    """Return the shape of a data route's answer whose `data` has this one."""
+    return msgspec.defstruct("Data", [("success", bool), ("data", shape)])
+
+
+def _lacking(answer: Answer, shape: type) -> list[str]:
+    """Return what is missing or of another type, with the exchange."""
+    try:
+        answer.read(shape)
+    except AssertionError as error:
+        return [str(error)]
+    return []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(Health, id="health", marks=asks("GET /api/health")),
+        pytest.param(_data(Search), id="search", marks=asks("GET /api/courses/search?q=pazarlama")),
+        pytest.param(Refusal, id="course refused", marks=asks("GET /api/courses/not-a-uuid")),
+        pytest.param(Refusal, id="progress refused", marks=asks("GET /api/student/progress")),
+        pytest.param(EnrolmentRefusal, id="enrolments refused", marks=asks("GET /api/enrollments")),
+    ],
+)
+def test_an_answer_carries_every_key_that_was_promised(answer: Answer, shape: type) -> None:
+    """Pages and clients read a key that is gone as undefined, and show nothing where something was."""
+    assert _lacking(answer, shape) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(_data(Enrolments), id="enrolments", marks=asks("GET /api/enrollments", account="student")),
+        pytest.param(_data(dict), id="progress", marks=asks("GET /api/student/progress", account="student")),
+        pytest.param(_data(dict), id="questions", marks=asks("GET /api/student/questions", account="student")),
+    ],
+)
+def test_a_students_answer_carries_every_key_that_was_promised(answer: Answer, shape: type) -> None:
+    """What a signed-in page reads is promised to it as well."""
+    assert _lacking(answer, shape) == []

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from fixtures import catalogue
 from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.evidence import NotMeasured
-from fixtures.site import Site
+from fixtures.declarations import asks, then
+from fixtures.targets import Target
 
 
 class Course(msgspec.Struct):
@@ -82,20 +82,24 @@ def test_course_list_sorts_and_filters_as_asked(answer: Answer) -> None:
     assert prices == sorted(prices)
 
 
+def _by_its_title(answers: list[Answer]) -> list[str]:
+    courses = answers[0].read(Listing).data.courses
+    return [f"GET /api/courses/search?q={quote(course.title)}" for course in courses[:1]]
+
+
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", spends={"searches": 2})
 @asks("GET /api/courses?limit=2", "GET /api/courses/search")
-@touches("GET /api/courses/search")
-def test_search_finds_a_course_by_its_title(answers: list[Answer], site: Site) -> None:
+@then(_by_its_title)
+def test_search_finds_a_course_by_its_title(answers: list[Answer], followed: list[Answer], target: Target) -> None:
     """A shop whose search finds nothing looks empty."""
     listing, without_text = answers
     courses = listing.read(Listing).data.courses
     if not courses:
-        reason = "the catalogue is empty, so there is nothing to search for"
-        raise NotMeasured(reason)
+        raise catalogue.empty(target, "there is nothing to search for")
 
     title = courses[0].title
-    found = site.ask(f"GET /api/courses/search?q={quote(title)}").read(Search).data
+    found = followed[0].read(Search).data
     assert found.query == title
     assert title in [course.title for course in found.courses]
     assert without_text.status == HTTPStatus.BAD_REQUEST

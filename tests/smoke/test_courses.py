@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from fixtures import catalogue
 from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.evidence import NotMeasured
-from fixtures.site import Site
+from fixtures.declarations import asks, then, touches
+from fixtures.targets import Target
 
 
 class Course(msgspec.Struct):
@@ -79,20 +79,23 @@ def test_course_list_holds_published_courses_only(answer: Answer) -> None:
     assert [course.title for course in listing.data.courses if not course.published] == []
 
 
+def _the_first(answers: list[Answer]) -> list[str]:
+    return [f"GET /api/courses/{course.id}" for course in answers[0].read(Courses).data.courses[:1]]
+
+
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /api/courses")
+@then(_the_first)
 @touches("GET /api/courses/*")
-def test_course_detail_carries_its_modules(answer: Answer, site: Site) -> None:
+def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer], target: Target) -> None:
     """Without modules a buyer sees an empty course, and a student cannot open a lesson."""
     courses = answer.read(Courses).data.courses
     if not courses:
-        reason = "the catalogue is empty, so no course could be opened"
-        raise NotMeasured(reason)
+        raise catalogue.empty(target, "no course could be opened")
 
-    detail = site.ask(f"GET /api/courses/{courses[0].id}")
-    course = detail.read(CourseDetail).data
+    course = followed[0].read(CourseDetail).data
     assert course.title == courses[0].title
     assert [module.title for module in course.modules if not module.lessons] == []
 
@@ -175,13 +178,11 @@ PRIVATE = {"email", "password", "password_hash", "role", "phone", "address", "em
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks("GET /api/courses")
+@then(_the_first)
 @touches("GET /api/courses/*")
-def test_course_answers_hold_nothing_of_a_users_record(answer: Answer, site: Site) -> None:
+def test_course_answers_hold_nothing_of_a_users_record(answer: Answer, followed: list[Answer]) -> None:
     """One join too many, and the addresses of all instructors stand in the shop."""
-    courses = answer.read(Courses).data.courses
-    detail = [site.ask(f"GET /api/courses/{course.id}") for course in courses[:1]]
-
-    keys = {key for given in (answer, *detail) for key in _keys(given.read(dict[str, object]))}
+    keys = {key for given in (answer, *followed) for key in _keys(given.read(dict[str, object]))}
     assert sorted(keys & PRIVATE) == []
 
 

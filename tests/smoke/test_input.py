@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -77,10 +78,10 @@ def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
 @touches("POST /api/webhooks/stripe", "POST /api/payments/create-checkout-session", "POST /api/courses")
-def test_torn_bodies_crash_nothing(site: Site) -> None:
+def test_torn_bodies_crash_nothing(at_once: AtOnce, site: Site) -> None:
     """A mobile connection that breaks off must not look like an outage of ours."""
     routes = ("/api/webhooks/stripe", "/api/payments/create-checkout-session", "/api/courses")
-    answers = [site.ask(f"POST {route}", content=TORN, headers=JSON) for route in routes]
+    answers = at_once.do(*(partial(site.ask, f"POST {route}", content=TORN, headers=JSON) for route in routes))
 
     assert [answer for answer in answers if _crashed(answer)] == []
     assert [answer for answer in answers if answer.read(Refusal).success] == []
@@ -89,9 +90,10 @@ def test_torn_bodies_crash_nothing(site: Site) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @touches("POST /api/student/progress/lesson")
-def test_wrong_bodies_of_a_student_are_refused(at_once: AtOnce, signed_in: Session) -> None:
+def test_wrong_bodies_of_a_student_are_refused(at_once: AtOnce, site: Site, signed_in: Session) -> None:
     """Behind the guard the handlers read what they are sent, and fail at what nobody thought of."""
     bodies = (TORN, b"[]", b"null", b'{"lessonId": 7}', b'{"lessonId": "\\ud83c\\udf93"}', b"\xff\xfe", HUGE.encode())
-    answers = at_once.send("POST /api/student/progress/lesson", bodies, cookies=signed_in.cookies)
+    send = partial(site.ask, "POST /api/student/progress/lesson", headers=JSON, cookies=signed_in.cookies)
+    answers = at_once.do(*(partial(send, content=body) for body in bodies))
 
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST or _untidy(answer)] == []

@@ -12,8 +12,9 @@ from fixtures.detectors import APIS, PAGES
 from fixtures.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
 from fixtures.observations import Observed
 from fixtures.routes import readable
+from fixtures.site import AT_ONCE
 
-from .conftest import AT_ONCE, AtOnce
+from .conftest import AtOnce
 
 EVERYTHING = touches("* /*")
 # What has its own checks signed out shows the same signed in, but for these two pages.

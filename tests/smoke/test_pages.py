@@ -8,10 +8,13 @@ from http import HTTPStatus
 import msgspec
 import pytest
 
+from fixtures import catalogue
 from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
+from fixtures.declarations import asks, then, touches
 from fixtures.evidence import NotMeasured
-from fixtures.site import Site
+from fixtures.targets import Target
+
+from .conftest import its_assets
 
 
 @pytest.mark.postdeploy
@@ -90,14 +93,12 @@ def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /")
+@then(its_assets)
 @touches("GET /_next/static/*")
-def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, site: Site) -> None:
+def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, followed: list[Answer]) -> None:
     """A page without its stylesheet is a page nobody trusts with a card; without scripts no button works."""
-    addresses = answer.page.assets()
-    assert addresses != []
-
-    served = [site.ask(f"GET {address}") for address in addresses]
-    assert [asset for asset in served if asset.status != HTTPStatus.OK or not asset.content] == []
+    assert answer.page.assets() != []
+    assert [asset for asset in followed if asset.status != HTTPStatus.OK or not asset.content] == []
 
 
 @pytest.mark.postdeploy
@@ -154,43 +155,62 @@ def test_account_pages_open(answers: list[Answer]) -> None:
     assert [answer for answer in verification if "E-posta Doğrulama" not in answer.page.text] == []
 
 
-@pytest.mark.postdeploy
-@pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
-@asks("GET /marketplace")
-@touches("GET /marketplace/*")
-def test_an_offer_shows_its_course_and_a_way_to_get_it(answer: Answer, site: Site) -> None:
-    """The page where the decision to buy is made."""
-    links = [link for text, link in answer.page.links().items() if text == "Detay"]
-    if not links:
-        reason = "the shop offers no course, so no offer could be opened"
-        raise NotMeasured(reason)
-
-    offer = site.ask(f"GET {links[0]}")
-    assert offer.status == HTTPStatus.OK
-    assert [title for title in offer.page.headings(1) if title not in answer.page.text] == []
-    assert len(offer.page.headings(1)) == 1
-    assert "Kurs İçeriği" in offer.page.headings(2)
-    ways = {"Şimdi Satın Al", "Ücretsiz Al", "Kursa Git"}
-    assert ways & {*offer.page.texts("a"), *offer.page.texts("button")} != set()
-
-
 class _Flag(msgspec.Struct):
     freeEnrollmentEnabled: bool  # noqa: N815  (the platform's word)
 
 
+WAYS = {"Şimdi Satın Al", "Ücretsiz Al", "Kursa Git"}
+
+
+def _every_offer(answers: list[Answer]) -> list[str]:
+    """Lead to every offer on the shop's first page, of which the test asks last."""
+    return [f"GET {link}" for link in dict.fromkeys(_OFFER.findall(answers[-1].text))]
+
+
+@pytest.fixture
+def offers(followed: list[Answer], target: Target) -> list[Answer]:
+    """Return the page of every offer."""
+    if not followed:
+        raise catalogue.empty(target, "no offer could be opened")
+    return followed
+
+
+def _free(courses: Answer) -> set[str]:
+    return {course.title for course in courses.read(_Listing).data.courses if course.price == 0}
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@asks("GET /api/health", "GET /api/courses", "GET /marketplace")
+@then(_every_offer)
+@touches("GET /marketplace/*")
+def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], offers: list[Answer]) -> None:
+    """The page where the decision to buy is made. While free enrolment is off, a free course cannot be got."""
+    health, courses, shop = answers
+    closed = set() if health.read(_Flag).freeEnrollmentEnabled else _free(courses)
+    assert [offer for offer in offers if offer.status != HTTPStatus.OK] == []
+
+    pages = {offer.url: offer.page for offer in offers}
+    titles = {url: page.headings(1) for url, page in pages.items()}
+    assert {url: found for url, found in titles.items() if len(found) != 1 or found[0] not in shop.page.text} == {}
+    assert [url for url, page in pages.items() if "Kurs İçeriği" not in page.headings(2)] == []
+    ways = {url: WAYS & {*page.texts("a"), *page.texts("button")} for url, page in pages.items()}
+    assert [url for url, found in ways.items() if not found and titles[url][0] not in closed] == []
+
+
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="feature-flags", spends={"enrolments": 1})
-@asks("GET /api/health", "GET /api/courses", "GET /marketplace")
 @asks("POST /api/enroll/free", json={})
+@asks("GET /api/health", "GET /api/courses", "GET /marketplace")
+@then(_every_offer)
 @touches("GET /marketplace/*")
-def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer], site: Site) -> None:
+def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer], offers: list[Answer]) -> None:
     """A button for what the API refuses, or an open API that no page tells of: half a switch."""
-    health, courses, shop, api = answers
+    api, health, courses, _ = answers
     enabled = health.read(_Flag).freeEnrollmentEnabled
-    free = {course.title for course in courses.read(_Listing).data.courses if course.price == 0}
-    offers = (site.ask(f"GET {link}").page for link in dict.fromkeys(_OFFER.findall(shop.text)))
-    page = next((offer for offer in offers if free & {*offer.headings(1)}), None)
+    free = _free(courses)
+    page = next((offer.page for offer in offers if free & {*offer.page.headings(1)}), None)
     if page is None:
         reason = "the shop's first page offers no free course, so no page could be compared with the flag"
         raise NotMeasured(reason)

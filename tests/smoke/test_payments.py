@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Literal
 
 import msgspec
 import pytest
 
+from fixtures import catalogue
 from fixtures.accounts import Session
 from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
+from fixtures.declarations import asks, then, touches
 from fixtures.evidence import NotMeasured
 from fixtures.leftovers import Course, Enrolment, Ledger, cancel
 from fixtures.site import Site
@@ -94,14 +96,20 @@ class Courses(msgspec.Struct):
 DEAREST = "GET /api/courses?sortBy=price&sortOrder=desc&limit=2"
 
 
-@pytest.fixture
-def paid_course(answers: list[Answer]) -> Course:
-    """Return the dearest course of the shop, of which the test asks last."""
-    listing = answers[-1].read(Courses)
-    if not listing.data.courses or not listing.data.courses[0].price:
+def _dearest(answers: list[Answer]) -> Course:
+    course = next(iter(answers[-1].read(Courses).data.courses), None)
+    if course is None or not course.price:
         reason = "no course in the shop costs anything, so nothing can be bought"
         raise NotMeasured(reason)
-    return listing.data.courses[0]
+    return course
+
+
+@pytest.fixture
+def paid_course(answers: list[Answer], target: Target) -> Course:
+    """Return the dearest course of the shop, of which the test asks last."""
+    if not answers[-1].read(Courses).data.courses:
+        raise catalogue.empty(target, "nothing can be bought")
+    return _dearest(answers)
 
 
 class Checkout(msgspec.Struct):
@@ -142,11 +150,16 @@ def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid
 @pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
 @asks(DEAREST)
 @touches("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal")
-def test_payment_intents_and_the_portal_are_prepared(site: Site, signed_in: Session, paid_course: Course) -> None:
+def test_payment_intents_and_the_portal_are_prepared(
+    at_once: AtOnce, site: Site, signed_in: Session, paid_course: Course
+) -> None:
     """The other ways to pay, and the only way to an invoice."""
-    body = {"courseId": paid_course.id}
-    intent = site.ask("POST /api/payments/create-payment-intent", json=body, cookies=signed_in.cookies).read(Intent)
-    portal = site.ask("POST /api/payments/customer-portal", json={}, cookies=signed_in.cookies).read(Portal)
+    post = partial(site.ask, cookies=signed_in.cookies)
+    begun, opened = at_once.do(
+        lambda: post("POST /api/payments/create-payment-intent", json={"courseId": paid_course.id}),
+        lambda: post("POST /api/payments/customer-portal", json={}),
+    )
+    intent, portal = begun.read(Intent), opened.read(Portal)
 
     assert intent.paymentIntentId.startswith("pi_")
     assert intent.clientSecret.startswith(intent.paymentIntentId)
@@ -169,11 +182,10 @@ class History(msgspec.Struct):
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="payment-system-down", needs=("accounts", "payments"))
-@touches("GET /api/payments/history", "GET /api/payments/subscriptions")
-def test_students_see_what_they_paid(at_once: AtOnce, signed_in: Session) -> None:
+@asks("GET /api/payments/history", "GET /api/payments/subscriptions", account="student")
+def test_students_see_what_they_paid(answers: list[Answer]) -> None:
     """Without a receipt every purchase becomes a letter to support."""
-    routes = ("GET /api/payments/history", "GET /api/payments/subscriptions")
-    history, subscriptions = at_once.ask(routes, cookies=signed_in.cookies)
+    history, subscriptions = answers
 
     assert [paid.id for paid in history.read(History).transactions if paid.amount < 0] == []
     assert subscriptions.status == HTTPStatus.OK
@@ -195,7 +207,7 @@ def not_bought(site: Site, signed_in: Session, paid_course: Course, ledger: Ledg
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes"))
 @asks(DEAREST)
 @touches("POST /api/courses/*/enroll", "GET /api/enrollments")
-def test_an_invented_payment_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
+def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_in: Session, not_bought: Course) -> None:
     """Believed, every course is free for whoever can open the browser's console."""
     route = f"POST /api/courses/{not_bought.id}/enroll"
     bodies = [
@@ -203,7 +215,7 @@ def test_an_invented_payment_enrols_nobody(site: Site, signed_in: Session, not_b
         {"paymentMethod": "stripe", "paymentIntentId": "pi_7pVerifyInvented"},
         {"paymentMethod": "stripe", "paymentIntentId": "cs_test_7pVerifyInvented", "couponCode": "7P-VERIFY"},
     ]
-    answers = [site.ask(route, json=body, cookies=signed_in.cookies) for body in bodies]
+    answers = at_once.do(*(partial(site.ask, route, json=body, cookies=signed_in.cookies) for body in bodies))
 
     assert [answer for answer in answers if answer.status != HTTPStatus.PAYMENT_REQUIRED] == []
     assert not_bought.id not in site.ask("GET /api/enrollments", cookies=signed_in.cookies).text
@@ -227,12 +239,12 @@ def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Sess
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="feature-flags", needs=("accounts",))
 @asks("GET /api/health", DEAREST)
+@then(lambda answers: [f"GET /courses/{_dearest(answers).id}/purchase"], account="student")
 @touches("GET /courses/*/purchase")
-def test_the_purchase_page_offers_what_the_mode_allows(
-    answers: list[Answer], site: Site, signed_in: Session, paid_course: Course
-) -> None:
+@pytest.mark.usefixtures("paid_course")
+def test_the_purchase_page_offers_what_the_mode_allows(answers: list[Answer], followed: list[Answer]) -> None:
     """A button while payments are off leads nowhere; none while they are on sells nothing."""
-    page = site.ask(f"GET /courses/{paid_course.id}/purchase", cookies=signed_in.cookies).page
+    page = followed[0].page
     offered = "Pay with Stripe Checkout" in [*page.texts("button"), *page.texts("a")]
 
     assert offered is (answers[0].read(Mode).paymentsMode == "stripe")

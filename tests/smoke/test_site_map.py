@@ -11,10 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
+from fixtures.declarations import asks, then, touches
 from fixtures.targets import Target
-
-from .conftest import AtOnce
 
 _LOCATION = re.compile(r"<loc>\s*(.*?)\s*</loc>")
 
@@ -23,6 +21,10 @@ def _locations(xml: Answer) -> list[str]:
     kind = xml.headers.get("content-type", "") if xml.status == HTTPStatus.OK else xml.exchange()
     assert "xml" in kind, xml.exchange()
     return [unescape(address) for address in _LOCATION.findall(xml.text)]
+
+
+def _pages(maps: Iterable[Answer]) -> list[str]:
+    return [address for listed in maps for address in _locations(listed)]
 
 
 def _here(addresses: Iterable[str]) -> list[str]:
@@ -34,13 +36,14 @@ def _here(addresses: Iterable[str]) -> list[str]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /sitemap.xml")
+@then(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_pages(answers[1:])))
 @touches("GET /sitemaps/*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
-def test_every_address_of_the_sitemap_answers(answer: Answer, at_once: AtOnce, target: Target) -> None:
+def test_every_address_of_the_sitemap_answers(answer: Answer, followed: list[Answer], target: Target) -> None:
     """Search engines drop what is listed and gone, and visit another host when the map names one."""
     maps = _locations(answer)
     assert maps != []
-    pages = [address for listed in at_once.ask(_here(maps)) for address in _locations(listed)]
+    pages = _pages(followed[: len(maps)])
     assert pages != []
 
     assert [address for address in (*maps, *pages) if urlsplit(address).netloc != target.host] == []
-    assert [page for page in at_once.ask(_here(pages)) if page.status != HTTPStatus.OK] == []
+    assert [page for page in followed[len(maps) :] if page.status != HTTPStatus.OK] == []

@@ -10,14 +10,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from fixtures.accounts import Session
 from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
+from fixtures.declarations import asks, then, touches
 from fixtures.routes import NOBODY
-from fixtures.site import Site
 from fixtures.targets import Target
-
-from .conftest import AtOnce
 
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 SETTINGS = ("Kişisel Bilgiler", "Platform Ayarları", "Bildirimler", "Güvenlik", "Faturalandırma")
@@ -80,63 +76,67 @@ class Answered(msgspec.Struct):
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
-@touches("GET /api/auth/session")
-def test_session_says_who_is_signed_in(site: Site, signed_in: Session, target: Target) -> None:
+@asks("GET /api/auth/session", account="student")
+def test_session_says_who_is_signed_in(answer: Answer, target: Target) -> None:
     """Every page asks it: without role and id the student is a stranger in the own account."""
-    told = site.ask("GET /api/auth/session", cookies=signed_in.cookies).read(SignedIn)
+    told = answer.read(SignedIn)
 
     assert told.user.email.casefold() == target.accounts["student"].email.casefold()
     assert told.user.role == "student"
     assert told.expires > datetime.now(told.expires.tzinfo)
 
 
+def _every_course(answers: list[Answer]) -> list[str]:
+    rows = answers[0].read(Data).data.enrollments
+    return [f"GET /api/student/progress/course/{row.course_id}" for row in rows]
+
+
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
-@touches("GET /api/enrollments", "GET /api/student/progress", "GET /api/student/progress/course/*")
-def test_progress_is_told_for_every_enrolment(at_once: AtOnce, signed_in: Session) -> None:
+@asks("GET /api/enrollments", "GET /api/student/progress", account="student")
+@then(_every_course, account="student")
+@touches("GET /api/student/progress/course/*")
+def test_progress_is_told_for_every_enrolment(answers: list[Answer], followed: list[Answer]) -> None:
     """Students who find their courses gone, or at zero, write to support the same day."""
-    routes = ("GET /api/enrollments", "GET /api/student/progress")
-    rows, overall = at_once.ask(routes, cookies=signed_in.cookies)
-    enrolled = rows.read(Data).data
-    courses = [f"GET /api/student/progress/course/{enrolment.course_id}" for enrolment in enrolled.enrollments]
-    single = at_once.ask(courses, cookies=signed_in.cookies)
-
-    assert len(courses) == enrolled.total
+    rows, overall = answers
+    assert len(followed) == rows.read(Data).data.total
     assert overall.read(Answered).success
-    assert [answer for answer in single if not answer.read(Answered).success] == []
+    assert [answer for answer in followed if not answer.read(Answered).success] == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
-@touches("GET /api/student/questions")
-def test_student_questions_are_listed(site: Site, signed_in: Session) -> None:
+@asks("GET /api/student/questions", account="student")
+def test_student_questions_are_listed(answer: Answer) -> None:
     """Answers that teachers wrote are never read."""
-    answer = site.ask("GET /api/student/questions", cookies=signed_in.cookies)
-
     assert answer.read(Answered).success
     assert answer.status == HTTPStatus.OK
 
 
+def _the_first_course(answers: list[Answer]) -> list[str]:
+    return [f"GET /api/courses/{row.course_id}/enroll" for row in answers[0].read(Data).data.enrollments[:1]]
+
+
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
-@touches("GET /api/enrollments", "GET /api/courses/*/enroll")
-def test_eligibility_knows_who_is_enrolled(at_once: AtOnce, site: Site, signed_in: Session) -> None:
+@asks("GET /api/enrollments", f"GET /api/courses/{NOBODY}/enroll", account="student")
+@then(_the_first_course, account="student")
+@touches("GET /api/courses/*/enroll")
+def test_eligibility_knows_who_is_enrolled(answers: list[Answer], followed: list[Answer]) -> None:
     """Offered what one has already bought, one buys it twice."""
-    rows = site.ask("GET /api/enrollments", cookies=signed_in.cookies).read(Data).data.enrollments
-    courses = [NOBODY, *(row.course_id for row in rows[:1])]
-    unknown, *told = at_once.ask([f"GET /api/courses/{course}/enroll" for course in courses], cookies=signed_in.cookies)
+    rows, unknown = answers
 
-    assert [answer for answer in told if answer.read(Answered).data.get("eligible", False)] == []
+    assert len(followed) == min(len(rows.read(Data).data.enrollments), 1)
+    assert [answer for answer in followed if answer.read(Answered).data.get("eligible", False)] == []
     assert unknown.status == HTTPStatus.NOT_FOUND
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
-@touches(*(f"GET {path}" for path in PERSONAL))
-def test_personal_pages_open_for_a_student(at_once: AtOnce, signed_in: Session) -> None:
+@asks(*(f"GET {path}" for path in PERSONAL), account="student")
+def test_personal_pages_open_for_a_student(answers: list[Answer]) -> None:
     """Signed in, and still turned away or met by a page of someone else's texts."""
-    answers = at_once.ask([f"GET {path}" for path in PERSONAL], cookies=signed_in.cookies)
     pages = dict(zip(PERSONAL, answers, strict=True))
 
     assert [answer for answer in pages.values() if answer.status != HTTPStatus.OK] == []
