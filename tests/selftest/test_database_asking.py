@@ -185,7 +185,8 @@ def test_a_run_takes_one_connection(postgres: Postgres, tmp_path: Path) -> None:
 
     assert relay.clients == 1
     assert workers[0].seen == workers[1].seen == workers[2].seen
-    assert len(workers[0].seen) >= len(declared()) - 1
+    # Several checks may judge the same rows.
+    assert len(workers[0].seen) >= len({query.sql for query in declared().values()}) - 1
 
 
 def test_a_pooler_that_carries_no_pipeline_is_asked_one_by_one(postgres: Postgres) -> None:
