@@ -78,7 +78,7 @@ def test_missing_variables_are_named_and_the_rest_is_examined_all_the_same(
     lines = _lines(capsys.readouterr().out)
 
     assert code == 1
-    assert "capabilities database, vercel" in lines
+    assert "capabilities database, environment, vercel" in lines
     assert "MISSING TEST_TOKEN vercel_token, not set" in lines
     assert "MISSING TEST_DSN database_dsn, not set" in lines
     assert f"ok site {address}: answers 200" in lines

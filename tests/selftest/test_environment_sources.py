@@ -11,7 +11,7 @@ import pytest
 
 from fixtures import environment_sources as sources
 from fixtures.environment_sources import EnvironmentUnreadableError
-from fixtures.targets import VercelAccess
+from fixtures.targets import ENVIRONMENT_VARIABLE, UsageError, VercelAccess, load
 
 from .conftest import Stub
 from .environments import HEALTHY, URL, having, problems
@@ -118,3 +118,16 @@ def test_what_cannot_be_read_is_said_and_not_guessed(stub: Stub, status: int, bo
         sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="secret-token"))
 
     assert "secret-token" not in str(caught.value)
+
+
+def test_variables_are_known_where_something_tells_them(tmp_path: Path) -> None:
+    """A file of a target that Vercel does not serve is judged like any other; one that is not there is named."""
+    file = tmp_path / ".env"
+    file.write_text("A=1")
+    told = [{}, {ENVIRONMENT_VARIABLE: "process"}, {ENVIRONMENT_VARIABLE: str(file)}]
+
+    known = ["environment" in load(URL, environ=environ).capabilities for environ in told]
+
+    assert known == [False, True, True]
+    with pytest.raises(UsageError, match=r"^SYNTHETIC_ENVIRONMENT=nowhere: no such file; give a dotenv file"):
+        load(URL, environ={ENVIRONMENT_VARIABLE: "nowhere"})

@@ -246,7 +246,9 @@ def test_in_predeploy_the_candidate_is_not_promoted(tmp_path: Path, client: http
 
         assert who(client, handle.production_url) == handle.previous_id
         assert candidate["readySubstate"] == "STAGED"
-        assert client.get(f"{handle.candidate_url}/api/health").status_code == 503
+        assert client.get(f"{handle.candidate_url}/api/health").status_code == 401
+        admitted = {"x-vercel-protection-bypass": handle.bypass_secret}
+        assert client.get(f"{handle.candidate_url}/api/health", headers=admitted).status_code == 503
         assert client.get(f"{handle.production_url}/api/health").status_code == 200
 
 

@@ -17,7 +17,7 @@ from fixtures.answers import Answer
 from fixtures.environment_sources import Environment, EnvironmentUnreadableError
 from fixtures.evidence import Evidence, NotMeasured
 from fixtures.site import Site
-from fixtures.targets import Target
+from fixtures.targets import ENVIRONMENT_VARIABLE, Target
 
 if TYPE_CHECKING:
     from ci.candidate import Candidate
@@ -75,7 +75,7 @@ def configured(target: Target, candidate: Candidate | None, where: Where) -> Env
 
     SYNTHETIC_ENVIRONMENT: "process" or a dotenv file, where Vercel's API is not to be asked.
     """
-    source = os.environ.get("SYNTHETIC_ENVIRONMENT", "")
+    source = os.environ.get(ENVIRONMENT_VARIABLE, "")
     try:
         if source:
             found = variables.of_process() if source == "process" else variables.of_file(Path(source))

@@ -58,7 +58,7 @@ class Row(msgspec.Struct):
 @pytest.mark.check(
     severity="P1",
     runbook="authentication-issues",
-    needs=("vercel",),
+    needs=("environment",),
     third_party="supabase",
     rollback_eligible=False,
 )
@@ -75,7 +75,7 @@ def test_supabase_sign_in_takes_the_public_key(supabase: Supabase) -> None:
 @pytest.mark.check(
     severity="P1",
     runbook="database-connection-issues",
-    needs=("vercel",),
+    needs=("environment",),
     third_party="supabase",
     rollback_eligible=False,
 )
@@ -107,7 +107,7 @@ def _told(site: Site, stripe: StripeAccess, path: str) -> Answer:
 @pytest.mark.check(
     severity="P1",
     runbook="payment-system-down",
-    needs=("vercel", "stripe-config"),
+    needs=("environment", "stripe-config"),
     third_party="stripe",
     rollback_eligible=False,
 )
