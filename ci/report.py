@@ -23,7 +23,11 @@ _CUT = "\n\n(cut: see decision.json)\n"
 
 
 class RedCheck(msgspec.Struct, kw_only=True):
-    """One red check. measured: against its limit, or what the check said.  evidence: of the cause.  files: its own."""
+    """
+    One red check. measured: against its limit, or what the check said.  asked: exchanges, where `measured` shows none.
+
+    evidence: of the cause.  files: its own.
+    """
 
     node_id: str
     severity: str
@@ -33,6 +37,7 @@ class RedCheck(msgspec.Struct, kw_only=True):
     evidence: str
     first_action: str
     rollback_eligible: bool
+    asked: list[str] = []
     files: list[str] = []
 
 
@@ -93,6 +98,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
             lines += [
                 f"{check.severity}  {check.title}",
                 f"    measured: {check.measured}",
+                *(f"    asked:    {line}" for line in check.asked),
                 f"    cause:    {check.cause}: {check.evidence}",
                 f"    first:    {check.first_action}",
                 *(f"    see:      {path}" for path in check.files),
@@ -115,7 +121,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         if self.red:
             lines += ["## Red", "", "| | Check | Measured | Cause | First |", "|---|---|---|---|---|"]
             lines += [
-                f"| {check.severity} | {_cell(check.title)} | {_cell(check.measured)} | "
+                f"| {check.severity} | {_cell(check.title)} | {_cell('; '.join([check.measured, *check.asked]))} | "
                 f"{check.cause}: {_cell(check.evidence)} | {_cell(check.first_action)} |"
                 for check in self.red
             ]
@@ -164,6 +170,7 @@ def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedC
             evidence=found[check.node_id].evidence,
             first_action=check.first_action,
             rollback_eligible=check.rollback_eligible,
+            asked=check.asked_besides([measured(check)]),
             files=check.evidence,
         )
         for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))

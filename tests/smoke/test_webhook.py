@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import time
-import zlib
 from http import HTTPStatus
 
 import msgspec
@@ -157,9 +157,9 @@ def test_events_that_are_refused_book_nothing(
     course = answer.read(Courses).data.courses[-1]
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
     user = site.ask("GET /api/auth/session", cookies=signed_in.cookies).read(SignedIn).user["id"]
-    # An amount that nothing costs, so that it is found again whatever else is booked meanwhile.
-    amount = 70_000_000 + zlib.crc32(run.id.encode()) % 1_000_000
-    session = {"id": f"cs_test_7p_{run.id}_forged", "amount_total": amount, "currency": "try"}
+    # An amount that nothing costs, and another one each time: what an earlier attempt booked is not this one's.
+    amount = 70_000_000 + secrets.randbelow(1_000_000)
+    session = {"id": f"cs_test_7p_{run.id}_{amount}", "amount_total": amount, "currency": "try"}
     session |= {"metadata": {"userId": user, "courseId": course.id}}
     event = {"id": f"evt_{session['id']}", "type": "checkout.session.completed", "data": {"object": session}}
     refused = [site.ask(WEBHOOK, json=event, headers=headers) for headers in ({}, BADLY_SIGNED)]
