@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 
 from fixtures.answers import Answer
+from fixtures.sides import Side
 from fixtures.site import Site
+from fixtures.targets import Target
 
 AT_ONCE = 8
 
@@ -45,3 +48,9 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def at_once(site: Site, threads: ThreadPoolExecutor) -> AtOnce:
     """Return what asks several things at once."""
     return AtOnce(site, threads)
+
+
+@pytest.fixture
+def own(target: Target, side: Side) -> set[str]:
+    """Return the hosts that are this platform's own."""
+    return {target.host, urlsplit(side.url).netloc}

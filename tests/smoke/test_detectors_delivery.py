@@ -10,17 +10,9 @@ from fixtures import detectors_delivery as delivery
 from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
 from fixtures.detectors import EVERY_ANSWER, offenders
-from fixtures.sides import Side
-from fixtures.site import Site, origin_of
-from fixtures.targets import Target
+from fixtures.site import Site
 
 WARM = {"HIT", "STALE", "PRERENDER", "REVALIDATED"}
-
-
-@pytest.fixture
-def own(target: Target, side: Side) -> set[str]:
-    """Return the hosts that are this platform's own."""
-    return {origin_of(target.url)[1], origin_of(side.url)[1]}
 
 
 @pytest.mark.postdeploy
