@@ -16,7 +16,7 @@ from fixtures.addresses import Addresses, Certificate, addresses_of, certificate
 from fixtures.outcomes import Outcome
 from fixtures.runbook import runbook
 from fixtures.targets import UsageError, load
-from tests.selftest.conftest import Stub, Suite
+from tests.selftest.conftest import ROOT, Stub, Suite
 
 DAY = 86_400
 _CONFIGURATION = """
@@ -147,6 +147,31 @@ def test_what_the_address_says_is_not_to_be_claimed(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"x\.capabilities has tls, which its url tells; take it out"):
         load("x", environ={}, file=file)
+
+
+CHECKS = (ROOT / "tests" / "smoke" / "test_addresses.py").read_text("utf-8").partition("import pytest\n")[2]
+IMPORTS = "import time\nfrom urllib.parse import urlsplit\n"
+
+
+def test_the_check_reads_the_certificate_of_its_target(suite: Suite, port: int, certificate: Path) -> None:
+    """Green where the machine trusts it, with the days that are left; red where no browser would."""
+    suite.write(IMPORTS + CHECKS)
+    ask = ("-m", "daily", "--target", f"https://127.0.0.1:{port}", "-k", "certificate")
+
+    trusted = suite.run(*ask, environment={"SSL_CERT_FILE": str(certificate)}).check("certificate")
+    assert trusted.outcome is Outcome.PASSED
+    assert [round(told.value) for told in trusted.measurements] == [10, 0]
+    refused = suite.run(*ask).check("certificate")
+    assert (refused.outcome, refused.severity) == (Outcome.FAILED, "P0")
+    assert "self-signed certificate" in refused.reason
+
+
+def test_the_check_is_red_where_the_name_does_not_resolve(suite: Suite) -> None:
+    """Users see "this site can't be reached"."""
+    suite.write(IMPORTS + CHECKS)
+
+    check = suite.run("-m", "daily", "--target", "http://7p-verify.invalid", "-k", "address").check("address")
+    assert check.outcome is Outcome.FAILED
 
 
 def test_on_loopback_neither_applies(suite: Suite, stub: Stub) -> None:

@@ -114,6 +114,21 @@ def test_a_rerun_is_green_on_a_side_without_it(suite: Suite, stub: Stub, tmp_pat
     assert suite.run(*again, environment=run).check("nothing_secret").outcome is Outcome.PASSED
 
 
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_side_that_does_not_let_us_in_is_not_acquitted(suite: Suite, stub: Stub, tmp_path: Path, status: int) -> None:
+    """A session that is none there, or a limit: nothing was looked at, and the deployment is not to blame for it."""
+    _answer(stub, read=f'{{"key": "{LEAK}"}}')
+    suite.write(CHECKS)
+    run = {"SYNTHETIC_RUN_DIR": str(tmp_path / "run")}
+    suite.run("-m", "postdeploy", "--target", stub.url, environment=run)
+    stub.json("GET /api/y", "{}", status)
+
+    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _sides(tmp_path / "s", stub.url))
+    check = suite.run(*again, environment=run).check("nothing_secret")
+    assert check.outcome is Outcome.NOT_MEASURED
+    assert "could not be asked again" in check.reason
+
+
 def test_what_changed_something_is_not_asked_again(suite: Suite, stub: Stub, tmp_path: Path) -> None:
     """A POST that was taken would be taken twice; "cannot tell" is the honest answer."""
     _answer(stub, refused=f'{{"message": "{LEAK}"}}', status=201)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from fixtures import masks
 from fixtures.answers import Answer
 from fixtures.environment_sources import Environment, EnvironmentUnreadableError
 from fixtures.evidence import Evidence, NotMeasured
+from fixtures.sides import Side
 from fixtures.site import Site
 from fixtures.targets import ENVIRONMENT_VARIABLE, Target
 
@@ -105,3 +107,9 @@ def environment(configured: Environment, evidence: Evidence) -> Environment:
 def charges_cards(target: Target, where: Where) -> bool:
     """Return whether this environment is meant to take money: production is, unless it is said to be in test mode."""
     return not (target.is_sandbox or where == "preview" or "payments" in target.capabilities)
+
+
+@pytest.fixture
+def own(target: Target, side: Side) -> set[str]:
+    """Return the hosts that are this platform's own."""
+    return {target.host, urlsplit(side.url).netloc}

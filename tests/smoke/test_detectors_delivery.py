@@ -10,19 +10,10 @@ from fixtures import detectors_delivery as delivery
 from fixtures.answers import Answer
 from fixtures.declarations import asks, then, touches
 from fixtures.detectors import EVERY_ANSWER, offenders
-from fixtures.sides import Side
-from fixtures.site import origin_of
-from fixtures.targets import Target
 
 from .conftest import AtOnce, its_assets
 
 WARM = {"HIT", "STALE", "PRERENDER", "REVALIDATED"}
-
-
-@pytest.fixture
-def own(target: Target, side: Side) -> set[str]:
-    """Return the hosts that are this platform's own."""
-    return {origin_of(target.url)[1], origin_of(side.url)[1]}
 
 
 @pytest.mark.postdeploy

@@ -8,20 +8,11 @@ from fixtures.answers import Answer
 from fixtures.crawl import Walk
 from fixtures.declarations import asks, touches
 from fixtures.evidence import Evidence
-from fixtures.sides import Side
-from fixtures.site import origin_of
-from fixtures.targets import Target
 
 from .conftest import AtOnce
 
 LINKED = 100
 CRAWLED = 250
-
-
-@pytest.fixture
-def own(target: Target, side: Side) -> set[str]:
-    """Return the hosts that are this platform's own."""
-    return {origin_of(target.url)[1], origin_of(side.url)[1]}
 
 
 @pytest.mark.postdeploy
