@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,32 @@ def test_sides_alternate(suite: Suite, stub: Stub, tmp_path: Path) -> None:
     (check,) = outcome.verdict.checks
     assert check.node_id == "tests/smoke/test_small.py::test_one"
     assert [attempt.side for attempt in check.attempts] == ["candidate", "control", "candidate", "control"]
+
+
+def test_what_waits_for_a_sign_in_is_judged_after_what_does_not(suite: Suite) -> None:
+    """The sign-in takes three requests in a row, and everything else would wait for it."""
+    needs = 'needs=("accounts",)'
+    suite.write(
+        f"""
+@post
+@pytest.mark.check(severity="P1", runbook="application-health", {needs})
+def test_late(): ...
+
+@post
+@P1
+def test_early(): ...
+
+@post
+@pytest.mark.check(severity="P0", runbook="application-health", {needs})
+def test_second(): ...
+
+@post
+@P0
+def test_first(): ...
+"""
+    )
+
+    listed = suite.run("--collect-only", "-q", "--target", "sandbox")
+
+    names = re.findall(r"::test_(\w+)", listed.out)
+    assert names == ["first", "second", "early", "late"]

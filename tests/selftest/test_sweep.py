@@ -110,6 +110,13 @@ def test_same_parts(followed):
 
 @post
 @P2
+@asks("GET /end")
+@then(lambda answers: [answers[1].url])
+def test_beyond(followed):
+    raise AssertionError
+
+@post
+@P2
 @asks("GET /torn")
 @then(its_parts)
 def test_torn(answer, followed):
@@ -120,7 +127,7 @@ def test_torn(answer, followed):
 
 @BOTH
 def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers: list[str]) -> None:
-    """Ahead or live, the same requests; where an answer cannot be read nothing follows, and the test says why."""
+    """Ahead or live, the same requests; where an answer leads nowhere the test says why, and no other is disturbed."""
     stub.json("GET /whole", '["a", "b"]')
     stub.json("GET /torn", "{")
     for path in ("/part/a", "/part/b", "/end"):
@@ -130,7 +137,8 @@ def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers
     outcome = suite.run("-m", "postdeploy", *workers, "--target", stub.url)
 
     red = {check.title: check.reason for check in outcome.verdict.checks if check.outcome != "passed"}
-    assert list(red) == ["torn"]
+    assert sorted(red) == ["beyond", "torn"]
+    assert red["beyond"].startswith("IndexError")
     assert "Expected `array`, got `object`" in red["torn"]
     assert workers or sorted(route for route, _ in stub.seen) == [
         "GET /end",

@@ -10,6 +10,7 @@ from fixtures import detectors_delivery as delivery
 from fixtures.answers import Answer
 from fixtures.declarations import asks, then, touches
 from fixtures.detectors import EVERY_ANSWER, offenders
+from fixtures.site import origin_of
 
 from .conftest import AtOnce, its_assets
 
