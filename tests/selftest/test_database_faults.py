@@ -55,6 +55,9 @@ def test_a_fault_turns_its_check_red_and_no_other(fault: str, red: dict[str, Sev
     # Nobody visits: a hundred transactions have not been made.
     quiet = "test_transactions_are_committed_since_the_release"
     unmeasured = [node_id for node_id in unmeasured if quiet not in node_id]
+    # Counters that are shown older than they are were not counted on from the snapshot.
+    aged = "_since_the_release"
+    unmeasured = [node_id for node_id in unmeasured if fault != "index-idle" or not node_id.endswith(aged)]
     found = {check.node_id.rpartition("::")[2]: check.severity for check in checks if check.outcome is Outcome.FAILED}
 
     assert (found, unmeasured) == (red, []), done.stdout + done.stderr

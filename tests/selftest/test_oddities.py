@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,7 +28,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         finally:
             await sandbox.stop()
 
-    return asyncio.run(verify_each())
+    # A thread of its own: the browser of another module may keep a loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(verify_each())).result()
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -22,7 +22,7 @@ from fixtures.sandbox.handle import Account
 from .processes import table
 from .running_gate import Ran, RunningPlatform, run_platform
 
-READABLE = {".json", ".txt", ".md", ".log", ".png"}
+READABLE = {".json", ".txt", ".md", ".log", ".png", ".html"}
 # Chunks of a PNG that hold pixels and nothing that was written.
 PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"gAMA", b"pHYs", b"sBIT", b"IDAT", b"IEND"}
 # A report that shortens a long value shows its ends.
