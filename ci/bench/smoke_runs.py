@@ -4,8 +4,8 @@ Whether a healthy smoke run is ever red, and how long it takes: the same checks 
     .venv/bin/python -m ci.bench.smoke_runs [--runs 200] [--latency-runs 20]
 
 --latency-runs: so many more with every answer 80 ms later. Seconds count from the start of pytest's process, the
-sandbox already up; `p0` is the moment at which the last P0 check is told. Writes ci/bench/results/smoke_runs.json; ends
-with 1 when a run is not green.
+sandbox already up; `p0` is the moment at which the last P0 check of an answer is told (what looks over everything that
+a run saw comes at its end). Writes ci/bench/results/smoke_runs.json; ends with 1 when a run is not green.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Series:
 
     def add(self, run: Run) -> None:
         """Count one run."""
-        worst = {check.node_id for check in run.verdict.checks if check.severity is Severity.P0}
+        checks = run.verdict.checks
+        worst = {check.node_id for check in checks if check.severity is Severity.P0 and check.asks != ["* /*"]}
         self.runs += 1
         self.checks = run.passed
         self.red.update(run.bad.keys())

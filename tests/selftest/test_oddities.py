@@ -13,7 +13,7 @@ from fixtures.outcomes import Outcome
 from fixtures.sandbox.oddities import ODDITIES
 from fixtures.sandbox.sandbox import Sandbox
 
-SAMPLE = ("free-enrolment-off", "empty-catalogue", "http-2")
+SAMPLE = ("free-enrolment-off", "empty-catalogue", "http-2", "payments-off-candidate")
 
 
 @pytest.fixture(scope="module")

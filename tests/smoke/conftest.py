@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -30,6 +31,11 @@ Where = Literal["production", "preview"]
 def its_assets(answers: list[Answer]) -> list[str]:
     """Lead from a page to its stylesheets and scripts."""
     return [f"GET {address}" for address in answers[0].page.assets()]
+
+
+def crashed(answer: Answer) -> bool:
+    """Whether the application failed at a request; 501 is a feature that is switched off."""
+    return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED
 
 
 class AtOnce:

@@ -13,7 +13,7 @@ from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
 from fixtures.site import Site
 
-from .conftest import AtOnce
+from .conftest import AtOnce, crashed
 
 JSON = {"content-type": "application/json"}
 TORN = b'{"courseId": "'
@@ -43,11 +43,6 @@ class Refusal(msgspec.Struct):
     error: str | None = None
 
 
-def _crashed(answer: Answer) -> bool:
-    """Whether the application failed at a request; 501 is a feature that is switched off."""
-    return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED
-
-
 def _untidy(answer: Answer) -> bool:
     """Whether a refusal is anything but a clean JSON error of the fourth hundred."""
     if not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -71,7 +66,7 @@ def test_impossible_queries_are_refused(answers: list[Answer]) -> None:
 @asks(*STRANGE)
 def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
     """Crawlers and attackers send them all day; none of them is worth an error page of the framework."""
-    assert [answer for answer in answers if _crashed(answer)] == []
+    assert [answer for answer in answers if crashed(answer)] == []
 
 
 @pytest.mark.postdeploy
@@ -83,7 +78,7 @@ def test_torn_bodies_crash_nothing(at_once: AtOnce, site: Site) -> None:
     routes = ("/api/webhooks/stripe", "/api/payments/create-checkout-session", "/api/courses")
     answers = at_once.do(*(partial(site.ask, f"POST {route}", content=TORN, headers=JSON) for route in routes))
 
-    assert [answer for answer in answers if _crashed(answer)] == []
+    assert [answer for answer in answers if crashed(answer)] == []
     assert [answer for answer in answers if answer.read(Refusal).success] == []
 
 
