@@ -17,9 +17,13 @@ import httpx
 import psycopg
 import pytest
 
+from fixtures.runbook import runbook
 from fixtures.sandbox.handle import Handle
 from fixtures.sandbox.process import SandboxError, SandboxProcess, start_process
+from fixtures.snapshot import Snapshot, take_snapshot
+from fixtures.snapshot_change import readings
 
+JUDGED_EACH_RUN = ("deadlocks", "temporary_files", "rolled_back", "sessions_lost", "connections_leaked")
 LAUNCHER = """
 import sys, pathlib, signal
 from fixtures.sandbox.process import start_process
@@ -352,3 +356,13 @@ def test_a_sandbox_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytes
         start_process(tmp_path / "sandbox", stage="postdeploy", fault=None)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_enough_happened_since_its_snapshot_to_tell_what_a_release_does(handle: Handle) -> None:
+    """How fast a verification is must not decide whether it can tell."""
+    after = take_snapshot(handle.database_dsn, "test")
+
+    counted = readings(Snapshot.read(Path(handle.before_snapshot)), after)
+
+    terms = runbook().budgets
+    assert [name for name in JUDGED_EACH_RUN if counted[name].samples < terms[name].samples] == []
