@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from fixtures import detectors
 from fixtures import detectors_delivery as delivery
 from fixtures.answers import Answer
-from fixtures.detectors import offenders
+from fixtures.detectors import Shape, offenders
 from fixtures.evidence import NotMeasured
 
 HOST = "https://7peducation.test"
@@ -236,3 +237,20 @@ def test_an_asset_must_be_kept_for_a_year(told: str, kept: bool) -> None:  # noq
     answer = of(b"x", "text/css", "/_next/static/x/app.css", cache_control=told)
 
     assert (delivery.forgotten(answer) == []) is kept
+
+
+@pytest.mark.parametrize("before", ["", "x", "_", "7", "ş", "/", ".", " ", "\n", '"', "sk", "file:///"])
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"\bsk_live_\w{4,}", "sk_live_abcd"),
+        (r"\bPGRST\d{3}\b", "PGRST204"),
+        (r"\bfile:///", "file:///"),
+        (r"\bab?c", "ac"),
+        (r"(?<![\w/.])/home/\w+/\w", "/home/me/x"),
+        (r"no assertion", "no assertion"),
+    ],
+)
+def test_a_shape_is_quick_and_finds_the_same(pattern: str, text: str, before: str) -> None:
+    """Where its first assertion is tested must not change what is found."""
+    assert Shape(pattern).is_in(before + text) == bool(re.search(pattern, before + text))
