@@ -81,6 +81,24 @@ def a_site(url: str, tmp_path: Path, *, target: str | None = None) -> Iterator[t
         yield Site(client, aim, Side(name="target", url=url), run, seen.append), seen
 
 
+def test_a_forged_cookie_does_not_lead_away_from_the_side(tmp_path: Path) -> None:
+    """Without the pin another deployment answers what is meant for this one, and the pair compares nothing."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["cookie"])
+        return httpx.Response(200)
+
+    url = "https://7peducation.test"
+    side = Side(name="candidate", url=url, deployment_id="dpl_1", pinned_url=url)
+    run = Run("selftest", "postdeploy", tmp_path, tmp_path)
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        site = Site(client, Target(name="stub", url=url, mode="shadow"), side, run, lambda _: None)
+        site.ask("GET /", headers={"cookie": "role=admin"}, cookies={"session": "x"})
+
+    assert asked == ["__vdpl=dpl_1; role=admin; session=x"]
+
+
 @contextmanager
 def raw_server(speak: Callable[[socket.socket], None]) -> Iterator[str]:
     """Serve one connection after the other; `speak` gets each after its request was read."""
