@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.accounts import Session
+from fixtures.accounts import EXPIRED, OUTDATED, SESSION_COOKIES, Session
 from fixtures.answers import Answer
 from fixtures.declarations import asks, touches
 from fixtures.routes import NOBODY, guarded
-from fixtures.targets import Target
 
 from .conftest import AtOnce
 
@@ -26,25 +25,23 @@ ADMINISTRATION = guarded("GET", pages=True, role="admin")
 # Switched off, a payment route says so before it asks who is there.
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_IMPLEMENTED)
 
-_NAMES = ("next-auth.session-token", "__Secure-next-auth.session-token")
 _TOKENS = {
     "garbage": "7p-verify",
     # {"alg":"none"} . {"role":"admin","email":"7p-verify@7peducation.test"}
     "unsigned": "eyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4iLCJlbWFpbCI6IjdwLXZlcmlmeUA3cGVkdWNhdGlvbi50ZXN0In0.",
-    # A JWE as NextAuth makes them, of a key that nobody has, as a browser keeps it for years.
-    "outdated": "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..N3AtdmVyaWZ5LWl2.N3AtdmVyaWZ5LWNpcGhlcg.N3AtdmVyaWZ5LXRhZw",
+    "outdated": OUTDATED,
 }
 FORGED = {
-    name: {"cookie": "; ".join(f"{cookie}={token}" for cookie in _NAMES)} | {"authorization": f"Bearer {token}"}
+    name: {"cookie": "; ".join(f"{cookie}={token}" for cookie in SESSION_COOKIES)}
+    | {"authorization": f"Bearer {token}"}
     for name, token in _TOKENS.items()
 }
 # A role in every place but the session, and the header that Next.js marks its own subrequests with.
-CLAIMED_COOKIES = {"role": "admin", "userRole": "admin", "isAdmin": "true"}
 CLAIMED = {
     "x-user-role": "admin",
     "x-user-id": NOBODY,
     "x-middleware-subrequest": ":".join(["middleware"] * 5),
-    "cookie": "; ".join(f"{name}={value}" for name, value in CLAIMED_COOKIES.items()),
+    "cookie": "role=admin; userRole=admin; isAdmin=true",
 }
 
 
@@ -130,12 +127,10 @@ def test_a_role_that_is_only_claimed_opens_no_page(answers: list[Answer]) -> Non
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
-@touches("GET /api/auth/session", *READS, *PAGES)
-def test_an_expired_session_opens_nothing(at_once: AtOnce, target: Target) -> None:
+@asks("GET /api/auth/session", *READS, *PAGES, account=EXPIRED)
+def test_an_expired_session_opens_nothing(answers: list[Answer]) -> None:
     """A session that never ends serves whoever finds it: in a backup, on a sold machine, in a log."""
-    cookies = dict.fromkeys(_NAMES, target.expired_session or _TOKENS["outdated"])
-    session, *answers = at_once.ask(["GET /api/auth/session", *READS, *PAGES], cookies=cookies)
-    routes, pages = answers[: len(READS)], answers[len(READS) :]
+    session, routes, pages = answers[0], answers[1 : len(READS) + 1], answers[len(READS) + 1 :]
 
     assert session.read(dict[str, object]) == {}
     assert [answer for answer in routes if answer.status not in REFUSALS] == []
@@ -182,13 +177,9 @@ def test_students_reach_no_route_of_the_administration(answers: list[Answer]) ->
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
-@touches(*ABOVE_STUDENTS)
-def test_students_gain_no_role_by_claiming_it(at_once: AtOnce, signed_in: Session) -> None:
+@asks(*ABOVE_STUDENTS, account="student", headers=CLAIMED)
+def test_students_gain_no_role_by_claiming_it(answers: list[Answer]) -> None:
     """Signed in is half the way: the role must come from the session, and from nowhere else."""
-    cookies = {**signed_in.cookies, **CLAIMED_COOKIES}
-    headers = {name: value for name, value in CLAIMED.items() if name != "cookie"}
-    answers = at_once.ask(ABOVE_STUDENTS, cookies=cookies, headers=headers)
-
     assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from fixtures import catalogue
 from fixtures.accounts import Session
 from fixtures.answers import Answer
-from fixtures.declarations import touches
+from fixtures.declarations import asks, then, touches
 from fixtures.evidence import NotApplicable, NotMeasured
 from fixtures.routes import NOBODY
 from fixtures.site import Site
@@ -72,56 +73,52 @@ def _nothing(site: Site, target: Target, why: str) -> NotApplicable | NotMeasure
     return NotMeasured(why) if sold else catalogue.empty(target, "nobody is enrolled")
 
 
-def _enrolments(site: Site, session: Session) -> list[_Row]:
-    return site.ask("GET /api/enrollments", cookies=session.cookies).read(_Enrolments).data.enrollments
+def _rows(enrolments: Answer) -> list[_Row]:
+    return enrolments.read(_Enrolments).data.enrollments
 
 
 # P1, since the proofs of a rollback repeat every P0, and the platform rations the second student's sign-in.
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student", "writes"))
-@touches("GET /api/courses", "GET /api/enrollments", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
+@asks("GET /api/enrollments", account="student")
+@touches("GET /api/courses", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
 def test_nobody_reaches_the_enrolment_of_another(
-    site: Site, signed_in: Session, stranger: Session, target: Target
+    answer: Answer, site: Site, at_once: AtOnce, stranger: Session, target: Target
 ) -> None:
     """By its id alone a stranger would read, pause or cancel what someone else paid for."""
-    own, theirs = _enrolments(site, signed_in), _enrolments(site, stranger)
+    own = _rows(answer)
     if not own:
         raise _nothing(site, target, "the synthetic student is enrolled in nothing that a stranger could reach for")
 
+    ask = partial(site.ask, cookies=stranger.cookies)
     # Active already, so that a change which gets through changes nothing; deleting is tried on what does not exist.
-    body = {"status": "active"}
-    changed = site.ask(f"PATCH /api/enrollments/{own[0].id}", json=body, cookies=stranger.cookies)
-    deleted = site.ask(f"DELETE /api/enrollments/{NOBODY}", cookies=stranger.cookies)
-    assert [row for row in theirs if row.id in {mine.id for mine in own}] == []
+    theirs, changed, deleted = at_once.do(
+        lambda: ask("GET /api/enrollments"),
+        lambda: ask(f"PATCH /api/enrollments/{own[0].id}", json={"status": "active"}),
+        lambda: ask(f"DELETE /api/enrollments/{NOBODY}"),
+    )
+    assert [row for row in _rows(theirs) if row.id in {mine.id for mine in own}] == []
     assert [answer for answer in (changed, deleted) if answer.status != HTTPStatus.NOT_FOUND] == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
-@touches(
-    "GET /api/auth/session",
-    "GET /api/courses",
-    "GET /api/enrollments",
-    "GET /api/student/progress",
-    "GET /api/student/progress/course/*",
-    "GET /api/payments/history",
-)
+@asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/payments/history", account="student")
+@touches("GET /api/courses", "GET /api/student/progress", "GET /api/student/progress/course/*")
 def test_nobody_reads_the_records_of_another(
-    site: Site, at_once: AtOnce, signed_in: Session, stranger: Session, target: Target
+    answers: list[Answer], site: Site, at_once: AtOnce, stranger: Session, target: Target
 ) -> None:
     """What someone learns and pays is nobody else's business, and the law says so, too."""
-    user = site.ask("GET /api/auth/session", cookies=signed_in.cookies).read(_SignedIn).user.id
-    own, theirs = _enrolments(site, signed_in), _enrolments(site, stranger)
-    paid = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(_History).transactions
-    private = [row.course_id for row in own if row.course_id not in {row.course_id for row in theirs}]
+    session, enrolments, history = answers
+    user, own, paid = session.read(_SignedIn).user.id, _rows(enrolments), history.read(_History).transactions
+    lists = ("/api/enrollments", "/api/student/progress", "/api/payments/history")
+    asked = ["GET /api/enrollments", *(f"GET {path}?userId={user}&user_id={user}" for path in lists)]
+    theirs, *records = at_once.ask(asked, cookies=stranger.cookies)
+    private = [row.course_id for row in own if row.course_id not in {row.course_id for row in _rows(theirs)}]
     if not private:
         raise _nothing(site, target, _ALIKE)
 
-    lists = ("/api/enrollments", "/api/student/progress", "/api/payments/history")
-    asked = [f"GET {path}?userId={user}&user_id={user}" for path in lists]
-    progress, *records = at_once.ask(
-        [f"GET /api/student/progress/course/{private[0]}", *asked], cookies=stranger.cookies
-    )
+    progress = site.ask(f"GET /api/student/progress/course/{private[0]}", cookies=stranger.cookies)
     secret = [*private, *(row.id for row in own), *(transaction.id for transaction in paid)]
     assert [answer for answer in [progress] if answer.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}] == []
     assert [(answer, identity) for answer in records for identity in secret if identity in answer.text] == []
@@ -129,22 +126,27 @@ def test_nobody_reads_the_records_of_another(
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
-@touches("GET /api/courses", "GET /courses", "GET /courses/*")
-def test_nobody_enters_a_course_of_another(site: Site, signed_in: Session, stranger: Session, target: Target) -> None:
+@asks("GET /courses", account="student")
+@then(lambda answers: [f"GET {path}" for path in _courses(answers[0])], account="student")
+@touches("GET /api/courses", "GET /courses/*")
+def test_nobody_enters_a_course_of_another(
+    answer: Answer, followed: list[Answer], site: Site, at_once: AtOnce, stranger: Session, target: Target
+) -> None:
     """An address that was passed on would open what everyone else pays for."""
+    own = dict(zip(_courses(answer), followed, strict=True))
     theirs = _courses(site.ask("GET /courses", cookies=stranger.cookies))
-    private = [path for path in _courses(site.ask("GET /courses", cookies=signed_in.cookies)) if path not in theirs]
+    private = [path for path in own if path not in theirs]
     if not private:
         raise _nothing(site, target, _ALIKE)
-    course = site.ask(f"GET {private[0]}", cookies=signed_in.cookies)
+    course = own[private[0]]
     lessons = [path for path in course.page.links().values() if "/lessons/" in path]
     assert lessons[:1] != [], course.exchange()
 
-    answers = [site.ask(f"GET {path}", cookies=stranger.cookies) for path in (private[0], lessons[0])]
-    assert [answer for answer in answers if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
-    assert [answer for answer in answers if answer.code == HTTPStatus.OK and "<main" in answer.text] == []
+    entered = at_once.ask([f"GET {path}" for path in (private[0], lessons[0])], cookies=stranger.cookies)
+    assert [found for found in entered if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
+    assert [found for found in entered if found.code == HTTPStatus.OK and "<main" in found.text] == []
 
 
 def _courses(overview: Answer) -> list[str]:
     """Return the addresses of the courses that a student's own overview leads to."""
-    return [path for path in overview.page.links().values() if path.startswith("/courses/")]
+    return list(dict.fromkeys(path for path in overview.page.links().values() if path.startswith("/courses/")))

@@ -10,16 +10,19 @@ import pytest
 
 from fixtures.answers import Answer
 from fixtures.budgets import Budgets, Reading
-from fixtures.declarations import asks, touches
+from fixtures.declarations import asks, then, touches
 from fixtures.evidence import NotMeasured
 from fixtures.sides import Side
-from fixtures.site import Site
 
 from .conftest import AtOnce
 
 SAMPLES = 3
 MONITORED = ("/api/courses", "/api/health", "/api/auth/session")
 YEAR = 31_536_000
+
+
+def _builds(pages: list[Answer]) -> dict[str, Answer]:
+    return {build: page for page in pages if page.status for build in page.builds}
 
 
 @pytest.mark.postdeploy
@@ -37,16 +40,16 @@ def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer]
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="zero-downtime-deployment")
 @asks("GET /", "GET /login", "GET /marketplace")
+@then(lambda answers: [f"GET /_next/static/{build}/_buildManifest.js" for build in sorted(_builds(answers))])
 @touches("GET /_next/*")
-def test_pages_name_the_build_that_is_served(answers: list[Answer], site: Site) -> None:
+def test_pages_name_the_build_that_is_served(answers: list[Answer], followed: list[Answer]) -> None:
     """From a page of another build every further click loads the whole site anew, or ends in a missing script."""
-    builds = {build: answer for answer in answers if answer.status for build in answer.builds}
+    builds = _builds(answers)
     if not builds:
         reason = "no page says of which build it is"
         raise NotMeasured(reason)
 
-    manifests = [site.ask(f"GET /_next/static/{build}/_buildManifest.js") for build in sorted(builds)]
-    assert [manifest for manifest in manifests if manifest.status != HTTPStatus.OK] == []
+    assert [manifest for manifest in followed if manifest.status != HTTPStatus.OK] == []
     assert list(builds.items())[1:] == []
 
 

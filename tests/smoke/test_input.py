@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
 
 import msgspec
 import pytest
 
-from fixtures.accounts import Session
 from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.site import Site
+from fixtures.declarations import asks
 
-from .conftest import AtOnce, crashed
+from .conftest import crashed
 
-JSON = {"content-type": "application/json"}
 TORN = b'{"courseId": "'
-HUGE = "A" * 20_000
+WRONG = (TORN, b"[]", b"null", b'{"lessonId": 7}', b'{"lessonId": "\\ud83c\\udf93"}', b"\xff\xfe", b"A" * 20_000)
 TURKISH = "%C4%B0%F0%9F%8E%93"
 IMPOSSIBLE = (
     "GET /api/courses?page=-1",
@@ -72,23 +68,16 @@ def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
-@touches("POST /api/webhooks/stripe", "POST /api/payments/create-checkout-session", "POST /api/courses")
-def test_torn_bodies_crash_nothing(at_once: AtOnce, site: Site) -> None:
+@asks(*("POST /api/webhooks/stripe", "POST /api/payments/create-checkout-session", "POST /api/courses"), bodies=(TORN,))
+def test_torn_bodies_crash_nothing(answers: list[Answer]) -> None:
     """A mobile connection that breaks off must not look like an outage of ours."""
-    routes = ("/api/webhooks/stripe", "/api/payments/create-checkout-session", "/api/courses")
-    answers = at_once.do(*(partial(site.ask, f"POST {route}", content=TORN, headers=JSON) for route in routes))
-
     assert [answer for answer in answers if crashed(answer)] == []
     assert [answer for answer in answers if answer.read(Refusal).success] == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
-@touches("POST /api/student/progress/lesson")
-def test_wrong_bodies_of_a_student_are_refused(at_once: AtOnce, site: Site, signed_in: Session) -> None:
+@asks("POST /api/student/progress/lesson", bodies=WRONG, account="student")
+def test_wrong_bodies_of_a_student_are_refused(answers: list[Answer]) -> None:
     """Behind the guard the handlers read what they are sent, and fail at what nobody thought of."""
-    bodies = (TORN, b"[]", b"null", b'{"lessonId": 7}', b'{"lessonId": "\\ud83c\\udf93"}', b"\xff\xfe", HUGE.encode())
-    send = partial(site.ask, "POST /api/student/progress/lesson", headers=JSON, cookies=signed_in.cookies)
-    answers = at_once.do(*(partial(send, content=body) for body in bodies))
-
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST or _untidy(answer)] == []

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.accounts import Session
-from fixtures.declarations import touches
-from fixtures.detectors import APIS, PAGES
+from fixtures.answers import Answer
+from fixtures.declarations import asks, then, touches
+from fixtures.detectors import APIS, PAGES, kind_of
 from fixtures.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
 from fixtures.observations import Observed
 from fixtures.routes import readable
 from fixtures.site import AT_ONCE
 
-from .conftest import AtOnce, crashed
+from .conftest import crashed
 
 EVERYTHING = touches("* /*")
 # What has its own checks signed out shows the same signed in, but for these two pages.
 READABLE = [route for route in readable() if route not in {*PAGES, *APIS} - {"GET /", "GET /marketplace"}]
 
 
+def _its_courses(answers: list[Answer]) -> list[str]:
+    pages = [answer.page for answer in answers if kind_of(answer) == "text/html"]
+    courses = {link for page in pages for link in page.links().values() if link.startswith("/courses/")}
+    return [f"GET {link}" for link in sorted(courses)[:AT_ONCE]]
+
+
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
-@touches(*READABLE, "GET /courses/*")
-def test_nothing_that_a_student_may_read_crashes(at_once: AtOnce, signed_in: Session) -> None:
+@asks(*READABLE, account="student")
+@then(_its_courses, account="student")
+@touches("GET /courses/*")
+def test_nothing_that_a_student_may_read_crashes(answers: list[Answer], followed: list[Answer]) -> None:
     """Every page and route as those who are signed in get it; what they show is judged with everything else, below."""
-    answers = at_once.ask(READABLE, cookies=signed_in.cookies)
-    pages = [answer.page for answer in answers if answer.headers.get("content-type", "").startswith("text/html")]
-    courses = {link for page in pages for link in page.links().values() if link.startswith("/courses/")}
-    opened = at_once.ask([f"GET {link}" for link in sorted(courses)[:AT_ONCE]], cookies=signed_in.cookies)
-
-    assert [answer for answer in (*answers, *opened) if crashed(answer)] == []
+    assert [answer for answer in (*answers, *followed) if crashed(answer)] == []
 
 
 @pytest.mark.postdeploy
