@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from fixtures.answers import Answer
-from fixtures.crawl import Walk, links_of
+from fixtures.crawl import Walk, links_of, next_links
 
 HOST = "https://7p.test"
 OWN = {"7p.test"}
@@ -104,3 +104,22 @@ def test_links_are_read_as_a_browser_reads_them() -> None:
     links = links_of(page("/a/b", "c", "../d?x=1#top", "#here", f"{HOST}/a/c", " /e "), OWN)
 
     assert links == ["/a/c", "/d?x=1", "/a/b", "/e"]
+
+
+def test_a_walk_can_be_asked_ahead() -> None:
+    """Each stage asks what the one before it led to, nothing twice, and the last one nothing."""
+    pages = {
+        "/": page("/", "/a", "/b"),
+        "/login": page("/login", "/a", "/old"),
+        "/a": page("/a", "/deeper"),
+        "/b": page("/b"),
+        "/old": page("/old", code=308, location="/new"),
+        "/new": page("/new", "/deeper"),
+    }
+    answers = [pages["/"], pages["/login"]]
+    stages = []
+    while following := next_links(2, 50)(answers):
+        stages.append(following)
+        answers += [pages[request.removeprefix("GET ")] for request in following]
+
+    assert stages == [["GET /a", "GET /b", "GET /old"], ["GET /new"]]

@@ -236,7 +236,7 @@ def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
 @P0
 @asks("GET /away", "GET /")
 def test_swept(answers, site):
-    led = site.follow("GET /away")
+    led = site.follow(site.ask("GET /away"))
     link = site.ask("GET {stranger}/link")
     assert [answer.code for answer in (*answers, led, link)] == [302, 404, 302, 404]
 

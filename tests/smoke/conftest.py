@@ -59,9 +59,9 @@ class AtOnce:
         """Send each of them, "METHOD /path"."""
         return self.do(*(partial(self._site.ask, request, cookies=cookies, headers=headers) for request in requests))
 
-    def follow(self, requests: Iterable[str]) -> list[Answer]:
-        """Send each of them, and go where their redirects lead."""
-        return self.do(*(partial(self._site.follow, request) for request in requests))
+    def follow(self, answers: Iterable[Answer]) -> list[Answer]:
+        """Go where the redirects of each of them lead."""
+        return self.do(*(partial(self._site.follow, answer) for answer in answers))
 
 
 @pytest.fixture
