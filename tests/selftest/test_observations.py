@@ -71,6 +71,26 @@ def test_a_refused_post_is_judged_by_the_check_that_comes_last(suite: Suite, stu
     assert LEAK not in outcome.out
 
 
+def test_nobody_waits_for_a_worker_that_died(suite: Suite, stub: Stub) -> None:
+    """What it would have asked was not seen, and who waits for it may stand in the way of who asks it instead."""
+    suite.write(
+        f"""{CHECKS}
+import os, signal
+
+@post
+@P1
+def test_dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    _answer(stub)
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url, "-n2")
+
+    assert outcome.check("nothing_secret").outcome is Outcome.NOT_MEASURED
+    assert "a worker of this run died" in outcome.check("nothing_secret").reason
+
+
 def test_where_nothing_was_asked_nothing_was_judged(suite: Suite, stub: Stub) -> None:
     """Alone it has seen nothing, and nothing is not green."""
     suite.write(CHECKS)

@@ -219,6 +219,8 @@ def test_other(number):
     assert [attempt.wall for attempt in killed.attempts] == [Cause.RUNNER]
     others = [check.outcome for check in outcome.verdict.checks if "test_other" in check.node_id]
     assert others == [Outcome.PASSED] * 4
+    # What xdist tells of such a test has no time.
+    assert [phase for phase in outcome.verdict.phases if phase.seconds < 0] == []
 
 
 def test_nothing_selected_is_an_empty_verdict(suite: Suite, stub: Stub) -> None:
