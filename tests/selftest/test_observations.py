@@ -71,6 +71,47 @@ def test_a_refused_post_is_judged_by_the_check_that_comes_last(suite: Suite, stu
     assert LEAK not in outcome.out
 
 
+JOURNEY = """
+@post
+@P1
+@touches("GET /page", "GET /api/z", "POST /api/x")
+def test_walks(page):
+    page.goto("/page")
+    page.wait_for_function("window.ended === 2")
+"""
+PAGE = b"""<!doctype html><meta charset="utf-8"><title>7P</title><script>
+document.cookie = "session=s"; window.ended = 0
+const end = answer => answer.text().then(() => window.ended++)
+fetch("/api/z").then(end)
+fetch("/api/x", {method: "POST", body: "{}"}).then(end)
+</script>"""
+
+
+def test_what_a_browser_got_is_judged_as_well(suite: Suite, stub: Stub, tmp_path: Path) -> None:
+    """Pages ask for more than any check does; it is asked again as the page did, with its session."""
+    stub.answers["GET /page"] = (200, {"content-type": "text/html; charset=utf-8"}, PAGE)
+    stub.json("GET /api/z", f'{{"key": "{LEAK}"}}', cache_control="no-store")
+    stub.json("POST /api/x", f'{{"message": "{LEAK}"}}', 400)
+    suite.write(CHECKS.partition("@post\n@P1")[0])
+    suite.write(JOURNEY, "tests/journeys/test_walk.py")
+    run = {"SYNTHETIC_RUN_DIR": str(tmp_path / "run")}
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url, environment=run)
+
+    assert outcome.check("walks").outcome is Outcome.PASSED
+    assert outcome.check("nothing_secret").outcome is Outcome.FAILED
+    for route in ("GET /api/z", "POST /api/x"):
+        assert f"{route}: a Stripe secret key" in outcome.check("nothing_secret").reason
+
+    stub.seen.clear()
+    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _sides(tmp_path / "s", stub.url))
+    assert suite.run(*again, environment=run).check("nothing_secret").outcome is Outcome.FAILED
+    assert sorted((route, sent.get("cookie")) for route, sent in stub.seen) == [
+        ("GET /api/z", "session=s"),
+        ("POST /api/x", "session=s"),
+    ]
+
+
 def test_nobody_waits_for_a_worker_that_died(suite: Suite, stub: Stub) -> None:
     """What it would have asked was not seen, and who waits for it may stand in the way of who asks it instead."""
     suite.write(
