@@ -236,6 +236,16 @@ def test_ones_own_address_is_no_finding() -> None:
     assert _looker().findings_of(_page(mine)) == {"addresses": ["address e…@7p.test"]}
 
 
+def test_the_data_of_a_page_are_held_to_secrets_only() -> None:
+    """What Next.js fetches at a click says again what the page shows: its mail link is no longer one there."""
+    kind, url = httpx.Headers({"content-type": "text/x-component"}), "https://7p.test/courses?_rsc=1a2b3"
+    link = '3:["$","a",null,{"href":"mailto:eda@7p.test","children":"eda@7p.test: This page could not be found."}]'
+    data, leaking = (Answer("GET", url, 200, kind, text.encode(), 0.1) for text in (link, f"{link}{LEAK}"))
+
+    assert _looker().findings_of(data) == {}
+    assert _looker().findings_of(leaking) == {"secrets": ["a Stripe secret key"]}
+
+
 def test_other_sites_walls_and_declared_answers_are_judged_elsewhere() -> None:
     """Stripe's page is Stripe's; a wall is no answer of the platform; a declared answer has its own checks."""
     leak = f"<p>{LEAK}</p>"
