@@ -77,12 +77,13 @@ JOURNEY = """
 @touches("GET /page", "GET /api/z", "POST /api/x")
 def test_walks(page):
     page.goto("/page")
-    page.wait_for_function("window.ended === 2")
+    page.wait_for_function("window.ended === 3")
 """
 PAGE = b"""<!doctype html><meta charset="utf-8"><title>7P</title><script>
 document.cookie = "session=s"; window.ended = 0
 const end = answer => answer.text().then(() => window.ended++)
 fetch("/api/z").then(end)
+fetch("/_vercel/insights").then(end)
 fetch("/api/x", {method: "POST", body: "{}"}).then(end)
 </script>"""
 
@@ -91,6 +92,7 @@ def test_what_a_browser_got_is_judged_as_well(suite: Suite, stub: Stub, tmp_path
     """Pages ask for more than any check does; it is asked again as the page did, with its session."""
     stub.answers["GET /page"] = (200, {"content-type": "text/html; charset=utf-8"}, PAGE)
     stub.json("GET /api/z", f'{{"key": "{LEAK}"}}', cache_control="no-store")
+    stub.json("GET /_vercel/insights", f'{{"key": "{LEAK}"}}')
     stub.json("POST /api/x", f'{{"message": "{LEAK}"}}', 400)
     suite.write(CHECKS.partition("@post\n@P1")[0])
     suite.write(JOURNEY, "tests/journeys/test_walk.py")
