@@ -104,6 +104,7 @@ def test_what_a_browser_got_is_judged_as_well(suite: Suite, stub: Stub, tmp_path
     assert outcome.check("nothing_secret").outcome is Outcome.FAILED
     for route in ("GET /api/z", "POST /api/x"):
         assert f"{route}: a Stripe secret key" in outcome.check("nothing_secret").reason
+    assert "insights" not in outcome.check("nothing_secret").reason
 
     stub.seen.clear()
     again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _sides(tmp_path / "s", stub.url))
