@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from http import HTTPStatus
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from fixtures.answers import Answer
 from fixtures.declarations import asks, then, touches
 from fixtures.evidence import NotMeasured
 from fixtures.leftovers import Course, Enrolment, Ledger, cancel
-from fixtures.site import Site
+from fixtures.site import Site, origin_of
 from fixtures.targets import Target
 
 from .conftest import AtOnce
@@ -142,8 +143,8 @@ def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid
     answer = site.ask("POST /api/payments/create-checkout-session", json=body, cookies=signed_in.cookies)
     checkout = answer.read(Checkout)
 
-    assert checkout.sessionId.startswith("cs_test_")
-    assert checkout.url.startswith("https://checkout.stripe.com/")
+    assert checkout.sessionId.partition("cs_test_")[:2] == ("", "cs_test_")
+    assert origin_of(checkout.url) == ("https", "checkout.stripe.com")
 
 
 @pytest.mark.postdeploy
@@ -161,9 +162,9 @@ def test_payment_intents_and_the_portal_are_prepared(
     )
     intent, portal = begun.read(Intent), opened.read(Portal)
 
-    assert intent.paymentIntentId.startswith("pi_")
-    assert intent.clientSecret.startswith(intent.paymentIntentId)
-    assert portal.url.startswith("https://")
+    assert intent.paymentIntentId.partition("pi_")[:2] == ("", "pi_")
+    assert intent.clientSecret[: len(intent.paymentIntentId)] == intent.paymentIntentId
+    assert urlsplit(portal.url).scheme == "https"
 
 
 class Transaction(msgspec.Struct):
@@ -189,7 +190,7 @@ def test_students_see_what_they_paid(answers: list[Answer]) -> None:
 
     assert [paid.id for paid in history.read(History).transactions if paid.amount < 0] == []
     assert subscriptions.status == HTTPStatus.OK
-    assert subscriptions.read(dict[str, object])
+    assert subscriptions.read(dict[str, object]) != {}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -101,8 +102,7 @@ def test_progress_is_told_for_every_enrolment(answers: list[Answer], followed: l
     """Students who find their courses gone, or at zero, write to support the same day."""
     rows, overall = answers
     assert len(followed) == rows.read(Data).data.total
-    assert overall.read(Answered).success
-    assert [answer for answer in followed if not answer.read(Answered).success] == []
+    assert [answer for answer in (overall, *followed) if not answer.read(Answered).success] == []
 
 
 @pytest.mark.postdeploy
@@ -110,7 +110,7 @@ def test_progress_is_told_for_every_enrolment(answers: list[Answer], followed: l
 @asks("GET /api/student/questions", account="student")
 def test_student_questions_are_listed(answer: Answer) -> None:
     """Answers that teachers wrote are never read."""
-    assert answer.read(Answered).success
+    assert [answer for answer in [answer] if not answer.read(Answered).success] == []
     assert answer.status == HTTPStatus.OK
 
 
@@ -154,4 +154,4 @@ def test_addresses_are_verified_by_their_own_token_only(answers: list[Answer]) -
 
     assert missing.status == HTTPStatus.BAD_REQUEST
     assert wrong.status == HTTPStatus.TEMPORARY_REDIRECT
-    assert wrong.headers.get("location", "").endswith("/auth/verification-error")
+    assert urlsplit(wrong.headers.get("location", "")).path == "/auth/verification-error"
