@@ -235,8 +235,11 @@ def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_i
 def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
     """Stripe knows the payment, and it is of this very course; only nobody has paid it."""
     begun = {"courseId": not_bought.id}
-    intent = site.ask("POST /api/payments/create-payment-intent", json=begun, cookies=signed_in.cookies).read(Intent)
-    body = {"paymentMethod": "stripe", "paymentIntentId": intent.paymentIntentId}
+    payment = site.ask("POST /api/payments/create-payment-intent", json=begun, cookies=signed_in.cookies)
+    if payment.status != HTTPStatus.OK:
+        reason = f"no payment could be begun: {payment.exchange()}"
+        raise NotMeasured(reason)
+    body = {"paymentMethod": "stripe", "paymentIntentId": payment.read(Intent).paymentIntentId}
     answer = site.ask(f"POST /api/courses/{not_bought.id}/enroll", json=body, cookies=signed_in.cookies)
 
     assert [refused for refused in [answer] if refused.status != HTTPStatus.PAYMENT_REQUIRED] == []
