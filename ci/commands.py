@@ -116,7 +116,8 @@ def _list_faults() -> int:
 
     width = max(map(len, CATALOGUE))
     for name, fault in sorted(CATALOGUE.items()):
-        sys.stdout.write(f"{name:<{width}}  {fault.belongs:<11}  {fault.decision:<8}  {fault.summary}\n")
+        where = f"{fault.belongs:<11}  {fault.stage:<10}  {fault.decision:<8}"
+        sys.stdout.write(f"{name:<{width}}  {where}  {fault.summary}\n")
     return 0
 
 

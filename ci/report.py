@@ -153,8 +153,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
 
     def _silence(self) -> list[str]:
         """Return one line where nothing at all was answered: so many red checks are one fact then."""
-        silent = {check.measured.partition(" -> ")[2].partition(" in ")[0] for check in self.red}
-        if len(self.red) < _MANY or len(silent) > 1 or not all(said.startswith("no answer") for said in silent):
+        silent = {_silence([check.measured, *check.asked]) for check in self.red}
+        if len(self.red) < _MANY or len(silent) > 1 or "" in silent:
             return []
         return [f"none of the {len(self.red)} red checks got an answer from {self.url} ({silent.pop()})"]
 
@@ -190,7 +190,7 @@ def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedC
             measured=measured(check),
             cause=found[check.node_id].cause,
             evidence=found[check.node_id].evidence,
-            first_action=_first_action(check, found[check.node_id].cause),
+            first_action=_first_action(check, found[check.node_id].cause, verdict.url),
             rollback_eligible=check.rollback_eligible,
             answer=_answer(check),
             asked=check.asked_besides([measured(check)]),
@@ -226,7 +226,15 @@ def _answer(check: CheckResult) -> list[str]:
     return [shortened(line, _LINE) for line in rest[:2]] if " -> " in first else []
 
 
-def _first_action(check: CheckResult, cause: Cause) -> str:
+def _silence(lines: Iterable[str]) -> str:
+    """Return why nothing was answered, as the exchanges among these lines say; "" where something was."""
+    said = {line.partition(" -> ")[2].partition(" in ")[0] for line in lines if " -> " in line}
+    return said.pop() if len(said) == 1 and min(said).startswith("no answer") else ""
+
+
+def _first_action(check: CheckResult, cause: Cause, url: str) -> str:
+    if _silence([measured(check), *check.asked]):
+        return f"`curl -sv {url}` from here and from another network: is it this runner's, or the site, that is down?"
     if cause is Cause.THIRD_PARTY:
         return f"Follow the vendor's status page: nothing of ours mends it. If all is well there: {check.first_action}"
     return check.first_action

@@ -123,13 +123,17 @@ def test_a_target_that_says_nothing_is_one_line() -> None:
     """Fifteen checks that got no answer are one fact, and details of a few are enough."""
     report = a_report()
     silent = [a_check(f"t::test_{number}", outcome=Outcome.FAILED) for number in range(12)]
-    for check in silent:
+    for check in silent[:6]:
         check.reason = "AssertionError: GET http://127.0.0.1:9/ -> no answer: refused in 1 ms"
+    for check in silent[6:]:
+        check.reason = "http://127.0.0.1:9/x: no connection; is the runner's network up?"
+        check.asked = ["GET http://127.0.0.1:9/x -> no answer: refused in 1 ms"]
     report.red = red_checks(a_verdict(*silent), {})
 
     lines = report.lines()
 
     assert lines[1] == "none of the 12 red checks got an answer from http://127.0.0.1 (no answer: refused)"
+    assert report.red[0].first_action.startswith("`curl -sv http://127.0.0.1` from here and from another network")
     assert len([line for line in lines if line.startswith("    measured:")]) == 8
     assert "and 4 more: summary.md shows all" in lines
 
