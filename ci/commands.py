@@ -24,7 +24,7 @@ from ci.machine import (
     provide_postgres,
     provide_vercel_cli,
 )
-from ci.options import Options, Request, parse
+from ci.options import Options, Request, need_writable, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
 from fixtures import masks
@@ -91,6 +91,9 @@ def _stage(options: Options) -> int:
     if options.fault:
         _refuse_unknown_fault(options.fault, target)
     if (options.mode or target.mode) != "off":
+        need_writable("--reports", options.reports)
+        if options.state:
+            need_writable("--state", options.state)
         os.environ[BROWSER_VARIABLE] = str(provide_browser())
         if target.is_sandbox:
             provide_postgres()

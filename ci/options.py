@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,18 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
         snapshot = SnapshotOptions(given.target, given.state, reports, compare=given.compare)
         return Request(command, snapshot=snapshot)
     return Request(command, subject=given.subject, pytest_args=pytest_args)
+
+
+def need_writable(flag: str, directory: Path) -> None:
+    """Make the directory where it is not there, and try to write to it; raises UsageError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        msg = f"{flag} {directory}: cannot be written to ({error.strerror}); "
+        msg += "name a directory that can be made and written to"
+        raise UsageError(msg) from None
 
 
 def _absolute(text: str) -> Path:

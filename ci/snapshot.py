@@ -18,7 +18,7 @@ from typing import Final
 from ci.causes import Attribution
 from ci.gate import EXIT, decide
 from ci.incidents import tell
-from ci.options import SnapshotOptions
+from ci.options import SnapshotOptions, need_writable
 from ci.report import Report, red_checks
 from ci.steps import say
 from fixtures import masks, snapshot_page
@@ -57,6 +57,10 @@ def run(options: SnapshotOptions) -> int:
     if target.mode == "off":
         sys.stdout.write(f"7P Verify is OFF for {target.name}: no snapshot was taken or compared (mode off)\n")
         return 0
+    if options.state:
+        need_writable("--state", options.state)
+    if options.compare:
+        need_writable("--reports", options.reports)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     try:
         state = open_state(root_of(target, options.state), target.name)

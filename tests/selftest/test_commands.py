@@ -76,6 +76,25 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert says in lines[0]
 
 
+@pytest.mark.parametrize("flag", ["--state", "--reports"])
+@pytest.mark.parametrize("command", [["postdeploy"], ["snapshot", "--compare", "--target", "production"]])
+def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
+    command: list[str], flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found at the end of a run, what was measured is lost; and nothing of a deployment is known by it."""
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("MONITOR_DATABASE_URL", "postgresql://monitor@127.0.0.1:9/platform")
+    for variable in ("SYNTHETIC_STUDENT_EMAIL", "SYNTHETIC_STUDENT_PASSWORD", "VERCEL_TOKEN"):
+        monkeypatch.setenv(variable, "made-up")
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    code = commands.main([*command, flag, str(tmp_path / "file" / "below")])
+    (line,) = capsys.readouterr().err.splitlines()
+
+    assert code == EXIT_USAGE
+    assert line.startswith(f"ci/verify: {flag} {tmp_path}/file/below: cannot be written to (Not a directory); name a")
+
+
 def test_missing_secret_is_named_before_anything_is_set_up(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
