@@ -10,7 +10,7 @@ from ci import commands
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
-from fixtures.targets import UsageError
+from fixtures.targets import TARGETS_FILE, UsageError
 
 CANNOT_TELL = 3
 
@@ -52,11 +52,11 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         (["postdeploy", "--compare"], "--compare: only for snapshot, not for postdeploy"),
         (
             ["snapshot"],
-            "no sandbox is running; `python -m fixtures.sandbox` starts one and prints its SYNTHETIC_SANDBOX",
+            "no sandbox is running; `.venv/bin/python -m fixtures.sandbox` starts one and prints its SYNTHETIC_SANDBOX",
         ),
         (["snapshot", "--target", "https://x.test"], "snapshot --target https://x.test: it has no database"),
         (["daily", "--list-checks"], "--list-checks and --list-faults stand alone; drop daily"),
-        (["postdeploy", "--target", "nowhere"], "--target nowhere: not in targets.toml"),
+        (["postdeploy", "--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["postdeploy", "--target", "https://x.test", "--fault", "health-down"], "only the sandbox can be broken"),
     ],
 )
@@ -84,9 +84,10 @@ def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
     """Found at the end of a run, what was measured is lost; and nothing of a deployment is known by it."""
     (tmp_path / "file").touch()
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("MONITOR_DATABASE_URL", "postgresql://monitor@127.0.0.1:9/platform")
+    # A job that migrates asks the database and nothing else.
     for variable in ("SYNTHETIC_STUDENT_EMAIL", "SYNTHETIC_STUDENT_PASSWORD", "VERCEL_TOKEN"):
-        monkeypatch.setenv(variable, "made-up")
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("MONITOR_DATABASE_URL", "postgresql://monitor@127.0.0.1:9/platform")
     monkeypatch.setattr(commands, "provide_browser", _unexpected)
     code = commands.main([*command, flag, str(tmp_path / "file" / "below")])
     (line,) = capsys.readouterr().err.splitlines()
@@ -104,7 +105,7 @@ def test_missing_secret_is_named_before_anything_is_set_up(
     monkeypatch.setattr(commands, "provide_browser", _unexpected)
 
     assert commands.main(["postdeploy", "--target", "preview"]) == EXIT_USAGE
-    assert "environment variable VERCEL_TOKEN is missing" in capsys.readouterr().err
+    assert "ci/verify: --target preview: not set: VERCEL_TOKEN (for vercel); set it, or" in capsys.readouterr().err
 
 
 def _unexpected() -> Path:
