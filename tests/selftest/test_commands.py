@@ -11,6 +11,7 @@ from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
 from fixtures.targets import TARGETS_FILE, UsageError
+from tests.selftest.world import a_world
 
 CANNOT_TELL = 3
 
@@ -106,6 +107,32 @@ def test_missing_secret_is_named_before_anything_is_set_up(
 
     assert commands.main(["postdeploy", "--target", "preview"]) == EXIT_USAGE
     assert "ci/verify: --target preview: not set: VERCEL_TOKEN (for vercel); set it, or" in capsys.readouterr().err
+
+
+def test_predeploy_of_nothing_is_refused_before_anything_is_set_up(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vercel would tell nothing of it."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("VERCEL_TOKEN", "made-up")
+    monkeypatch.delenv("SYNTHETIC_DEPLOYMENT", raising=False)
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+
+    assert commands.main(["predeploy", "--target", "preview"]) == EXIT_USAGE
+    assert capsys.readouterr().err.startswith("ci/verify: SYNTHETIC_DEPLOYMENT is not set: predeploy judges one")
+
+
+def test_a_sandbox_that_runs_is_not_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault is built in when one starts."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    with a_world(tmp_path, monkeypatch):
+        code = commands.main(["postdeploy", "--fault", "stripe-down"])
+
+    assert code == EXIT_USAGE
+    assert capsys.readouterr().err.startswith("ci/verify: --fault stripe-down: SYNTHETIC_SANDBOX names a sandbox that")
 
 
 def _unexpected() -> Path:
