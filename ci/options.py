@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
         "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET]\n"
         "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
-        epilog="Exit codes: 0 go on, 1 this deployment was rejected, 2 wrong usage, 3 cannot tell, "
+        epilog="Exit codes: 0 go on, 1 this deployment was rejected, 2 wrong usage or configuration, 3 cannot tell, "
         "4 something is wrong that a rollback would not mend, 5 rejected and production still needs a human.",
         allow_abbrev=False,
     )
