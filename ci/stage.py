@@ -31,6 +31,7 @@ from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytes
 from ci.scene import Scene, survey
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
+from ci.steps import say
 from ci.vercel import Vercel, VercelError
 from fixtures import masks
 from fixtures.outcomes import Decision, Verdict
@@ -49,7 +50,7 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
         try:
             target = resolve(options)
         except UsageError as error:
-            sys.stderr.write(f"{masks.mask(str(error))}\n")
+            say(masks.mask(str(error)))
             return EXIT_USAGE
         if target.mode == "off":
             _forget(options.reports, before=time.time())
@@ -142,7 +143,7 @@ class _Gate:
         except RunUsageError:
             return EXIT_USAGE
         except UsageError as error:
-            sys.stderr.write(f"{masks.mask(str(error))}\n")
+            say(masks.mask(str(error)))
             return EXIT_USAGE
         except Interrupted as interrupted:
             self._decided(decide(None, {}, self.options.stage, problem=f"ended by {interrupted} before it could tell"))

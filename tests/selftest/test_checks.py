@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.targets import TARGETS_FILE
+
 from .conftest import Stub, Suite
 
 
@@ -45,10 +47,10 @@ def test_a_check_that_says_too_little_is_refused(suite: Suite, stub: Stub, decor
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--target", "nowhere"], "--target nowhere: not in targets.toml; use a URL or one of"),
+        (["--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["--target", "ftp://host"], "--target ftp://host: expected http(s)://host[:port]"),
         (["--target", "http://user:hunter2hunter2@host"], "--target http://host: expected http(s)://host[:port]"),
-        (["--target", "production"], "VERCEL_TOKEN is missing; set it, or drop the capability"),
+        (["--target", "production"], "VERCEL_TOKEN (for vercel); set them, or drop the capability in"),
         (["--target", "http://127.0.0.1:9", "--fault", "health-down"], "only the sandbox can be broken"),
         (["--fault", "helth-down"], "did you mean health-down?"),
         (["--only", "no-such-file"], "--only no-such-file: No such file or directory"),
