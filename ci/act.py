@@ -11,7 +11,7 @@ from ci.options import Options
 from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs
-from ci.scene import Scene
+from ci.scene import PINNED, Scene
 from ci.schema_compatibility import breaking, read, unseen
 from ci.signals import Signals
 from ci.vercel import Deployment, Vercel, VercelError
@@ -111,6 +111,7 @@ class Actor:
         if not result.proved:
             return escalated(judgement, f"the rollback is {result.step}: {result.detail}")
         self.report.seconds["proved"] = round(time.monotonic() - began, 2)
+        self.report.notes.append(PINNED)
         unhealed = self._unhealed(order, verdict, findings)
         detail = "; ".join(unhealed) or "P0 and what was blamed on the deployment are green on production"
         record_healing(order, self.state, healed=not unhealed, detail=detail)

@@ -47,11 +47,17 @@ def named(asked: str) -> str:
     return (urlsplit(asked).netloc if "://" in asked else asked).rstrip("/")
 
 
-def find(target: Target, asked: str | None, vercel: Vercel) -> Candidate:
-    """Look the candidate up; raises UsageError where another must be named, CandidateUnreadyError."""
+def need(asked: str | None) -> str:
+    """Return what was asked for; raises UsageError where nothing was."""
     if not asked:
         msg = f"{DEPLOYMENT_VARIABLE} is not set: predeploy judges one deployment; name it by its id (dpl_…) or its URL"
         raise UsageError(msg)
+    return asked
+
+
+def find(target: Target, asked: str | None, vercel: Vercel) -> Candidate:
+    """Look the candidate up; raises UsageError where another must be named, CandidateUnreadyError."""
+    asked = need(asked)
     try:
         deployment = vercel.deployment(named(asked))
         _refuse_foreign(deployment, asked, vercel)

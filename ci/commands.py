@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 
 from ci import environment
+from ci.candidate import need
 from ci.child import Child
 from ci.gate import EXIT, EXIT_USAGE
 from ci.machine import (
@@ -24,7 +25,7 @@ from ci.machine import (
     provide_postgres,
     provide_vercel_cli,
 )
-from ci.options import Options, Request, parse
+from ci.options import Options, Request, need_writable, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
 from fixtures import masks
@@ -32,6 +33,8 @@ from fixtures.outcomes import Decision
 from fixtures.routes import routes
 from fixtures.runbook import runbook
 from fixtures.sandbox import postgres_binaries
+from fixtures.sandbox.handle import VARIABLE
+from fixtures.sides import DEPLOYMENT_VARIABLE
 from fixtures.targets import Target, UsageError, load
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
@@ -89,8 +92,13 @@ def _stage(options: Options) -> int:
     runbook()
     routes()
     if options.fault:
-        _refuse_unknown_fault(options.fault, target)
+        _refuse_fault(options.fault, target)
     if (options.mode or target.mode) != "off":
+        need_writable("--reports", options.reports)
+        if options.state:
+            need_writable("--state", options.state)
+        if options.stage == "predeploy" and target.vercel and not target.is_sandbox:
+            need(os.environ.get(DEPLOYMENT_VARIABLE))
         os.environ[BROWSER_VARIABLE] = str(provide_browser())
         if target.is_sandbox:
             provide_postgres()
@@ -99,9 +107,12 @@ def _stage(options: Options) -> int:
     return run(options)
 
 
-def _refuse_unknown_fault(name: str, target: Target) -> None:
+def _refuse_fault(name: str, target: Target) -> None:
     if not target.is_sandbox:
         msg = f"--fault {name}: only the sandbox can be broken; drop --target {target.name}"
+        raise UsageError(msg)
+    if target.handle is not None:
+        msg = f"--fault {name}: {VARIABLE} names a sandbox that runs already; unset it to start a broken one"
         raise UsageError(msg)
     from fixtures.sandbox.faults import nearest  # noqa: PLC0415  (the sandbox is not loaded for other targets)
 
@@ -116,7 +127,8 @@ def _list_faults() -> int:
 
     width = max(map(len, CATALOGUE))
     for name, fault in sorted(CATALOGUE.items()):
-        sys.stdout.write(f"{name:<{width}}  {fault.belongs:<11}  {fault.decision:<8}  {fault.summary}\n")
+        where = f"{fault.belongs:<11}  {fault.stage:<10}  {fault.decision:<8}"
+        sys.stdout.write(f"{name:<{width}}  {where}  {fault.summary}\n")
     return 0
 
 

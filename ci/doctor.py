@@ -1,5 +1,5 @@
 """
-`ci/verify doctor [TARGET]`: what is there, what is missing, and the command that mends it.
+`ci/verify doctor [TARGET]`: what is there, what is missing or does not work, and the command that mends it.
 
 It installs and changes nothing. Names of secret variables are shown, never their values.
 """
@@ -19,27 +19,42 @@ from pathlib import Path
 import httpx
 
 from ci import environment, machine, sight
+from ci.gate import EXIT_USAGE
 from ci.steps import SetupError
 from fixtures import masks
 from fixtures.certificates import certificates
 from fixtures.sandbox.postgres_binaries import PostgresMissing, locate
 from fixtures.targets import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
+from fixtures.targets_file import entries_of
 
 _SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line.  good: None for what is only told.  mend: what to do when it is not good."""
+    """
+    One line.
+
+    good: None for what is only told.  mend: what to do when it is not good.  absent: it is not there; what is there
+    and does not work, or is not as it should be, has failed.
+    """
 
     about: str
     text: str
     good: bool | None = True
     mend: str = ""
+    absent: bool = False
+
+    @property
+    def sign(self) -> str:
+        """The first word of its line."""
+        if self.good is False:
+            return "MISSING" if self.absent else "FAILED"
+        return "ok" if self.good else ""
 
 
 def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
-    """Print the findings on this machine, and on a target where one is named; 0 all there, 1 something is missing."""
+    """Print the findings on this machine, and on a target where one is named; 0 all well, 2 something is not."""
     findings = list(_machine())
     if subject is None:
         _show("This machine", findings)
@@ -54,15 +69,14 @@ def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
             about = [*_target(resolved, variables, blanks)]
         _show(f"Target {subject}", about)
         findings += about
-    return int(any(finding.good is False for finding in findings))
+    return EXIT_USAGE if any(finding.good is False for finding in findings) else 0
 
 
 def _show(title: str, findings: list[Finding]) -> None:
     width = max(len(finding.about) for finding in findings)
     lines = [f"{title}:"]
     for finding in findings:
-        sign = {True: "ok", False: "MISSING", None: ""}[finding.good]
-        lines.append(f"  {sign:<7}  {finding.about:<{width}}  {finding.text}")
+        lines.append(f"  {finding.sign:<7}  {finding.about:<{width}}  {finding.text}")
         if finding.good is False and finding.mend:
             lines.append(f"  {'':<7}  {'':<{width}}  mend: {finding.mend}")
     sys.stdout.write(masks.mask("\n".join(lines)) + "\n")
@@ -73,7 +87,7 @@ def _machine() -> Iterator[Finding]:
     for lock, needed in ((environment.LOCK, True), (environment.DEV_LOCK, None)):
         there = environment.installed(lock)
         text = "installed" if there else "not installed" + ("" if needed else ", ci/verify selftest does it")
-        yield Finding(f"ci/{lock}", text, there or (False if needed else None), "ci/verify --list-checks")
+        yield Finding(f"ci/{lock}", text, there or (False if needed else None), "ci/verify --list-checks", absent=True)
     yield _browser()
     try:
         binaries = locate()
@@ -81,7 +95,9 @@ def _machine() -> Iterator[Finding]:
             "postgresql", f"{binaries.major}.{binaries.version % 10000} from {binaries.source} ({binaries.bindir})"
         )
     except PostgresMissing as error:
-        yield Finding("postgresql", "not found; ci/verify installs the locked wheel", good=False, mend=str(error))
+        yield Finding(
+            "postgresql", "not found; ci/verify installs the locked wheel", good=False, mend=str(error), absent=True
+        )
     yield _vercel_cli()
 
 
@@ -92,7 +108,9 @@ def _browser() -> Finding:
         return Finding("browser", str(error), good=False)
     if path is None:
         mend = ".venv/bin/playwright install --with-deps --only-shell chromium"
-        return Finding("browser", "none starts; ci/verify STAGE tries to install one", good=False, mend=mend)
+        return Finding(
+            "browser", "none starts; ci/verify STAGE tries to install one", good=False, mend=mend, absent=True
+        )
     return Finding("browser", f"{machine.browser_version(path)} ({path})")
 
 
@@ -112,7 +130,7 @@ def _required(subject: str, file: Path) -> dict[str, str]:
     try:
         return required_variables(subject, file)
     except KeyError as error:
-        msg = f"doctor {subject}: not in {file.name}; use a URL or a name that stands there"
+        msg = f"doctor {subject}: not in {file}; use a URL or one of {', '.join(entries_of(file))}"
         raise UsageError(msg) from error
 
 
@@ -137,7 +155,9 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
     yield Finding("capabilities", ", ".join(sorted(target.capabilities)) or "none", good=None)
     for secret, variable in variables.items():
         there = variable not in missing
-        yield Finding(variable, f"{secret}, {'set' if there else 'not set'}", there, f"export {variable}=…")
+        yield Finding(
+            variable, f"{secret}, {'set' if there else 'not set'}", there, f"export {variable}=…", absent=True
+        )
     yield _reach("site", target.url)
     for address in target.control_addresses:
         yield _reach("control address", address)
@@ -147,20 +167,25 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
         if variables.get(secret) not in missing:
             yield _asked(about, url, token, mend)
     if target.database_dsn and variables.get("database_dsn") not in missing:
-        yield from (Finding("database", *seen) for seen in sight.look(target.database_dsn))
+        yield from (
+            Finding("database", *seen) for seen in sight.look(target.database_dsn, variables.get("database_dsn", "DSN"))
+        )
     if target.pooler_dsn and variables.get("pooler_dsn") not in missing:
         # The role sees the same there; what may differ is whether it gets in.
-        yield Finding("pooler", *next(sight.look(target.pooler_dsn)))
+        yield Finding("pooler", *next(sight.look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"))))
     copies = {"restore-drill", "rehearsal"} & target.capabilities
     if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
-        yield from (Finding("copying", *seen) for seen in sight.look_at_copying(target.dump_dsn))
+        looked = sight.look_at_copying(target.dump_dsn, variables.get("dump_dsn", "DSN"))
+        yield from (Finding("copying", *seen) for seen in looked)
 
 
 def _reach(about: str, url: str) -> Finding:
     try:
         status = httpx.get(url, timeout=_SECONDS, follow_redirects=False, verify=certificates()).status_code
     except httpx.HTTPError as error:
-        return Finding(about, f"{url}: no answer ({type(error).__name__})", good=False, mend=f"curl -sv {url}")
+        return Finding(
+            about, f"{url}: no answer ({type(error).__name__})", good=False, mend=f"curl -sv {url} says where it ends"
+        )
     return Finding(about, f"{url}: answers {status}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
         "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET]\n"
         "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
-        epilog="Exit codes: 0 go on, 1 this deployment was rejected, 2 wrong usage, 3 cannot tell, "
+        epilog="Exit codes: 0 go on, 1 this deployment was rejected, 2 wrong usage or configuration, 3 cannot tell, "
         "4 something is wrong that a rollback would not mend, 5 rejected and production still needs a human.",
         allow_abbrev=False,
     )
@@ -145,6 +146,18 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
         snapshot = SnapshotOptions(given.target, given.state, reports, compare=given.compare)
         return Request(command, snapshot=snapshot)
     return Request(command, subject=given.subject, pytest_args=pytest_args)
+
+
+def need_writable(flag: str, directory: Path) -> None:
+    """Make the directory where it is not there, and try to write to it; raises UsageError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        msg = f"{flag} {directory}: cannot be written to ({error.strerror}); "
+        msg += "name a directory that can be made and written to"
+        raise UsageError(msg) from None
 
 
 def _absolute(text: str) -> Path:

@@ -7,7 +7,7 @@ Everything goes through the masks; nothing is decided here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,18 +15,24 @@ import msgspec
 from ci.causes import Attribution
 from ci.gate import red_of
 from fixtures import masks
+from fixtures.evidence import shortened
 from fixtures.outcomes import Cause, CheckResult, Outcome, Verdict, write_atomically
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
+# Details of so many red checks are read in a terminal.
+_SHOWN = 8
+_MANY = 3
+_LINE = 300
+_RAISED = "AssertionError: "
 _CUT = "\n\n(cut: see decision.json)\n"
 
 
 class RedCheck(msgspec.Struct, kw_only=True):
     """
-    One red check. measured: against its limit, or what the check said.  asked: exchanges, where `measured` shows none.
+    One red check. measured: against its limit, or what the check said.  answer: what was wrong with it, and its body.
 
-    evidence: of the cause.  files: its own.
+    asked: exchanges, where `measured` shows none.  evidence: of the cause.  files: its own.
     """
 
     node_id: str
@@ -37,6 +43,7 @@ class RedCheck(msgspec.Struct, kw_only=True):
     evidence: str
     first_action: str
     rollback_eligible: bool
+    answer: list[str] = []
     asked: list[str] = []
     files: list[str] = []
 
@@ -82,7 +89,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     def write(self, directory: Path) -> None:
         """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
         write_atomically(
-            directory / "decision.json", masks.mask(msgspec.json.format(_encoded(self), indent=1)).encode()
+            directory / "decision.json", masks.mask(msgspec.json.format(_encoded(self), indent=1)).encode() + b"\n"
         )
         summary = masks.mask("\n".join(self.markdown())) + "\n"
         write_atomically(directory / "summary.md", summary.encode())
@@ -93,17 +100,20 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
 
     def lines(self) -> list[str]:
         """Return the terminal's last lines, worst first, masked."""
-        lines = [f"===== 7P Verify gate: {self._headline()} ====="]
-        for check in self.red:
+        lines = [f"===== 7P Verify gate: {self._headline()} =====", *self._silence()]
+        for check in self.red[:_SHOWN]:
             lines += [
                 f"{check.severity}  {check.title}",
                 f"    measured: {check.measured}",
+                *(f"    answer:   {line}" for line in check.answer),
                 *(f"    asked:    {line}" for line in check.asked),
                 f"    cause:    {check.cause}: {check.evidence}",
                 f"    first:    {check.first_action}",
                 *(f"    see:      {path}" for path in check.files),
             ]
-        lines += [f"because: {reason}" for reason in self.reasons if not self.red]
+        beyond = len(self.red) - _SHOWN
+        lines += [f"and {beyond} more: summary.md shows all"] if beyond > 0 else []
+        lines += [f"because: {reason}" for reason in _grouped(self.reasons) if not self.red]
         lines += [f"done: {self.deed()}"]
         lines += [f"drawn: {page}" for page in self.pages]
         lines += [f"note: {note}" for note in self.notes]
@@ -117,11 +127,12 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         lines += [f"Target **{self.target}** ({self.url}), stage {self.stage}, mode {self.mode}, run {self.run_id}.  "]
         lines += [f"Deployment `{self.deployment_id}`, control `{self.control_id}` {self.control_source}.", ""]
         lines += [f"**Done:** {self.deed()}", ""]
-        lines += ["## Why", "", *(f"- {reason}" for reason in self.reasons), ""]
+        lines += ["## Why", "", *(f"- {reason}" for reason in _grouped(self.reasons)), ""]
         if self.red:
             lines += ["## Red", "", "| | Check | Measured | Cause | First |", "|---|---|---|---|---|"]
             lines += [
-                f"| {check.severity} | {_cell(check.title)} | {_cell('; '.join([check.measured, *check.asked]))} | "
+                f"| {check.severity} | {_cell(check.title)} | "
+                f"{_cell('; '.join([check.measured, *check.answer, *check.asked]))} | "
                 f"{check.cause}: {_cell(check.evidence)} | {_cell(check.first_action)} |"
                 for check in self.red
             ]
@@ -135,7 +146,17 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     def _headline(self) -> str:
         dry = ", dry run" if self.dry_run else ""
         where = f"{self.stage} on {self.target}, mode {self.mode}{dry}"
+        if self.rollback and self.rollback.step == "would":
+            blamed = "this deployment is to blame, and production STILL serves it"
+            return f"WOULD ROLL BACK (exit {self.exit_code}: {blamed}); {where}"
         return f"{self.decision.upper()} (exit {self.exit_code}: {self.meaning}); {where}"
+
+    def _silence(self) -> list[str]:
+        """Return one line where nothing at all was answered: so many red checks are one fact then."""
+        silent = {_silence([check.measured, *check.asked]) for check in self.red}
+        if len(self.red) < _MANY or len(silent) > 1 or "" in silent:
+            return []
+        return [f"none of the {len(self.red)} red checks got an answer from {self.url} ({silent.pop()})"]
 
     def deed(self) -> str:
         """Return what was done, in one sentence."""
@@ -149,7 +170,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
                 proofs = "; ".join(rollback.proofs)
                 return f"rolled back {move}, proved by: {proofs}; healed {healed or 0:.1f} s after the start"
             case "would":
-                return f"nothing was changed; would roll back {move} ({rollback.detail})"
+                by_hand = f"by hand: `vercel rollback {rollback.to_id} --yes`"
+                return f"nothing was changed; would roll back {move} ({rollback.detail}); {by_hand}"
             case "refused":
                 return f"no rollback {move}: {rollback.detail}"
             case step:
@@ -168,8 +190,9 @@ def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedC
             measured=measured(check),
             cause=found[check.node_id].cause,
             evidence=found[check.node_id].evidence,
-            first_action=check.first_action,
+            first_action=_first_action(check, found[check.node_id].cause, verdict.url),
             rollback_eligible=check.rollback_eligible,
+            answer=_answer(check),
             asked=check.asked_besides([measured(check)]),
             files=check.evidence,
         )
@@ -180,7 +203,8 @@ def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedC
 def unjudged(verdict: Verdict) -> list[str]:
     """Return what no check of this run has looked at, and what to do that the next one does."""
     lacking = [check.reason for check in verdict.checks if check.outcome is Outcome.NOT_APPLICABLE]
-    if not any("before-snapshot" in reason for reason in lacking):
+    # Without a database there is nothing to take a snapshot of.
+    if not any(reason.endswith(": before-snapshot") for reason in lacking):
         return []
     return ["what changed in the database was not judged: run `ci/verify snapshot` ahead of the migrations"]
 
@@ -192,8 +216,37 @@ def measured(check: CheckResult) -> str:
         for found in check.measurements
         if found.limit is not None and found.value > found.limit
     ]
-    said = check.reason.strip().splitlines()
+    said = check.reason.strip().removeprefix(_RAISED).splitlines()
     return "; ".join(over) or (said[0] if said else "red")
+
+
+def _answer(check: CheckResult) -> list[str]:
+    """Return what follows an exchange in what the check said: what was wrong with it, and the beginning of its body."""
+    first, *rest = check.reason.strip().removeprefix(_RAISED).splitlines() or [""]
+    return [shortened(line, _LINE) for line in rest[:2]] if " -> " in first else []
+
+
+def _silence(lines: Iterable[str]) -> str:
+    """Return why nothing was answered, as the exchanges among these lines say; "" where something was."""
+    said = {line.partition(" -> ")[2].partition(" in ")[0] for line in lines if " -> " in line}
+    return said.pop() if len(said) == 1 and min(said).startswith("no answer") else ""
+
+
+def _first_action(check: CheckResult, cause: Cause, url: str) -> str:
+    if _silence([measured(check), *check.asked]):
+        return f"`curl -sv {url}` from here and from another network: is it this runner's, or the site, that is down?"
+    if cause is Cause.THIRD_PARTY:
+        return f"Follow the vendor's status page: nothing of ours mends it. If all is well there: {check.first_action}"
+    return check.first_action
+
+
+def _grouped(reasons: Iterable[str]) -> list[str]:
+    """Return each reason once, with the first of those that have it."""
+    names: dict[str, list[str]] = {}
+    for reason in reasons:
+        name, colon, why = reason.partition(": ")
+        names.setdefault(f"{colon}{why}", []).append(name)
+    return [f"{same[0]}{f' and {len(same) - 1} more' if same[1:] else ''}{why}" for why, same in names.items()]
 
 
 def cut(summary: str) -> bytes:

@@ -16,6 +16,8 @@ from fixtures.sides import Side
 from fixtures.state import Good, State
 from fixtures.targets import Target
 
+PINNED = "a rollback pins production: new deployments stay staged until one is promoted by hand"
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -63,7 +65,7 @@ def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel,
     candidate, gone = _look_up(vercel, candidate_id) if candidate_id else (None, "")
     notes = []
     if project.auto_assign_custom_domains is False:
-        notes.append("a rollback pins production: new deployments stay staged until one is promoted by hand")
+        notes.append(PINNED)
     control, source, good = None, "", None
     if stage == "predeploy":
         serving = vercel.production_id(target.host)

@@ -41,23 +41,32 @@ class Seen(NamedTuple):
     mend: str = ""
 
 
-def look(dsn: str) -> Iterator[Seen]:
-    """Tell of the monitoring role's connection, then of everything that it sees or does not; read-only."""
-    return _connected(dsn, _look)
+def look(dsn: str, variable: str = "DSN") -> Iterator[Seen]:
+    """
+    Tell of the monitoring role's connection, then of everything that it sees or does not; read-only.
+
+    variable: the name of the one that holds the DSN, for what mends it.
+    """
+    return _connected(dsn, _look, variable, "ci/sql/monitor_role.sql")
 
 
-def look_at_copying(dsn: str) -> Iterator[Seen]:
+def look_at_copying(dsn: str, variable: str = "DSN") -> Iterator[Seen]:
     """Tell whether the role that copies reads every row of public; read-only, and no row is read."""
-    return _connected(dsn, _look_at_copying)
+    return _connected(dsn, _look_at_copying, variable, "ci/sql/dump_role.sql")
 
 
-def _connected(dsn: str, looks: Callable[[psycopg.Connection], Iterator[Seen]]) -> Iterator[Seen]:
+def _connected(
+    dsn: str, looks: Callable[[psycopg.Connection], Iterator[Seen]], variable: str, role_file: str
+) -> Iterator[Seen]:
     try:
         with connect(dsn, _RUN) as connection:
             yield from looks(connection)
     except psycopg.Error as error:
-        text = f"no connection: {database_errors.first_line(error)}"
-        yield Seen(text, good=False, mend="psql with the DSN of that variable")
+        reason = database_errors.first_line(error)
+        mend = f'psql "${variable}" from this machine says the same until host, port and network are right'
+        if reason.startswith("wrong DSN"):
+            mend = f"export {variable}=postgresql://…, the DSN of the role that {role_file} makes"
+        yield Seen(f"no connection: {reason}", good=False, mend=mend)
 
 
 def _look_at_copying(connection: psycopg.Connection) -> Iterator[Seen]:

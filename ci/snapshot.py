@@ -18,7 +18,7 @@ from typing import Final
 from ci.causes import Attribution
 from ci.gate import EXIT, decide
 from ci.incidents import tell
-from ci.options import SnapshotOptions
+from ci.options import SnapshotOptions, need_writable
 from ci.report import Report, red_checks
 from ci.steps import say
 from fixtures import masks, snapshot_page
@@ -34,6 +34,8 @@ from fixtures.state import DirectoryState, State, StateError, open_state, root_o
 from fixtures.targets import Target, UsageError, load
 
 STAGE: Final = "compare"
+# A job that migrates holds no other secret. Where the migrations can be read comes by SYNTHETIC_PLATFORM_REPO.
+_USES: Final = frozenset({"database"})
 _SECTIONS = {
     "new unusable indexes": "migration-procedure",
     "new tables without row level security": "incident-security",
@@ -46,10 +48,11 @@ _MILLISECONDS = 1000
 
 def run(options: SnapshotOptions) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
-    target = load(options.target)
+    target = load(options.target, uses=_USES)
     masks.register(target.secrets())
     if target.url == "sandbox":
-        msg = f"snapshot: no sandbox is running; `python -m fixtures.sandbox` starts one and prints its {VARIABLE}"
+        msg = "snapshot: no sandbox is running; "
+        msg += f"`.venv/bin/python -m fixtures.sandbox` starts one and prints its {VARIABLE}"
         raise UsageError(msg)
     if "database" not in target.capabilities or target.database_dsn is None:
         msg = f"snapshot --target {target.name}: it has no database; add the capability and variables.database_dsn"
@@ -57,6 +60,10 @@ def run(options: SnapshotOptions) -> int:
     if target.mode == "off":
         sys.stdout.write(f"7P Verify is OFF for {target.name}: no snapshot was taken or compared (mode off)\n")
         return 0
+    if options.state:
+        need_writable("--state", options.state)
+    if options.compare:
+        need_writable("--reports", options.reports)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     try:
         state = open_state(root_of(target, options.state), target.name)

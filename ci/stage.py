@@ -31,6 +31,7 @@ from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytes
 from ci.scene import Scene, survey
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
+from ci.steps import say
 from ci.vercel import Vercel, VercelError
 from fixtures import masks
 from fixtures.outcomes import Decision, Verdict
@@ -49,13 +50,32 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
         try:
             target = resolve(options)
         except UsageError as error:
-            sys.stderr.write(f"{masks.mask(str(error))}\n")
+            say(masks.mask(str(error)))
             return EXIT_USAGE
         if target.mode == "off":
+            _forget(options.reports, before=time.time())
             sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
             return 0
         with _private_directory() as directory:
             return _Gate(options, target, directory, signals, launch).run()
+
+
+def _forget(reports: Path, *, before: float) -> None:
+    """Remove what an earlier run has left there, epoch seconds: it would be taken for this one's."""
+    for path in (reports / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)):
+        if path.exists() and path.stat().st_mtime < before:
+            path.unlink()
+
+
+def _missed(options: Options, verdict: Verdict) -> list[str]:
+    """Return what the sandbox's fault should have turned red and did not, or where it shows."""
+    from fixtures.sandbox.faults import CATALOGUE  # noqa: PLC0415  (the sandbox is loaded where one is broken)
+    from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
+
+    fault = CATALOGUE[str(options.fault)]
+    if fault.stage != options.stage:
+        return [f"{fault.name} is a fault of another stage: `ci/verify {fault.stage} --fault {fault.name}`"]
+    return [f"{fault.name}: {line}" for line in surprises(fault, verdict.checks)]
 
 
 def resolve(options: Options) -> Target:
@@ -93,6 +113,7 @@ class _Gate:
         self.signals = signals
         self.launch = launch
         self.began = time.monotonic()
+        self.started = time.time()
         self.vercel: Vercel | None = None
         self.scene = Scene()
         self.report = Report(
@@ -122,7 +143,7 @@ class _Gate:
         except RunUsageError:
             return EXIT_USAGE
         except UsageError as error:
-            sys.stderr.write(f"{masks.mask(str(error))}\n")
+            say(masks.mask(str(error)))
             return EXIT_USAGE
         except Interrupted as interrupted:
             self._decided(decide(None, {}, self.options.stage, problem=f"ended by {interrupted} before it could tell"))
@@ -165,6 +186,7 @@ class _Gate:
             judgement = self._unmoved(judgement)
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
+        self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
         if verdict and judgement.decision is Decision.ROLLBACK:
             actor = Actor(self.options, self.target, self.scene, state, self.vercel, runs, self.signals, self.report)
             judgement = actor.roll_back(judgement, verdict, findings, self.began)
@@ -281,6 +303,7 @@ class _Gate:
 
     def _reported(self) -> int:
         self._mark("end")
+        _forget(self.options.reports, before=self.started)
         self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
         try:
             self.report.write(self.options.reports)

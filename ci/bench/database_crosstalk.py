@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from ci.bench.fault_matrix import known
 from ci.bench.postgres_versions import binaries_of
 from fixtures.outcomes import CheckResult, Outcome, Verdict, write_atomically
 from fixtures.sandbox.faults import CATALOGUE
@@ -72,10 +73,17 @@ def _name(node_id: str) -> str:
     return node_id.rpartition("::")[2]
 
 
+def _of_the_database(name: str) -> str:
+    if known(name) not in FAULTS:
+        msg = f"{name}: a fault of the {CATALOGUE[name].belongs}, not of the database"
+        raise argparse.ArgumentTypeError(msg)
+    return name
+
+
 def main() -> int:
     """Cross the named faults, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *FAULTS], metavar="NAME")
+    parser.add_argument("names", nargs="*", type=_of_the_database, metavar="NAME")
     parser.add_argument("--major", type=int, help="version of PostgreSQL; default: the one that is found")
     given = parser.parse_args()
     if given.major:

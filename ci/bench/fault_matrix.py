@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from fixtures.outcomes import Outcome, Verdict, write_atomically
-from fixtures.sandbox.faults import CATALOGUE
+from fixtures.sandbox.faults import CATALOGUE, nearest
 from fixtures.sandbox.faults.fault import Fault
 from fixtures.sandbox.faults.red_set import surprises
 
@@ -55,10 +55,19 @@ def prove(fault: Fault, reports: Path) -> tuple[Row, list[str]]:
     return Row(decision["decision"], done.returncode, dict(sorted(red.items()))), problems
 
 
+def known(name: str) -> str:
+    """Return the name of a fault from a command line; raises argparse.ArgumentTypeError."""
+    problem = nearest(name)
+    if problem:
+        msg = f"{name}: {problem}"
+        raise argparse.ArgumentTypeError(msg)
+    return name
+
+
 def main() -> int:
     """Prove the named faults, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *CATALOGUE], metavar="NAME")
+    parser.add_argument("names", nargs="*", type=known, metavar="NAME")
     names = parser.parse_args().names or list(CATALOGUE)
     golden = {name: row for name, row in read_golden().items() if name in CATALOGUE}
     failed = 0

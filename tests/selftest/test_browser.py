@@ -18,6 +18,7 @@ from pytest_playwright.pytest_playwright import CreateContextCallback
 from ci import machine
 from ci.steps import SetupError
 from fixtures import masks
+from fixtures.accounts import Session
 from fixtures.browser import WATCH, Watch, find_executable, leave_evidence, pytest_runtest_call
 from fixtures.evidence import EVIDENCE, Evidence, NotMeasured
 from fixtures.outcomes import Cause
@@ -139,6 +140,14 @@ def test_pin_and_bypass_travel_as_cookies_to_the_own_host_only(
     assert [sent for sent in server.sent("/plain") if BYPASS in sent] == []
     assert [(sent.get("cookie"), sent.get(BYPASS)) for sent in server.sent("/third")] == [(None, None)] * 2
     assert len(server.sent("/robots.txt")) == 1
+
+
+def test_a_session_that_no_browser_takes_is_not_measured(page: Page, side: Side) -> None:
+    """The page was not looked at; what is wrong with the cookie is the business of the sign-in's own check."""
+    session = Session(role="student", url=side.url, cookies={"__Secure-next-auth.session-token": "x"})
+
+    with pytest.raises(NotMeasured, match="a browser does not take the session of student"):
+        session.enter(page.context)
 
 
 def test_a_redirect_to_another_host_takes_nothing_of_ours_along(page: Page, server: _Server) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.targets import TARGETS_FILE
+
 from .conftest import Stub, Suite
 
 
@@ -37,6 +39,7 @@ def test_a_check_that_says_too_little_is_refused(suite: Suite, stub: Stub, decor
     assert outcome.code == 2
     (line,) = outcome.err.strip().splitlines()
     assert line.startswith("ERROR: tests/smoke/test_small.py::test_one: ")
+    assert "not-measured" not in outcome.out
     assert problem in line
     assert stub.seen == []
 
@@ -44,10 +47,10 @@ def test_a_check_that_says_too_little_is_refused(suite: Suite, stub: Stub, decor
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--target", "nowhere"], "--target nowhere: not in targets.toml; use a URL or one of"),
+        (["--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["--target", "ftp://host"], "--target ftp://host: expected http(s)://host[:port]"),
         (["--target", "http://user:hunter2hunter2@host"], "--target http://host: expected http(s)://host[:port]"),
-        (["--target", "production"], "VERCEL_TOKEN is missing; set it, or drop the capability"),
+        (["--target", "production"], "VERCEL_TOKEN (for vercel); set them, or drop the capability in"),
         (["--target", "http://127.0.0.1:9", "--fault", "health-down"], "only the sandbox can be broken"),
         (["--fault", "helth-down"], "did you mean health-down?"),
         (["--only", "no-such-file"], "--only no-such-file: No such file or directory"),
@@ -92,11 +95,12 @@ def test_before_only():
         ("daily", ["first", "second"]),
         ("predeploy", ["before only"]),
         ("postdeploy and check(severity='P0')", ["first"]),
-        ("smoke", ["first", "second", "before only"]),
+        ("smoke", ["first", "second"]),
+        ("smoke and check(severity='P2')", ["before only"]),
     ],
 )
 def test_stage_kind_and_severity_select(suite: Suite, stub: Stub, expression: str, chosen: list[str]) -> None:
-    """P0 first; every check is in daily unless it says otherwise."""
+    """P0 first; every check is in daily unless it says otherwise, and a run is of one stage: of the chosen one's."""
     suite.write(THREE)
 
     verdict = suite.run("-m", expression, "--target", stub.url).verdict
@@ -112,6 +116,26 @@ def test_only_runs_the_named_checks(suite: Suite, stub: Stub, tmp_path: Path) ->
     verdict = suite.run("-m", "postdeploy", "--only", str(tmp_path / "red"), "--target", stub.url).verdict
 
     assert [check.title for check in verdict.checks] == ["second"]
+
+
+def test_a_check_named_alone_runs_in_its_own_stage(suite: Suite, stub: Stub) -> None:
+    """Before the promotion there is nothing to be found at night: elsewhere the check would be red for no reason."""
+    suite.write(THREE)
+
+    outcome = suite.run("-k", "before_only", "--target", stub.url)
+
+    assert (outcome.verdict.stage, [check.title for check in outcome.verdict.checks]) == ("predeploy", ["before only"])
+
+
+def test_collecting_asks_nobody(suite: Suite) -> None:
+    """An editor collects after every change: no sandbox, no request, and no trouble when it ends at once."""
+    suite.write("@post\n@P0\n@asks('GET /', account='student')\ndef test_one(answer):\n    pass\n" + THREE)
+
+    outcome = suite.run("--collect-only")
+
+    assert outcome.code == pytest.ExitCode.OK
+    assert "7p-sweep" not in outcome.out + outcome.err
+    assert "4 tests collected" in outcome.out
 
 
 def test_list_checks_runs_nothing(suite: Suite, stub: Stub) -> None:

@@ -10,7 +10,8 @@ from ci import commands
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
-from fixtures.targets import UsageError
+from fixtures.targets import TARGETS_FILE, UsageError
+from tests.selftest.world import a_world
 
 CANNOT_TELL = 3
 
@@ -52,11 +53,11 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         (["postdeploy", "--compare"], "--compare: only for snapshot, not for postdeploy"),
         (
             ["snapshot"],
-            "no sandbox is running; `python -m fixtures.sandbox` starts one and prints its SYNTHETIC_SANDBOX",
+            "no sandbox is running; `.venv/bin/python -m fixtures.sandbox` starts one and prints its SYNTHETIC_SANDBOX",
         ),
         (["snapshot", "--target", "https://x.test"], "snapshot --target https://x.test: it has no database"),
         (["daily", "--list-checks"], "--list-checks and --list-faults stand alone; drop daily"),
-        (["postdeploy", "--target", "nowhere"], "--target nowhere: not in targets.toml"),
+        (["postdeploy", "--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["postdeploy", "--target", "https://x.test", "--fault", "health-down"], "only the sandbox can be broken"),
     ],
 )
@@ -76,6 +77,26 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert says in lines[0]
 
 
+@pytest.mark.parametrize("flag", ["--state", "--reports"])
+@pytest.mark.parametrize("command", [["postdeploy"], ["snapshot", "--compare", "--target", "production"]])
+def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
+    command: list[str], flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found at the end of a run, what was measured is lost; and nothing of a deployment is known by it."""
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(ROOT)
+    # A job that migrates asks the database and nothing else.
+    for variable in ("SYNTHETIC_STUDENT_EMAIL", "SYNTHETIC_STUDENT_PASSWORD", "VERCEL_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("MONITOR_DATABASE_URL", "postgresql://monitor@127.0.0.1:9/platform")
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    code = commands.main([*command, flag, str(tmp_path / "file" / "below")])
+    (line,) = capsys.readouterr().err.splitlines()
+
+    assert code == EXIT_USAGE
+    assert line.startswith(f"ci/verify: {flag} {tmp_path}/file/below: cannot be written to (Not a directory); name a")
+
+
 def test_missing_secret_is_named_before_anything_is_set_up(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +106,33 @@ def test_missing_secret_is_named_before_anything_is_set_up(
     monkeypatch.setattr(commands, "provide_browser", _unexpected)
 
     assert commands.main(["postdeploy", "--target", "preview"]) == EXIT_USAGE
-    assert "environment variable VERCEL_TOKEN is missing" in capsys.readouterr().err
+    assert "ci/verify: --target preview: not set: VERCEL_TOKEN (for vercel); set it, or" in capsys.readouterr().err
+
+
+def test_predeploy_of_nothing_is_refused_before_anything_is_set_up(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vercel would tell nothing of it."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("VERCEL_TOKEN", "made-up")
+    monkeypatch.delenv("SYNTHETIC_DEPLOYMENT", raising=False)
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+
+    assert commands.main(["predeploy", "--target", "preview"]) == EXIT_USAGE
+    assert capsys.readouterr().err.startswith("ci/verify: SYNTHETIC_DEPLOYMENT is not set: predeploy judges one")
+
+
+def test_a_sandbox_that_runs_is_not_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault is built in when one starts."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    with a_world(tmp_path, monkeypatch):
+        code = commands.main(["postdeploy", "--fault", "stripe-down"])
+
+    assert code == EXIT_USAGE
+    assert capsys.readouterr().err.startswith("ci/verify: --fault stripe-down: SYNTHETIC_SANDBOX names a sandbox that")
 
 
 def _unexpected() -> Path:

@@ -13,6 +13,7 @@ import pytest
 
 from ci import doctor, sight
 from ci.doctor import Finding, examine
+from ci.gate import EXIT_USAGE
 from fixtures.sandbox.postgres import Postgres
 from fixtures.sandbox.sinks import Sinks
 from fixtures.sight import views
@@ -77,16 +78,16 @@ def test_missing_variables_are_named_and_the_rest_is_examined_all_the_same(
     code = examine("staging", file=targets)
     lines = _lines(capsys.readouterr().out)
 
-    assert code == 1
+    assert code == EXIT_USAGE
     assert "capabilities database, environment, vercel" in lines
     assert "MISSING TEST_TOKEN vercel_token, not set" in lines
     assert "MISSING TEST_DSN database_dsn, not set" in lines
     assert f"ok site {address}: answers 200" in lines
-    assert "MISSING control address http://127.0.0.1:9: no answer (ConnectError)" in lines
+    assert "FAILED control address http://127.0.0.1:9: no answer (ConnectError)" in lines
     assert [line for line in lines if "vercel token" in line] == []
 
 
-@pytest.mark.parametrize(("token", "sign", "status"), [(TOKEN, "ok", 200), ("an-old-token-5b1c", "MISSING", 403)])
+@pytest.mark.parametrize(("token", "sign", "status"), [(TOKEN, "ok", 200), ("an-old-token-5b1c", "FAILED", 403)])
 def test_token_is_tried_and_not_shown(
     token: str,
     sign: str,
@@ -103,6 +104,23 @@ def test_token_is_tried_and_not_shown(
 
     assert f"{sign} vercel token {address}/v2/user answers {status}" in _lines(out)
     assert token not in out
+
+
+def test_a_variable_that_holds_no_dsn_is_set_anew(
+    targets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, so that nothing is missing; and no client gets anywhere with it."""
+    monkeypatch.setenv("TEST_TOKEN", TOKEN)
+    monkeypatch.setenv("TEST_DSN", "nonsense")
+    code = examine("staging", file=targets)
+    lines = _lines(capsys.readouterr().out)
+
+    assert code == EXIT_USAGE
+    assert [line for line in lines if line.startswith("FAILED database")] == [
+        "FAILED database no connection: wrong DSN: it is not one (postgresql://…, with role and password)"
+    ]
+    assert "mend: export TEST_DSN=postgresql://…, the DSN of the role that ci/sql/monitor_role.sql makes" in lines
+    assert [line for line in lines if "MISSING" in line] == []
 
 
 def test_each_services_token_is_tried_on_its_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +167,7 @@ def test_a_url_is_examined_without_a_word_in_the_table(
 
 def test_unknown_target_is_wrong_usage(targets: Path) -> None:
     """One line, before anything is asked."""
-    with pytest.raises(UsageError, match=r"^doctor nowhere: not in targets\.toml"):
+    with pytest.raises(UsageError, match=rf"^doctor nowhere: not in {targets}; use a URL or one of staging$"):
         examine("nowhere", file=targets)
 
 
@@ -216,4 +234,5 @@ def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_
 
     assert not seen.good
     assert seen.text.startswith("no connection: refused: nothing listens there")
-    assert "hunter2secret" not in seen.text
+    assert "hunter2secret" not in seen.text + seen.mend
+    assert seen.mend == 'psql "$DSN" from this machine says the same until host, port and network are right'

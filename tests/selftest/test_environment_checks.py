@@ -168,3 +168,33 @@ def test_the_command_line_verifies_a_file(tmp_path: Path) -> None:
     assert "WRONG: SUPABASE_SERVICE_KEY is missing" in bad.stdout
     assert "service-key-of-the-selftest" not in good.stdout + bad.stdout
     assert none.stderr == "nowhere: No such file or directory\n"
+
+
+def _command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fixtures.environment", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_command_line_names_file_and_line_of_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    """And which variable decides whether there are payments."""
+    file = tmp_path / "my.env"
+    lines = [f"{name}={value}\n" for name, value in HEALTHY.items() if name != "PAYMENTS_MODE"]
+    file.write_text("".join([*lines, lines[0]]))
+    twice = _command_line(str(file))
+    file.write_text("".join([*lines, "NEXTAUTH_SECRET\n"]))
+    broken = _command_line(str(file))
+
+    assert (twice.returncode, broken.returncode, broken.stdout) == (1, 2, "")
+    assert f"WRONG: {file}, lines 1, 13: NODE_ENV stands there more than once; the last counts\n" in twice.stdout
+    assert "payments disabled: PAYMENTS_MODE is not set\n" in twice.stdout
+    assert broken.stderr.startswith(f"{file}, line 13: not NAME=value; ")
+
+
+def test_the_command_line_takes_one_file_and_no_options() -> None:
+    """A file that is ignored would pass unseen."""
+    helps, two, odd = _command_line("--help"), _command_line("a.env", "b.env"), _command_line("--prod")
+
+    assert (helps.returncode, two.returncode, odd.returncode) == (0, 2, 2)
+    assert "FILE" in helps.stdout
+    assert "b.env" in two.stderr
+    assert "--prod" in odd.stderr

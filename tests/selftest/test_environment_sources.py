@@ -21,11 +21,51 @@ from .running_edge import RunningEdge, run_edge
 def test_a_dotenv_file_is_read_as_the_platform_reads_it(tmp_path: Path) -> None:
     """Quotes, comments and `export` are no part of a value."""
     file = tmp_path / ".env"
-    file.write_text("A=1\nexport B='two words' # why\nC=\"x#y\"\nD=plain # comment\n# E=no\nnot a line\nF=\n")
+    file.write_text("A=1\nexport B='two words' # why\nC=\"x#y\"\nD=plain # comment\n# E=no\n\nF= # none\nG='a\nb'\n")
 
     found = sources.of_file(file)
 
-    assert found.values == {"A": "1", "B": "two words", "C": "x#y", "D": "plain", "F": ""}
+    assert found.values == {"A": "1", "B": "two words", "C": "x#y", "D": "plain", "F": "", "G": "a\nb"}
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('A="{\\"a\\": 1}"', '{\\"a\\": 1}'),
+        ("A='C:\\'", "C:\\"),
+        ('A="x"y', '"x"y'),
+        ("A=`'\"`", "'\""),
+        ("\ufeffA=1", "1"),
+        ("  export A = 1  ", "1"),
+        ('A="1', '"1'),
+    ],
+)
+def test_quotes_end_where_they_end_for_the_platform(line: str, value: str, tmp_path: Path) -> None:
+    """The rules of the package that Next.js reads them with."""
+    file = tmp_path / ".env"
+    file.write_text(f'{line}\nB="2"\n', encoding="utf-8")
+
+    assert sources.of_file(file).values == {"A": value, "B": "2"}
+
+
+def test_a_line_that_says_nothing_is_named_and_not_shown(tmp_path: Path) -> None:
+    """Left out, what it was meant to set is "missing"; and it may be the second half of a secret."""
+    file = tmp_path / "my.env"
+    file.write_text("A=1\nNEXTAUTH_SECRET\n\nB='x\ny'\nhunter2 secret\n")
+
+    with pytest.raises(EnvironmentUnreadableError) as caught:
+        sources.of_file(file)
+    assert str(caught.value) == f"{file}, lines 2, 6: not NAME=value; correct it, or make it a comment with #"
+
+
+def test_a_name_that_stands_twice_is_remembered(tmp_path: Path) -> None:
+    """The last one counts, for the platform too; whoever changes the first waits in vain."""
+    file = tmp_path / "my.env"
+    file.write_text("A=1\nB=2\nA=3\n")
+
+    found = sources.of_file(file)
+
+    assert (found.values, found.repeated) == ({"A": "3", "B": "2"}, {"A": [1, 3]})
 
 
 def test_only_the_platforms_variables_are_taken_from_the_process() -> None:

@@ -72,6 +72,24 @@ def _as_run(checks: list[CheckResult], red: dict[str, str]) -> list[CheckResult]
     return [msgspec.structs.replace(known[node_id], outcome=Outcome.FAILED) for node_id in red]
 
 
+@pytest.mark.parametrize(
+    ("bench", "name", "says"),
+    [
+        ("fault_matrix", "nosuch", "nosuch: no such fault; `ci/verify --list-faults` shows them all"),
+        ("database_crosstalk", "nosuch", "nosuch: no such fault; `ci/verify --list-faults` shows them all"),
+        ("database_crosstalk", "health-down", "health-down: a fault of the deployment, not of the database"),
+    ],
+)
+def test_a_bench_names_the_fault_that_it_does_not_know(bench: str, name: str, says: str) -> None:
+    """And not the hundreds that it does."""
+    command = [sys.executable, "-m", f"ci.bench.{bench}", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2
+    assert [line for line in done.stderr.splitlines() if line.endswith(says)] != []
+    assert len(done.stderr) < 300
+
+
 def test_a_fault_that_is_not_there_is_named_with_its_neighbour() -> None:
     """A typing mistake is one line with what was meant."""
     problem = nearest("helth-down")

@@ -54,6 +54,7 @@ def test_the_last_lines_of_the_terminal() -> None:
         "===== 7P Verify gate: ROLLBACK (exit 1: this deployment was rejected); postdeploy on sandbox, mode act =====",
         "P0  health",
         "    measured: GET /api/health -> 503 | password=[masked]",
+        "    answer:   second line",
         "    cause:    deployment: red 5/5 on dpl_b, 0/5 on dpl_a (p=0.004)",
         "    first:    Look at the deployment",
         "    see:      evidence/health.txt",
@@ -70,7 +71,10 @@ def test_the_last_lines_of_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ("would", "nothing was changed; would roll back dpl_b -> dpl_a (mode shadow)"),
+        (
+            "would",
+            "nothing was changed; would roll back dpl_b -> dpl_a (mode shadow); by hand: `vercel rollback dpl_a --yes`",
+        ),
         ("refused", "no rollback dpl_b -> dpl_a: mode shadow"),
         ("unproved", "rollback dpl_b -> dpl_a is unproved: mode shadow. Look at production now"),
         ("not-healed", "rollback dpl_b -> dpl_a is not-healed: mode shadow. Look at production now"),
@@ -82,6 +86,68 @@ def test_what_was_done(step: str, said: str) -> None:
     report.rollback = RollbackReport(from_id="dpl_b", to_id="dpl_a", step=step, detail="mode shadow")
 
     assert report.deed() == said
+
+
+def test_what_was_only_decided_is_not_told_as_done() -> None:
+    """In shadow production is still broken: the first line must not say that it healed."""
+    report = a_report()
+    report.rollback = RollbackReport(from_id="dpl_b", to_id="dpl_a", step="would", detail="mode shadow")
+
+    assert report.lines()[0] == (
+        "===== 7P Verify gate: WOULD ROLL BACK (exit 1: this deployment is to blame, and production STILL serves it); "
+        "postdeploy on sandbox, mode act ====="
+    )
+
+
+def test_the_body_says_what_a_status_does_not() -> None:
+    """What the platform wrote into its refusal is often the whole story."""
+    broken = a_check(outcome=Outcome.FAILED)
+    broken.reason = 'AssertionError: GET /api/courses -> 500 in 6 ms\nexpected object\n{"error": "x is no function"}'
+    (red,) = red_checks(a_verdict(broken), {})
+
+    assert red.measured == "GET /api/courses -> 500 in 6 ms"
+    assert red.answer == ["expected object", '{"error": "x is no function"}']
+
+
+def test_what_a_third_party_broke_is_not_ours_to_mend() -> None:
+    """Scaling our connections does not mend a database that its owner has lost."""
+    down = a_check(outcome=Outcome.FAILED)
+    causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page says major")}
+
+    (red,) = red_checks(a_verdict(down), causes)
+
+    assert red.first_action.startswith("Follow the vendor's status page")
+
+
+def test_a_target_that_says_nothing_is_one_line() -> None:
+    """Fifteen checks that got no answer are one fact, and details of a few are enough."""
+    report = a_report()
+    silent = [a_check(f"t::test_{number}", outcome=Outcome.FAILED) for number in range(12)]
+    for check in silent[:6]:
+        check.reason = "AssertionError: GET http://127.0.0.1:9/ -> no answer: refused in 1 ms"
+    for check in silent[6:]:
+        check.reason = "http://127.0.0.1:9/x: no connection; is the runner's network up?"
+        check.asked = ["GET http://127.0.0.1:9/x -> no answer: refused in 1 ms"]
+    report.red = red_checks(a_verdict(*silent), {})
+
+    lines = report.lines()
+
+    assert lines[1] == "none of the 12 red checks got an answer from http://127.0.0.1 (no answer: refused)"
+    assert report.red[0].first_action.startswith("`curl -sv http://127.0.0.1` from here and from another network")
+    assert len([line for line in lines if line.startswith("    measured:")]) == 8
+    assert "and 4 more: summary.md shows all" in lines
+
+
+def test_the_same_reason_is_told_once() -> None:
+    """Twenty-two checks that wait for the same ration are one line."""
+    why = "not-measured, cause self-inflicted (all are taken: the next one from 14:11:38 on)"
+    hold = Report(run_id="1", stage="daily", target="t", url="u", mode="act", reasons=[])
+    hold.reasons = [*(f"P1 t::test_{number}: {why}" for number in range(22)), "P0 t::test_x: not-measured"]
+
+    assert [line for line in hold.lines() if line.startswith("because:")] == [
+        f"because: P1 t::test_0 and 21 more: {why}",
+        "because: P0 t::test_x: not-measured",
+    ]
 
 
 def test_a_green_run_says_why() -> None:
@@ -115,7 +181,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = (tmp_path / "reports" / "summary.md").read_text()
     assert (decision["schema"], decision["decision"], decision["exit_code"]) == ("7p-verify/decision/1", "rollback", 1)
     assert github.read_text() == "# earlier step\n" + summary
-    assert "| P0 | health | GET /api/health -> 503 \\| password=[masked] | deployment: red 5/5" in summary
+    assert "| P0 | health | GET /api/health -> 503 \\| password=[masked]; second line | deployment: red 5/5" in summary
     assert "canary" not in json.dumps(decision) + summary
 
 
@@ -134,9 +200,12 @@ def test_what_nobody_looked_at_is_a_note() -> None:
     without.reason = "the target lacks: before-snapshot"
     other = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
     other.reason = "the target lacks: payments"
+    no_database = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
+    no_database.reason = "the target lacks: before-snapshot, database"
 
     assert len(unjudged(a_verdict(without, without))) == 1
     assert unjudged(a_verdict(other)) == []
+    assert unjudged(a_verdict(no_database)) == []
 
 
 def test_a_drawn_page_is_linked(tmp_path: Path) -> None:

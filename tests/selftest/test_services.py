@@ -229,11 +229,12 @@ class TestTarget:
         ("old", "new", "said"),
         [
             ('"stripe-config"]', '"sentry"]', "staging has the capability sentry but no staging.sentry table"),
+            (', stripe_restricted_key = "A_KEY"', "", "stripe-config but no staging.variables.stripe_restricted_key"),
             ('"o/r"', '"7p"', "staging: github.repository is '7p'; write OWNER/NAME"),
             ('"o/r"', '"o/r", required = []', "staging: github.required is empty"),
             ('"o/r"', '"o/r", requires = ["x"]', "unknown field `requires`"),
             ('"A_KEY"', '"A_TOKEN"', "stripe_restricted_key is no restricted key"),
-            ('"A_KEY"', '"UNSET"', "environment variable UNSET is missing"),
+            ('"A_KEY"', '"UNSET"', "not set: UNSET (for stripe-config); set it, or drop"),
         ],
     )
     def test_what_cannot_be_meant_is_one_line(self, file: Path, old: str, new: str, said: str) -> None:

@@ -51,7 +51,7 @@ def command(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Return `ci/verify snapshot` for that target; words of the target may be replaced."""
 
     def run(*, compare: bool = False, **instead: Any) -> int:  # noqa: ANN401  (words of a Target)
-        monkeypatch.setattr(snapshot, "load", lambda _name: replace(target, **instead))
+        monkeypatch.setattr(snapshot, "load", lambda _name, **_: replace(target, **instead))
         return snapshot.run(SnapshotOptions("elsewhere", tmp_path / "state", tmp_path, compare=compare))
 
     return run

@@ -37,6 +37,8 @@ class TestRollback:
         printed = capsys.readouterr().out
         assert "ROLLBACK (exit 1" in printed
         assert f"rolled back {world.bad.id} -> {world.good.id}" in printed
+        # The moment at which it begins is when people have to know it.
+        assert "note: a rollback pins production" in printed
 
     def test_a_p1_too(self, world: World) -> None:
         """High severity undoes as well."""

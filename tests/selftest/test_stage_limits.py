@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.snapshot_page import PAGE
 from fixtures.state import RollbackRecord
 from tests.selftest.verdicts import HEALTH
 from tests.selftest.world import World, a_world
@@ -66,7 +67,14 @@ class TestModes:
 
     def test_off_is_loud_and_verifies_nothing(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         """Break-glass."""
+        earlier = [world.options.reports / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)]
+        for path in earlier:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("{}")
+
         assert world.run(replace(world.options, mode="off")) == 0
+        # Whoever reads a decision there would read that of another run.
+        assert [path for path in earlier if path.exists()] == []
         assert "NOTHING was verified" in capsys.readouterr().out
         assert world.suite.runs == []
 
@@ -103,8 +111,11 @@ class TestCannotTell:
             raise RuntimeError(message)
 
         world.suite.before = fail
+        world.options.reports.mkdir(exist_ok=True)
+        (world.options.reports / PAGE).write_text("of an earlier run")
 
         assert world.run() == 3
+        assert world.decision["pages"] == []
 
         captured = capsys.readouterr()
         assert "the gate itself failed: RuntimeError" in captured.out
