@@ -209,7 +209,8 @@ class TestCannotTell:
 
     def test_the_gate_itself_fails(self, pages_500: RunningPlatform) -> None:
         """Python's own exit code for an exception is 1, which would read as rejected."""
-        (pages_500.folder / "state").write_text("no directory")
+        (pages_500.folder / "state").mkdir()
+        (pages_500.folder / "state" / "sandbox").write_text("no directory")
 
         ran = pages_500.verify()
 
