@@ -142,7 +142,7 @@ SideOf = Callable[..., tuple[Site, Sessions]]
 @pytest.fixture
 def on_side(platform: Platform, own_run: Run, own_target: Target) -> Iterator[SideOf]:
     """Return what opens a side: its site and its sessions, as another process of the same run would."""
-    with new_client(own_target) as client:
+    with new_client() as client:
 
         def open_side(name: str = "target", deployment: str = "dpl_1") -> tuple[Site, Sessions]:
             side = Side(name=name, url=platform.url, deployment_id=deployment)

@@ -57,9 +57,17 @@ def _served(directory: Path, *, http2: bool) -> Iterator[TlsFront]:
         loop.close()
 
 
-@pytest.mark.parametrize(("http2", "spoken"), [(True, "2"), (False, "1.1")], ids=["offered", "not offered"])
-def test_http2_is_spoken_where_it_is_offered(suite: Suite, tmp_path: Path, *, http2: bool, spoken: str) -> None:
-    """Production's edge multiplexes; what speaks HTTP/1.1 only must not look broken."""
+@pytest.mark.parametrize(
+    ("http2", "spoken"), [(True, {"2": 1, "1.1": 24}), (False, {"1.1": 25})], ids=["offered", "not offered"]
+)
+def test_http2_is_spoken_where_it_is_offered(
+    suite: Suite, tmp_path: Path, *, http2: bool, spoken: dict[str, int]
+) -> None:
+    """
+    Production's edge multiplexes; what speaks HTTP/1.1 only must not look broken.
+
+    Threads share no connection: httpcore numbers the streams of HTTP/2 without a lock, and the edge hangs up.
+    """
     suite.write(CHECKS)
 
     with _served(tmp_path, http2=http2) as front:
@@ -67,7 +75,7 @@ def test_http2_is_spoken_where_it_is_offered(suite: Suite, tmp_path: Path, *, ht
         outcome = suite.run("-m", "postdeploy", "--target", front.url, environment=environment)
 
     assert outcome.code == pytest.ExitCode.OK, outcome.out
-    assert front.protocols == {spoken: 25}
+    assert front.protocols == spoken
 
 
 def test_an_authority_that_nobody_named_is_not_trusted(suite: Suite, tmp_path: Path) -> None:
