@@ -1,7 +1,6 @@
 """The plugins of the suite, one per topic; delete a topic by deleting its file and its line."""
 
 pytest_plugins = (
-    "fixtures.certificates",
     "fixtures.usage",
     "fixtures.run",
     "fixtures.target",

@@ -127,6 +127,15 @@ def test_a_check_named_alone_runs_in_its_own_stage(suite: Suite, stub: Stub) -> 
     assert (outcome.verdict.stage, [check.title for check in outcome.verdict.checks]) == ("predeploy", ["before only"])
 
 
+def test_a_stage_that_was_named_stays(suite: Suite, stub: Stub) -> None:
+    """A verdict of another stage than the one that was asked for would be taken for torn."""
+    suite.write(THREE)
+
+    outcome = suite.run("-k", "before_only", "--stage", "postdeploy", "--target", stub.url)
+
+    assert (outcome.verdict.stage, outcome.verdict.checks) == ("postdeploy", [])
+
+
 def test_collecting_asks_nobody(suite: Suite) -> None:
     """An editor collects after every change: no sandbox, no request, and no trouble when it ends at once."""
     suite.write("@post\n@P0\n@asks('GET /', account='student')\ndef test_one(answer):\n    pass\n" + THREE)

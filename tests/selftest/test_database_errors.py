@@ -111,7 +111,7 @@ def test_what_is_no_dsn_is_not_repeated() -> None:
             "wrong DSN, or the Supabase",
             False,
         ),
-        ('connection failed: root certificate file "/root/.postgresql/root.crt" does not exist', "TLS", False),
+        ('connection failed: root certificate file "/nowhere/.postgresql/root.crt" does not exist', "TLS", False),
         ("connection failed: SSL error: certificate verify failed", "TLS", False),
         ('connection failed: server certificate for "a" does not match host name "b"', "TLS", False),
         ("connection failed: FATAL: SSL connection is required", "TLS", False),
