@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import httpx
 import msgspec
 
-from ci.scene import Scene
+from ci.comparison import Scene
 from ci.web import new_client
-from fixtures.outcomes import Attempt, Cause, CheckResult, Outcome, Severity
-from fixtures.rations import RATIONS
-from fixtures.targets import Target
+from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome, Severity
+from fixtures.run.rate_limits import RATIONS
+from fixtures.target.target import Target
 
 SIGNIFICANCE = 0.05
 _EVEN = 0.5

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ci.signals import Interrupted
-from fixtures import lifeline
+from fixtures.run import parent_watchdog
 
 ROOT = Path(__file__).resolve().parent.parent
 _GRACE = 15.0
@@ -40,7 +40,7 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own arguments)
                 command,
                 cwd=ROOT,
-                env={**environ, lifeline.VARIABLE: str(theirs)},
+                env={**environ, parent_watchdog.VARIABLE: str(theirs)},
                 stdin=subprocess.DEVNULL,
                 stdout=output if log else None,
                 stderr=subprocess.STDOUT if log else None,

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Sequence
 
 from ci import environment
-from ci.candidate import need
 from ci.child import Child
 from ci.gate import EXIT, EXIT_USAGE
 from ci.machine import (
@@ -28,20 +27,19 @@ from ci.machine import (
 from ci.options import Options, Request, need_writable, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
-from fixtures import masks
-from fixtures.outcomes import Decision
-from fixtures.routes import routes
-from fixtures.runbook import runbook
-from fixtures.sandbox import postgres_binaries
-from fixtures.sandbox.handle import VARIABLE
-from fixtures.sides import DEPLOYMENT_VARIABLE
-from fixtures.targets import Target, UsageError, load
+from fixtures.model import redaction
+from fixtures.model.routes import routes
+from fixtures.model.runbook import runbook
+from fixtures.model.verdict import Decision
+from fixtures.postgres import binaries
+from fixtures.target.candidate import need
+from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.target import Target, UsageError, load
+from fixtures.target.variants import DEPLOYMENT_VARIABLE
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
 EXIT_INTERRUPTED = 130
-_OF_THE_MACHINE = frozenset(
-    {BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, postgres_binaries.VARIABLE, postgres_binaries.CACHE_VARIABLE}
-)
+_OF_THE_MACHINE = frozenset({BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, binaries.VARIABLE, binaries.CACHE_VARIABLE})
 _LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
 _SELFTEST_SECONDS = 3600
 _LISTING_SECONDS = 60
@@ -54,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
         os.chdir(environment.ROOT)
         return _carry_out(request)
     except UsageError as error:
-        say(masks.mask(str(error)))
+        say(redaction.mask(str(error)))
         return EXIT_USAGE
     except SetupError as error:
         say(str(error))
@@ -62,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, Interrupted):
         return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001  (Python's own exit code 1 would read as "this deployment was rejected")
-        sys.stderr.write(masks.mask(traceback.format_exc()))
+        sys.stderr.write(redaction.mask(traceback.format_exc()))
         return EXIT_CANNOT_TELL
 
 
@@ -87,7 +85,7 @@ def _carry_out(request: Request) -> int:
 
 def _stage(options: Options) -> int:
     target = load(options.target)
-    masks.register(target.secrets())
+    redaction.register(target.secrets())
     # What pytest would refuse after everything has been set up.
     runbook()
     routes()

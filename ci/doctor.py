@@ -18,14 +18,14 @@ from pathlib import Path
 
 import httpx
 
-from ci import environment, machine, sight
+from ci import environment, machine, privileges
 from ci.gate import EXIT_USAGE
 from ci.steps import SetupError
-from fixtures import masks
-from fixtures.certificates import certificates
-from fixtures.sandbox.postgres_binaries import PostgresMissing, locate
-from fixtures.targets import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
-from fixtures.targets_file import entries_of
+from fixtures.model import redaction
+from fixtures.postgres.binaries import PostgresMissing, locate
+from fixtures.run.certificates import certificates
+from fixtures.target.target import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
+from fixtures.target.targets_file import entries_of
 
 _SECONDS = 10.0
 
@@ -63,7 +63,7 @@ def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
         # A blank stands in for what is missing, so that the rest is examined too.
         blanks = {variable: " " for variable in variables.values() if not os.environ.get(variable)}
         target = load(subject, environ=os.environ | blanks, file=file)
-        masks.register(target.secrets())
+        redaction.register(target.secrets())
         _show("This machine", findings)
         with _running(target) as resolved:
             about = [*_target(resolved, variables, blanks)]
@@ -79,7 +79,7 @@ def _show(title: str, findings: list[Finding]) -> None:
         lines.append(f"  {finding.sign:<7}  {finding.about:<{width}}  {finding.text}")
         if finding.good is False and finding.mend:
             lines.append(f"  {'':<7}  {'':<{width}}  mend: {finding.mend}")
-    sys.stdout.write(masks.mask("\n".join(lines)) + "\n")
+    sys.stdout.write(redaction.mask("\n".join(lines)) + "\n")
 
 
 def _machine() -> Iterator[Finding]:
@@ -140,7 +140,7 @@ def _running(target: Target) -> Iterator[Target]:
     if target.url != "sandbox":
         yield target
         return
-    from fixtures.sandbox.process import start_process  # noqa: PLC0415  (only where a sandbox is started)
+    from fixtures.target.sandbox_process import start_process  # noqa: PLC0415  (only where a sandbox is started)
 
     with tempfile.TemporaryDirectory(prefix="7p-doctor-") as directory:
         process = start_process(Path(directory), stage="postdeploy", fault=None)
@@ -168,14 +168,15 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
             yield _asked(about, url, token, mend)
     if target.database_dsn and variables.get("database_dsn") not in missing:
         yield from (
-            Finding("database", *seen) for seen in sight.look(target.database_dsn, variables.get("database_dsn", "DSN"))
+            Finding("database", *seen)
+            for seen in privileges.look(target.database_dsn, variables.get("database_dsn", "DSN"))
         )
     if target.pooler_dsn and variables.get("pooler_dsn") not in missing:
         # The role sees the same there; what may differ is whether it gets in.
-        yield Finding("pooler", *next(sight.look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"))))
+        yield Finding("pooler", *next(privileges.look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"))))
     copies = {"restore-drill", "rehearsal"} & target.capabilities
     if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
-        looked = sight.look_at_copying(target.dump_dsn, variables.get("dump_dsn", "DSN"))
+        looked = privileges.look_at_copying(target.dump_dsn, variables.get("dump_dsn", "DSN"))
         yield from (Finding("copying", *seen) for seen in looked)
 
 

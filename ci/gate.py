@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fixtures.outcomes import Cause, CheckResult, Decision, Outcome, Severity, Verdict
+from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome, Severity, Verdict
 
 EXIT_USAGE = 2
 EXIT = {

@@ -8,8 +8,8 @@ import msgspec
 
 from ci.notify import Message, Status, compare, send
 from ci.report import RedCheck, Report
-from fixtures.outcomes import Cause, Decision, Outcome, Severity, Verdict
-from fixtures.state import Incident, State
+from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
+from fixtures.state.state import Incident, State
 
 _SHOWN = 10
 

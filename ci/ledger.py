@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from ci.report import Report
-from fixtures.outcomes import Decision, Outcome, Verdict
-from fixtures.state import Good, ShadowEntry, State
+from fixtures.model.verdict import Decision, Outcome, Verdict
+from fixtures.state.state import Good, ShadowEntry, State
 
 LET_STAND = frozenset({Decision.KEEP, Decision.ALERT})
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ci import environment
 from ci.steps import SetupError, apt_install, may_use_apt, run_step, say
-from fixtures.sandbox.postgres_binaries import Binaries, PostgresMissing, cache_root, locate
+from fixtures.postgres.binaries import Binaries, PostgresMissing, cache_root, locate
 
 BROWSER_VARIABLE = "SYNTHETIC_BROWSER"
 VERCEL_CLI_VARIABLE = "SYNTHETIC_VERCEL_CLI"

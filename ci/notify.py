@@ -15,8 +15,8 @@ from typing import Any, Literal
 import httpx
 
 from ci.web import new_client
-from fixtures import masks
-from fixtures.state import Incident
+from fixtures.model import redaction
+from fixtures.state.state import Incident
 
 Status = Literal["Investigating", "Identified", "Monitoring", "Resolved"]
 # The runbook's response times.
@@ -39,15 +39,18 @@ class Message:
 
     def payload(self) -> dict[str, Any]:
         """Return what Slack's incoming webhook takes, within its limits and without any secret."""
-        head = masks.mask(f"[INCIDENT] {self.title}")
+        head = redaction.mask(f"[INCIDENT] {self.title}")
         eta = "resolved" if self.status == "Resolved" else _ETA.get(self.severity, "response in under 1 day")
         facts = {"Severity": self.severity, "Status": self.status, "Impact": self.impact, "ETA": eta}
-        body = "\n".join(masks.mask(line) for line in self.lines)
+        body = "\n".join(redaction.mask(line) for line in self.lines)
         return {
             "text": _escape(f"{head} ({self.severity}, {self.status})")[:_SECTION],
             "blocks": [
                 {"type": "header", "text": {"type": "plain_text", "text": head[:_HEADER]}},
-                {"type": "section", "fields": [_text(f"*{name}*\n{masks.mask(text)}") for name, text in facts.items()]},
+                {
+                    "type": "section",
+                    "fields": [_text(f"*{name}*\n{redaction.mask(text)}") for name, text in facts.items()],
+                },
                 {"type": "section", "text": {"type": "mrkdwn", "text": _escape(body)[:_SECTION] or " "}},
             ],
         }
@@ -93,7 +96,7 @@ def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = tim
             else:
                 if response.is_success:
                     return None
-                problem = f"{response.status_code} {masks.mask(response.text)[:80]}".strip()
+                problem = f"{response.status_code} {redaction.mask(response.text)[:80]}".strip()
                 if response.status_code not in _AGAIN:
                     break
                 after = response.headers.get("retry-after", "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
 
-from fixtures.targets import Mode, UsageError
+from fixtures.target.target import Mode, UsageError
 
 STAGES = ("predeploy", "postdeploy", "daily")
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")

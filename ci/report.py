@@ -14,9 +14,9 @@ import msgspec
 
 from ci.causes import Attribution
 from ci.gate import red_of
-from fixtures import masks
-from fixtures.evidence import shortened
-from fixtures.outcomes import Cause, CheckResult, Outcome, Verdict, write_atomically
+from fixtures.checks.evidence import shortened
+from fixtures.model import redaction
+from fixtures.model.verdict import Cause, CheckResult, Outcome, Verdict, write_atomically
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
@@ -89,9 +89,9 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     def write(self, directory: Path) -> None:
         """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
         write_atomically(
-            directory / "decision.json", masks.mask(msgspec.json.format(_encoded(self), indent=1)).encode() + b"\n"
+            directory / "decision.json", redaction.mask(msgspec.json.format(_encoded(self), indent=1)).encode() + b"\n"
         )
-        summary = masks.mask("\n".join(self.markdown())) + "\n"
+        summary = redaction.mask("\n".join(self.markdown())) + "\n"
         write_atomically(directory / "summary.md", summary.encode())
         github = os.environ.get("GITHUB_STEP_SUMMARY")
         if github:
@@ -119,7 +119,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         lines += [f"note: {note}" for note in self.notes]
         if self.seconds:
             lines.append("times: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
-        return [masks.mask(line) for line in lines]
+        return [redaction.mask(line) for line in lines]
 
     def markdown(self) -> list[str]:
         """Return the summary for people, as Markdown."""

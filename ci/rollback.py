@@ -16,9 +16,9 @@ from http import HTTPStatus
 import httpx
 import msgspec
 
-from ci.vercel import AliasRequest, Vercel, VercelError
 from ci.web import new_client
-from fixtures.state import UNFINISHED, RollbackRecord, State, Step
+from fixtures.state.state import UNFINISHED, RollbackRecord, State, Step
+from fixtures.target.vercel import AliasRequest, Vercel, VercelError
 
 PROOF_DEADLINE = 75.0
 _ASK_LIMIT = 20.0

@@ -15,11 +15,11 @@ from typing import Protocol
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
-from fixtures import rations
-from fixtures.outcomes import CheckResult, Verdict
-from fixtures.run import RERUN_VARIABLE
-from fixtures.sandbox.handle import VARIABLE
-from fixtures.sides import DEPLOYMENT_VARIABLE, Side, write_sides
+from fixtures.model.verdict import CheckResult, Verdict
+from fixtures.run import rate_limits
+from fixtures.run.current_run import RERUN_VARIABLE
+from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.variants import DEPLOYMENT_VARIABLE, Side, write_sides
 
 ROUNDS = 5
 VERDICT = "verdict.json"
@@ -107,7 +107,7 @@ class Runs:
     reports: Path
     handle: Path | None = None
     state: Path | None = None
-    rations: Path | None = None
+    rate_limits: Path | None = None
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -191,8 +191,8 @@ class Runs:
             environ[RERUN_VARIABLE] = "1"
         if deployment_id:
             environ[DEPLOYMENT_VARIABLE] = deployment_id
-        if self.rations:
-            environ[rations.VARIABLE] = str(self.rations)
+        if self.rate_limits:
+            environ[rate_limits.VARIABLE] = str(self.rate_limits)
         if self.handle:
             environ[VARIABLE] = str(self.handle)
         return Started(name, self.launch(arguments, environ, log), verdict, limit, log)

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from fixtures.database_session import connect
-from fixtures.targets import Target
+from fixtures.database.session import connect
+from fixtures.target.target import Target
 
 _MIGRATIONS = """
 SELECT version, coalesce(to_jsonb(m) ->> 'name', ''), to_jsonb(m) -> 'statements'

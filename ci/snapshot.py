@@ -21,17 +21,18 @@ from ci.incidents import tell
 from ci.options import SnapshotOptions, need_writable
 from ci.report import Report, red_checks
 from ci.steps import say
-from fixtures import masks, snapshot_page
-from fixtures.difference import before_of, take_after
-from fixtures.evidence import NotMeasured
-from fixtures.migrations import read_repo
-from fixtures.outcomes import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
-from fixtures.runbook import runbook
-from fixtures.sandbox.handle import VARIABLE
-from fixtures.snapshot import Snapshot, SnapshotError, take_snapshot
-from fixtures.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
-from fixtures.state import DirectoryState, State, StateError, open_state, root_of
-from fixtures.targets import Target, UsageError, load
+from fixtures.checks.evidence import NotMeasured
+from fixtures.database.difference import before_of, take_after
+from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
+from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
+from fixtures.migrations.rehearsal import read_repo
+from fixtures.model import redaction
+from fixtures.model.runbook import runbook
+from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
+from fixtures.report import difference_page
+from fixtures.state.state import DirectoryState, State, StateError, open_state, root_of
+from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.target import Target, UsageError, load
 
 STAGE: Final = "compare"
 # A job that migrates holds no other secret. Where the migrations can be read comes by SYNTHETIC_PLATFORM_REPO.
@@ -49,7 +50,7 @@ _MILLISECONDS = 1000
 def run(options: SnapshotOptions) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
     target = load(options.target, uses=_USES)
-    masks.register(target.secrets())
+    redaction.register(target.secrets())
     if target.url == "sandbox":
         msg = "snapshot: no sandbox is running; "
         msg += f"`.venv/bin/python -m fixtures.sandbox` starts one and prints its {VARIABLE}"
@@ -71,7 +72,7 @@ def run(options: SnapshotOptions) -> int:
             return _compare(target, state, options.reports / STAGE, run_id)
         return _take(target, target.database_dsn, state, run_id)
     except (SnapshotError, StateError, OSError) as error:
-        say(masks.mask(f"snapshot of {target.name}: {error}"))
+        say(redaction.mask(f"snapshot of {target.name}: {error}"))
         return EXIT[Decision.HOLD]
 
 
@@ -88,7 +89,7 @@ def _take(target: Target, dsn: str, state: DirectoryState, run_id: str) -> int:
         *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to mend it" for blind in snapshot.blind),
         "  after the release `ci/verify postdeploy` judges what changed, `ci/verify snapshot --compare` the statements",
     ]
-    sys.stdout.write(masks.mask("\n".join(lines)) + "\n")
+    sys.stdout.write(redaction.mask("\n".join(lines)) + "\n")
     return EXIT[Decision.HOLD] if snapshot.statements is None else 0
 
 
@@ -98,7 +99,7 @@ def _compare(target: Target, state: DirectoryState, directory: Path, run_id: str
         report.notes += tell(report, verdict, state, target.slack_webhook)
     report.write(directory)
     lines = [*(comparison.lines() if comparison else []), *report.lines(), f"report: {directory / 'summary.md'}", ""]
-    sys.stdout.write(masks.mask("\n".join(lines)))
+    sys.stdout.write(redaction.mask("\n".join(lines)))
     return report.exit_code
 
 
@@ -133,7 +134,7 @@ def judge(
                 complete=True,
                 checks=checks,
             )
-            snapshot_page.write(directory / snapshot_page.PAGE, before, after, comparison, about=target.name)
+            difference_page.write(directory / difference_page.PAGE, before, after, comparison, about=target.name)
             verdict.write(directory / "verdict.json")
     except (SnapshotError, StateError) as error:
         problem = str(error)
@@ -144,7 +145,7 @@ def judge(
     if verdict:
         same = Attribution(Cause.EXISTING, "the database is the same under every deployment")
         report.red = red_checks(verdict, dict.fromkeys(red, same))
-        report.pages = [snapshot_page.PAGE]
+        report.pages = [difference_page.PAGE]
     return verdict, report, comparison
 
 
@@ -182,7 +183,7 @@ def _judged(findings: Iterable[Finding]) -> Iterator[CheckResult]:
         if over:
             result.severity = min((one.severity for one in over if one.severity), key=str)
             result.reason = "\n".join(one.detail or f"{one.value:g} {one.unit}" for one in over)
-            result.evidence = [snapshot_page.PAGE]
+            result.evidence = [difference_page.PAGE]
         yield result
 
 

@@ -18,29 +18,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from ci.act import Actor
-from ci.candidate import CandidateUnreadyError, find, named
+from ci.comparison import Scene, survey
+from ci.diagnosis import Findings, Inquiry
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
-from ci.inquiry import Findings, Inquiry
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
 from ci.report import Report, red_checks, unjudged
 from ci.rollback import settle
+from ci.rollback_flow import Actor
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
-from ci.scene import Scene, survey
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
 from ci.steps import say
-from ci.vercel import Vercel, VercelError
-from fixtures import masks
-from fixtures.outcomes import Decision, Verdict
-from fixtures.run_directory import RunDirectory
-from fixtures.sandbox.handle import VARIABLE
-from fixtures.sides import DEPLOYMENT_VARIABLE
-from fixtures.snapshot_page import PAGE
-from fixtures.state import DirectoryState, StateError, open_state, root_of
-from fixtures.targets import Mode, Target, UsageError, load
+from fixtures.model import redaction
+from fixtures.model.verdict import Decision, Verdict
+from fixtures.report.difference_page import PAGE
+from fixtures.run.directory import RunDirectory
+from fixtures.state.state import DirectoryState, StateError, open_state, root_of
+from fixtures.target.candidate import CandidateUnreadyError, find, named
+from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.target import Mode, Target, UsageError, load
+from fixtures.target.variants import DEPLOYMENT_VARIABLE
+from fixtures.target.vercel import Vercel, VercelError
 
 
 def run(options: Options, *, launch: Launch = launch_pytest) -> int:
@@ -50,7 +50,7 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
         try:
             target = resolve(options)
         except UsageError as error:
-            say(masks.mask(str(error)))
+            say(redaction.mask(str(error)))
             return EXIT_USAGE
         if target.mode == "off":
             _forget(options.reports, before=time.time())
@@ -81,7 +81,7 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
 def resolve(options: Options) -> Target:
     """Return the target with the mode that this run has; raises UsageError."""
     target = load(options.target)
-    masks.register(target.secrets())
+    redaction.register(target.secrets())
     if options.mode is not None and options.mode not in get_args(Mode):
         msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
         raise UsageError(msg)
@@ -130,12 +130,12 @@ class _Gate:
         sandbox = None
         try:
             if self.target.url == "sandbox":
-                from fixtures.sandbox.process import start_process  # noqa: PLC0415  (only where one is started)
+                from fixtures.target.sandbox_process import start_process  # noqa: PLC0415  (only where one is started)
 
                 stage, fault = self.options.stage, self.options.fault
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
                 self.target = replace(load(self.options.target, handle=sandbox.handle), mode=self.target.mode)
-                masks.register(self.target.secrets())
+                redaction.register(self.target.secrets())
                 self.report.url = self.target.url
                 self._mark("sandbox")
                 self.began = time.monotonic()
@@ -143,12 +143,12 @@ class _Gate:
         except RunUsageError:
             return EXIT_USAGE
         except UsageError as error:
-            say(masks.mask(str(error)))
+            say(redaction.mask(str(error)))
             return EXIT_USAGE
         except Interrupted as interrupted:
             self._decided(decide(None, {}, self.options.stage, problem=f"ended by {interrupted} before it could tell"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
-            sys.stderr.write(masks.mask(traceback.format_exc()))
+            sys.stderr.write(redaction.mask(traceback.format_exc()))
             problem = f"the gate itself failed: {type(error).__name__}: {error}"
             self._decided(decide(None, {}, self.options.stage, problem=problem))
         finally:
@@ -220,7 +220,7 @@ class _Gate:
             reports=self.options.reports,
             handle=sandbox if sandbox.exists() else None,
             state=root_of(self.target, self.options.state),
-            rations=None if self.target.handle else state.rations().path,
+            rate_limits=None if self.target.handle else state.rations().path,
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
             launch=self.launch,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from fixtures.certificates import certificates
+from fixtures.run.certificates import certificates
 
 
 def new_client(timeout: float) -> httpx.Client:

@@ -29,10 +29,10 @@ from psycopg.conninfo import conninfo_to_dict
 from ci.bench.delayed import delayed
 from ci.bench.machine_class import stamp
 from ci.steps import apt_install
-from fixtures.database_session import ask, connect, take
-from fixtures.outcomes import write_atomically
-from fixtures.sandbox.postgres import Postgres
-from tests.selftest.database_checks import declared, planned
+from fixtures.database.session import ask, connect, take
+from fixtures.model.verdict import write_atomically
+from fixtures.sandbox.database.postgres import Postgres
+from tests.selftest.database.database_checks import declared, planned
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_cost.json"
@@ -78,7 +78,7 @@ _UNKNOWN: Final = 3
 _COLD: Final = """
 import os, sys
 import msgspec
-from fixtures.database_session import take
+from fixtures.database.session import take
 class Query(msgspec.Struct):
     sql: str
     min_rows: int = 0

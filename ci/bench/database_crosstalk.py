@@ -22,11 +22,11 @@ import msgspec
 
 from ci.bench.fault_matrix import known
 from ci.bench.postgres_versions import binaries_of
-from fixtures.outcomes import CheckResult, Outcome, Verdict, write_atomically
+from fixtures.model.verdict import CheckResult, Outcome, Verdict, write_atomically
+from fixtures.postgres.binaries import VARIABLE, locate
 from fixtures.sandbox.faults import CATALOGUE
 from fixtures.sandbox.faults.fault import Fault
 from fixtures.sandbox.faults.red_set import surprises
-from fixtures.sandbox.postgres_binaries import VARIABLE, locate
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_crosstalk.json"

@@ -24,10 +24,10 @@ import msgspec
 from psycopg.conninfo import conninfo_to_dict
 
 from ci.bench.machine_class import stamp
-from fixtures.outcomes import Outcome, Verdict, write_atomically
-from fixtures.sandbox.faults.database import run
-from fixtures.sandbox.handle import VARIABLE
+from fixtures.model.verdict import Outcome, Verdict, write_atomically
+from fixtures.sandbox.faults.database.migrated import run
 from fixtures.sandbox.sandbox import Sandbox
+from fixtures.target.sandbox_handle import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_healthy.json"

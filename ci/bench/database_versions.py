@@ -23,13 +23,13 @@ from ci.bench.database_crosstalk import FAULTS, cross
 from ci.bench.machine_class import stamp
 from ci.bench.postgres_versions import MAJORS, binaries_of
 from ci.steps import SetupError
-from fixtures.database_session import Seen, take
-from fixtures.declarations import Query
-from fixtures.outcomes import write_atomically
-from fixtures.sandbox.postgres import Postgres
-from fixtures.sandbox.postgres_binaries import VARIABLE
-from fixtures.sight import views
-from tests.selftest.database_checks import declared, planned
+from fixtures.checks.declarations import Query
+from fixtures.database.privileges import views
+from fixtures.database.session import Seen, take
+from fixtures.model.verdict import write_atomically
+from fixtures.postgres.binaries import VARIABLE
+from fixtures.sandbox.database.postgres import Postgres
+from tests.selftest.database.database_checks import declared, planned
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_versions.json"
@@ -74,7 +74,7 @@ def prove(bindir: Path) -> Version:
     ):
         taken = take(postgres.dsn("synthetic_monitor"), checks.values(), "versions")
         number = postgres.server.binaries.version
-    blind = [what for what in views() if not taken.sight.get(what)]
+    blind = [what for what in views() if not taken.privileges.get(what)]
     unmeasured = {name: why for name, query in checks.items() if (why := _trouble(taken.seen.get(query.sql), query))}
     wrong = [*([taken.trouble] if taken.trouble else []), *(f"does not see {what}" for what in blind)]
     rows = {name: cross(FAULTS[name]) for name in SAMPLE}

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from fixtures.outcomes import Outcome, Verdict, write_atomically
+from fixtures.model.verdict import Outcome, Verdict, write_atomically
 from fixtures.sandbox.faults import CATALOGUE, nearest
 from fixtures.sandbox.faults.fault import Fault
 from fixtures.sandbox.faults.red_set import surprises

@@ -23,7 +23,7 @@ from statistics import median
 import msgspec
 
 from ci.bench.machine_class import stamp
-from fixtures.outcomes import write_atomically
+from fixtures.model.verdict import write_atomically
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "healthy_runs.json"

@@ -19,8 +19,8 @@ import msgspec
 
 from ci.bench.machine_class import stamp
 from ci.bench.verification import ROOT, verify
-from fixtures.outcomes import write_atomically
-from fixtures.sandbox.oddities import ODDITIES
+from fixtures.model.verdict import write_atomically
+from fixtures.sandbox.healthy_variants import ODDITIES
 from fixtures.sandbox.sandbox import Sandbox
 
 RESULTS = ROOT / "ci" / "bench" / "results" / "oddities.json"

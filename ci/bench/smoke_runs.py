@@ -23,8 +23,8 @@ import msgspec
 
 from ci.bench.machine_class import stamp
 from ci.bench.verification import ROOT, Run, verify
-from fixtures.outcomes import Severity, write_atomically
-from fixtures.sandbox.oddities import Oddity, late
+from fixtures.model.verdict import Severity, write_atomically
+from fixtures.sandbox.healthy_variants import Oddity, late
 from fixtures.sandbox.sandbox import Sandbox
 
 RESULTS = ROOT / "ci" / "bench" / "results" / "smoke_runs.json"

@@ -20,7 +20,7 @@ import msgspec
 
 from ci.bench.healthy_runs import ROOT, run_once
 from ci.bench.machine_class import stamp
-from fixtures.outcomes import write_atomically
+from fixtures.model.verdict import write_atomically
 
 RESULTS = ROOT / "ci" / "bench" / "results" / "speed.json"
 OUTAGE = "pages-500"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from fixtures.outcomes import Outcome, Verdict
-from fixtures.rations import FILE
-from fixtures.sandbox.handle import VARIABLE
-from fixtures.sandbox.oddities import Oddity
+from fixtures.model.verdict import Outcome, Verdict
+from fixtures.run.rate_limits import FILE
+from fixtures.sandbox.healthy_variants import Oddity
 from fixtures.sandbox.sandbox import Sandbox
+from fixtures.target.sandbox_handle import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 _BAD = {Outcome.FAILED, Outcome.NOT_MEASURED, Outcome.SUPERSEDED}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.database import Rows
-from fixtures.declarations import asks_database
+from fixtures.checks.declarations import asks_database
+from fixtures.database.rows import Rows
 
 
 @pytest.mark.predeploy

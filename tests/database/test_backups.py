@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.budgets import Budgets
-from fixtures.database import Rows
-from fixtures.declarations import asks_database, touches
-from fixtures.evidence import Evidence
-from fixtures.supabase import Backups
+from fixtures.checks.budgets import Budgets
+from fixtures.checks.declarations import asks_database, touches
+from fixtures.checks.evidence import Evidence
+from fixtures.database.rows import Rows
+from fixtures.vendors.supabase import Backups
 
 
 @pytest.mark.predeploy

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.database import TAKEN, damage
-from fixtures.declarations import asks_database, queries_of
+from fixtures.checks.declarations import asks_database, queries_of
+from fixtures.database.rows import TAKEN, damage
 
 
 @pytest.mark.daily

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.budgets import Budgets
-from fixtures.declarations import touches
-from fixtures.difference import Difference
+from fixtures.checks.budgets import Budgets
+from fixtures.checks.declarations import touches
+from fixtures.database.difference import Difference
 
 # Undoing the deployment undoes nothing of it, and at night the snapshot is of another release.
 OF_A_RELEASE = {"rollback_eligible": False, "needs": ("before-snapshot",), "daily": False}

@@ -12,10 +12,10 @@ from typing import Final
 
 import pytest
 
-from fixtures.budgets import Budgets, Reading
-from fixtures.database import Rows
-from fixtures.declarations import asks_database, touches
-from fixtures.evidence import Evidence
+from fixtures.checks.budgets import Budgets, Reading
+from fixtures.checks.declarations import asks_database, touches
+from fixtures.checks.evidence import Evidence
+from fixtures.database.rows import Rows
 
 _Z: Final = 1.96
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.budgets import Budgets
-from fixtures.database import Rows
-from fixtures.declarations import asks_database, touches
-from fixtures.evidence import Evidence
-from fixtures.migration_lint import Complaint
-from fixtures.migrations import PlatformRepo, Rehearsal, Script
-from fixtures.run import Run
-from fixtures.supabase import Backups
+from fixtures.checks.budgets import Budgets
+from fixtures.checks.declarations import asks_database, touches
+from fixtures.checks.evidence import Evidence
+from fixtures.database.rows import Rows
+from fixtures.migrations.lint import Complaint
+from fixtures.migrations.rehearsal import PlatformRepo, Rehearsal, Script
+from fixtures.run.current_run import Run
+from fixtures.vendors.supabase import Backups
 
 VERSIONS = asks_database(
     """

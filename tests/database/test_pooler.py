@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.database import Rows
-from fixtures.declarations import asks_database, touches
-from fixtures.pooler import Pooled
+from fixtures.checks.declarations import asks_database, touches
+from fixtures.database.pooler import Pooled
+from fixtures.database.rows import Rows
 
 
 @pytest.mark.predeploy

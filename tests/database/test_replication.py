@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.budgets import Budgets
-from fixtures.database import Rows
-from fixtures.declarations import asks_database
+from fixtures.checks.budgets import Budgets
+from fixtures.checks.declarations import asks_database
+from fixtures.database.rows import Rows
 
 
 @pytest.mark.postdeploy

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.declarations import touches
-from fixtures.restore import Drill
+from fixtures.checks.declarations import touches
+from fixtures.migrations.restore_drill import Drill
 
 
 @pytest.mark.daily

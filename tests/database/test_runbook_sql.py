@@ -12,10 +12,10 @@ import re
 
 import pytest
 
-from fixtures.database import TAKEN, Rows
-from fixtures.database_session import Seen
-from fixtures.declarations import asks_database, queries_of, touches
-from fixtures.evidence import NotMeasured, current
+from fixtures.checks.declarations import asks_database, queries_of, touches
+from fixtures.checks.evidence import NotMeasured, current
+from fixtures.database.rows import TAKEN, Rows
+from fixtures.database.session import Seen
 
 # Everything else that can go wrong with an EXPLAIN (a timeout, a missing grant) says nothing about the statement.
 _NO_LONGER_RUNS = re.compile(r"does not exist|syntax error|is not unique|must appear in the GROUP BY")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.database import Rows
-from fixtures.declarations import asks_database
-from fixtures.evidence import NotMeasured
+from fixtures.checks.declarations import asks_database
+from fixtures.checks.evidence import NotMeasured
+from fixtures.database.rows import Rows
 
 
 @pytest.mark.predeploy

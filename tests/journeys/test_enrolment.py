@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.accounts import Session
-from fixtures.declarations import touches
-from fixtures.leftovers import Course
-from fixtures.targets import Target
+from fixtures.checks.declarations import touches
+from fixtures.site.accounts import Session
+from fixtures.site.leftovers import Course
+from fixtures.target.target import Target
 
 
 @pytest.mark.postdeploy

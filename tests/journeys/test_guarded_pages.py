@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.declarations import touches
+from fixtures.checks.declarations import touches
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
 # The names under which applications keep who is signed in.

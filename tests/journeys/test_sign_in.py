@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.accounts import Session
-from fixtures.declarations import touches
-from fixtures.targets import Target
+from fixtures.checks.declarations import touches
+from fixtures.site.accounts import Session
+from fixtures.target.target import Target
 
 
 @pytest.mark.postdeploy

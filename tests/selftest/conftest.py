@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from fixtures.outcomes import CheckResult, Verdict
+from fixtures.model.verdict import CheckResult, Verdict
 
 if TYPE_CHECKING:
-    from tests.selftest.running_app import RunningApp
+    from tests.selftest.sandbox.running_app import RunningApp
 
 ROOT = Path(__file__).parents[2]
 _HEADER = """
@@ -26,8 +26,8 @@ from http import HTTPStatus
 
 import pytest
 
-from fixtures.declarations import asks, asks_database, then, touches
-from fixtures.evidence import NotApplicable, NotMeasured
+from fixtures.checks.declarations import asks, asks_database, then, touches
+from fixtures.checks.evidence import NotApplicable, NotMeasured
 
 P0 = pytest.mark.check(severity="P0", runbook="application-health")
 P1 = pytest.mark.check(severity="P1", runbook="application-health")
@@ -160,7 +160,7 @@ def stub() -> Iterator[Stub]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """Run one web application, with its database, for the module."""
-    from tests.selftest.running_app import run_app  # noqa: PLC0415  (half a second that few modules need)
+    from tests.selftest.sandbox.running_app import run_app  # noqa: PLC0415  (half a second that few modules need)
 
     with run_app(tmp_path_factory.mktemp("app")) as app:
         yield app

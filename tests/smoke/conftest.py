@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures import environment_sources as variables
-from fixtures import masks
-from fixtures.answers import Answer
-from fixtures.environment_sources import Environment, EnvironmentUnreadableError
-from fixtures.evidence import Evidence, NotMeasured
-from fixtures.sides import Side
-from fixtures.site import Site
-from fixtures.targets import ENVIRONMENT_VARIABLE, Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.evidence import Evidence, NotMeasured
+from fixtures.model import redaction
+from fixtures.site.client import Site
+from fixtures.target.target import ENVIRONMENT_VARIABLE, Target
+from fixtures.target.variants import Side
+from fixtures.vendors import environment_sources as variables
+from fixtures.vendors.environment_sources import Environment, EnvironmentUnreadableError
 
 if TYPE_CHECKING:
-    from ci.candidate import Candidate
+    from fixtures.target.candidate import Candidate
 
 Where = Literal["production", "preview"]
 
@@ -94,7 +94,7 @@ def configured(target: Target, candidate: Candidate | None, where: Where) -> Env
             raise NotMeasured(msg)
     except EnvironmentUnreadableError as error:
         raise NotMeasured(str(error)) from None
-    masks.register(value for name, value in found.values.items() if _is_secret(name))
+    redaction.register(value for name, value in found.values.items() if _is_secret(name))
     return found
 
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.accounts import EXPIRED, OUTDATED, SESSION_COOKIES, Session
-from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.routes import NOBODY, guarded
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, touches
+from fixtures.model.routes import NOBODY, guarded
+from fixtures.site.accounts import EXPIRED, OUTDATED, SESSION_COOKIES, Session
 
 from .conftest import AtOnce
 

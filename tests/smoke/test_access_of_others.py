@@ -8,14 +8,14 @@ from http import HTTPStatus
 import msgspec
 import pytest
 
-from fixtures import catalogue
-from fixtures.accounts import Session
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then, touches
-from fixtures.evidence import NotApplicable, NotMeasured
-from fixtures.routes import NOBODY
-from fixtures.site import Site
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.evidence import NotApplicable, NotMeasured
+from fixtures.model.routes import NOBODY
+from fixtures.site import catalogue
+from fixtures.site.accounts import Session
+from fixtures.site.client import Site
+from fixtures.target.target import Target
 
 from .conftest import AtOnce
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.addresses import addresses_of, certificate_of
-from fixtures.budgets import Budgets
-from fixtures.evidence import Evidence
-from fixtures.targets import Target
+from fixtures.checks.budgets import Budgets
+from fixtures.checks.evidence import Evidence
+from fixtures.site.addresses import addresses_of, certificate_of
+from fixtures.target.target import Target
 
 HTTPS = 443
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.evidence import NotMeasured
-from fixtures.sides import Side
-from fixtures.site import Site
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, touches
+from fixtures.checks.evidence import NotMeasured
+from fixtures.site.client import Site
+from fixtures.target.target import Target
+from fixtures.target.variants import Side
 
 
 @pytest.mark.predeploy

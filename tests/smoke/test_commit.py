@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fixtures import commit_status
-from fixtures.declarations import touches
-from fixtures.evidence import Evidence, NotMeasured
-from fixtures.site import Site
-from fixtures.targets import Target
+from fixtures.checks.declarations import touches
+from fixtures.checks.evidence import Evidence, NotMeasured
+from fixtures.site.client import Site
+from fixtures.target.target import Target
+from fixtures.vendors import commit_status
 
 if TYPE_CHECKING:
-    from ci.candidate import Candidate
+    from fixtures.target.candidate import Candidate
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from datetime import datetime
 import msgspec
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks
-from fixtures.routes import guarded, is_page, probe, routes
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks
+from fixtures.model.routes import guarded, is_page, probe, routes
 
 # A redirect has no body to speak of; what waits for a query of its own is asked with one elsewhere.
 READS = [probe(route) for route in routes() if route.startswith("GET /api/") and not is_page(route)]

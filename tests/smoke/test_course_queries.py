@@ -8,10 +8,10 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from fixtures import catalogue
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then
+from fixtures.site import catalogue
+from fixtures.target.target import Target
 
 
 class Course(msgspec.Struct):

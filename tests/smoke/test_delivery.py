@@ -8,11 +8,11 @@ from statistics import median
 
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.budgets import Budgets, Reading
-from fixtures.declarations import asks, then, touches
-from fixtures.evidence import NotMeasured
-from fixtures.sides import Side
+from fixtures.checks.answers import Answer
+from fixtures.checks.budgets import Budgets, Reading
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.evidence import NotMeasured
+from fixtures.target.variants import Side
 
 from .conftest import AtOnce
 

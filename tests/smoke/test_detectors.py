@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures import detectors
-from fixtures.answers import Answer
-from fixtures.detectors import EVERY_ANSWER, offenders
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.inspection import detectors
+from fixtures.inspection.detectors import EVERY_ANSWER, offenders
+from fixtures.target.target import Target
 
 
 @pytest.mark.postdeploy

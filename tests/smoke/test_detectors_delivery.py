@@ -6,11 +6,11 @@ from http import HTTPStatus
 
 import pytest
 
-from fixtures import detectors_delivery as delivery
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then, touches
-from fixtures.detectors import EVERY_ANSWER, offenders
-from fixtures.site import origin_of
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.inspection import delivery
+from fixtures.inspection.detectors import EVERY_ANSWER, offenders
+from fixtures.site.client import origin_of
 
 from .conftest import AtOnce, its_assets
 

@@ -7,11 +7,11 @@ from typing import Literal
 import msgspec
 import pytest
 
-from fixtures import environment as variables
-from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.environment_sources import Environment
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, touches
+from fixtures.target.target import Target
+from fixtures.vendors import environment as variables
+from fixtures.vendors.environment_sources import Environment
 
 from .conftest import Where
 

@@ -6,9 +6,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks
+from fixtures.target.target import Target
 
 # A host that can never exist.
 ELSEWHERE = "https://7p-verify.invalid"

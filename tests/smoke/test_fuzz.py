@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.accounts import Session
-from fixtures.declarations import touches
-from fixtures.fuzz import Fuzz, fuzzed
-from fixtures.routes import probe
+from fixtures.checks.declarations import touches
+from fixtures.inspection.fuzz import Fuzz, fuzzed
+from fixtures.model.routes import probe
+from fixtures.site.accounts import Session
 
 FUZZED = fuzzed()
 

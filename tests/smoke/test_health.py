@@ -9,9 +9,9 @@ from typing import Literal
 import msgspec
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.budgets import Budgets
-from fixtures.declarations import asks
+from fixtures.checks.answers import Answer
+from fixtures.checks.budgets import Budgets
+from fixtures.checks.declarations import asks
 
 PROMISED = {"basic", "memory", "database", "stripe"}
 CLOCK_MAY_BE_OFF_S = 300

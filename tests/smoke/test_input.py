@@ -7,8 +7,8 @@ from http import HTTPStatus
 import msgspec
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks
 
 from .conftest import crashed
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.crawl import Walk, next_links, path_of
-from fixtures.declarations import asks, then, touches
-from fixtures.evidence import Evidence
-from fixtures.site import AT_ONCE
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.evidence import Evidence
+from fixtures.inspection.crawl import Walk, next_links, path_of
+from fixtures.site.client import AT_ONCE
 
 from .conftest import AtOnce
 

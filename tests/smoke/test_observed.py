@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then, touches
-from fixtures.detectors import APIS, PAGES, kind_of
-from fixtures.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
-from fixtures.observations import Observed
-from fixtures.routes import readable
-from fixtures.site import AT_ONCE
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.inspection.detectors import APIS, PAGES, kind_of
+from fixtures.inspection.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
+from fixtures.inspection.inspected import Observed
+from fixtures.model.routes import readable
+from fixtures.site.client import AT_ONCE
 
 from .conftest import crashed
 

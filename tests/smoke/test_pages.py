@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from fixtures import catalogue
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then, touches
-from fixtures.evidence import NotMeasured
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.evidence import NotMeasured
+from fixtures.site import catalogue
+from fixtures.target.target import Target
 
 from .conftest import its_assets
 

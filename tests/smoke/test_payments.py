@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from fixtures import catalogue
-from fixtures.accounts import Session
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then, touches
-from fixtures.evidence import NotMeasured
-from fixtures.leftovers import Course, Enrolment, Ledger, cancel
-from fixtures.run import Run
-from fixtures.site import Site, origin_of
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.evidence import NotMeasured
+from fixtures.run.current_run import Run
+from fixtures.site import catalogue
+from fixtures.site.accounts import Session
+from fixtures.site.client import Site, origin_of
+from fixtures.site.leftovers import Course, Enrolment, Ledger, cancel
+from fixtures.target.target import Target
 
 from .conftest import AtOnce
 

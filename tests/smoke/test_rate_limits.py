@@ -9,12 +9,12 @@ from http import HTTPStatus
 import msgspec
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import touches
-from fixtures.neighbour import Neighbours, is_loopback
-from fixtures.rations import RATIONS
-from fixtures.site import Site, cookies_of
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import touches
+from fixtures.run.rate_limits import RATIONS
+from fixtures.site.client import Site, cookies_of
+from fixtures.site.fresh_clients import Neighbours, is_loopback
+from fixtures.target.target import Target
 
 # Nobody's, and too weak to become anybody's.
 STRANGER = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}

@@ -7,14 +7,14 @@ from http import HTTPStatus
 import msgspec
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.environment_sources import Environment
-from fixtures.evidence import NotMeasured
-from fixtures.services import StripeAccess
-from fixtures.site import Site
-from fixtures.stripe_settings import Balance, Endpoints, mixed_modes, wrong_endpoints
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, touches
+from fixtures.checks.evidence import NotMeasured
+from fixtures.site.client import Site
+from fixtures.target.services import StripeAccess
+from fixtures.target.target import Target
+from fixtures.vendors.environment_sources import Environment
+from fixtures.vendors.stripe_settings import Balance, Endpoints, mixed_modes, wrong_endpoints
 
 from .test_payments import Mode
 

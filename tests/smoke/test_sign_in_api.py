@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks
+from fixtures.target.target import Target
 
 
 class Provider(msgspec.Struct):

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then, touches
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.target.target import Target
 
 _LOCATION = re.compile(r"<loc>\s*(.*?)\s*</loc>")
 

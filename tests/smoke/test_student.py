@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from fixtures.answers import Answer
-from fixtures.declarations import asks, then, touches
-from fixtures.routes import NOBODY
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, then, touches
+from fixtures.model.routes import NOBODY
+from fixtures.target.target import Target
 
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 SETTINGS = ("Kişisel Bilgiler", "Platform Ayarları", "Bildirimler", "Güvenlik", "Faturalandırma")

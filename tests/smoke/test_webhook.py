@@ -12,15 +12,15 @@ from http import HTTPStatus
 import msgspec
 import pytest
 
-from fixtures import catalogue
-from fixtures.accounts import Session
-from fixtures.answers import Answer
-from fixtures.declarations import asks, touches
-from fixtures.evidence import NotMeasured
-from fixtures.leftovers import Course, Enrolment, Ledger
-from fixtures.run import Run
-from fixtures.site import Site
-from fixtures.targets import Target
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, touches
+from fixtures.checks.evidence import NotMeasured
+from fixtures.run.current_run import Run
+from fixtures.site import catalogue
+from fixtures.site.accounts import Session
+from fixtures.site.client import Site
+from fixtures.site.leftovers import Course, Enrolment, Ledger
+from fixtures.target.target import Target
 
 from .conftest import AtOnce
 

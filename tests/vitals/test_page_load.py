@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.budgets import Budgets
-from fixtures.declarations import touches
-from fixtures.vitals import Measure
+from fixtures.browser.vitals import Measure
+from fixtures.checks.budgets import Budgets
+from fixtures.checks.declarations import touches
 
 pages = pytest.mark.parametrize(
     "path",

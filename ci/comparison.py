@@ -1,0 +1,119 @@
+"""
+Who is judged, and against whom: the deployment that production serves, and the last good one.
+
+The control is the newest deployment that this suite let stand, from its own ledger; where there is none yet, the newest
+that served production before, and the scene says so. A deployment that was rolled back from is never a control.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from fixtures.state.state import Good, State
+from fixtures.target.target import Target
+from fixtures.target.variants import Side
+from fixtures.target.vercel import Deployment, Project, Vercel, VercelError
+
+PINNED = "a rollback pins production: new deployments stay staged until one is promoted by hand"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    candidate: what is judged; None when Vercel does not know it any more or was not asked.
+
+    gone: why it cannot be asked on its own address, in words; "": it can.  good: the ledger's entry of the control.
+    pinned_url: the production host, where a deployment can be pinned on it.  scheme: of deployments' own addresses.
+    """
+
+    candidate_id: str | None = None
+    candidate: Deployment | None = None
+    gone: str = ""
+    control: Deployment | None = None
+    control_source: str = ""
+    good: Good | None = None
+    pinned_url: str | None = None
+    scheme: str = "https"
+    project: Project | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def control_id(self) -> str | None:
+        """Id of the control, None: there is none."""
+        return self.control.id if self.control else None
+
+    @property
+    def control_name(self) -> str:
+        """The control for a sentence."""
+        return f"{self.control_id} ({self.control_source})" if self.control else "no control"
+
+    def side(self, name: str) -> Side:
+        """Return the candidate or the control as a side of pairs; raises LookupError when it cannot be asked."""
+        deployment = self.candidate if name == "candidate" else self.control
+        if deployment is None:
+            msg = f"there is no {name}"
+            raise LookupError(msg)
+        url = f"{self.scheme}://{deployment.url}"
+        return Side(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url, own_address=True)
+
+
+def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel, state: State) -> Scene:
+    """Look the candidate and its control up. Raises VercelError, StateError."""
+    project = vercel.project()
+    candidate, gone = _look_up(vercel, candidate_id) if candidate_id else (None, "")
+    notes = []
+    if project.auto_assign_custom_domains is False:
+        notes.append(PINNED)
+    control, source, good = None, "", None
+    if stage == "predeploy":
+        serving = vercel.production_id(target.host)
+        control, source = (_look_up(vercel, serving)[0] if serving else None), "serves production"
+    elif candidate_id:
+        control, source, good = _control(candidate_id, candidate, vercel, state, notes)
+    return Scene(
+        candidate_id=candidate_id,
+        candidate=None if gone else candidate,
+        gone=gone,
+        control=control,
+        control_source=source,
+        good=good,
+        pinned_url=target.url if "skew-protection" in target.capabilities else None,
+        scheme=urlsplit(target.url).scheme,
+        project=project,
+        notes=notes,
+    )
+
+
+def _control(
+    candidate_id: str, candidate: Deployment | None, vercel: Vercel, state: State, notes: list[str]
+) -> tuple[Deployment | None, str, Good | None]:
+    rejected = {record.deployment_id for record in state.rollbacks() if record.step != "abandoned"} | {candidate_id}
+    good = state.last_good(other_than=candidate_id)
+    if good is not None and good.deployment_id not in rejected:
+        deployment, gone = _look_up(vercel, good.deployment_id)
+        if deployment is not None and not gone:
+            return deployment, f"last good of run {good.run_id}", good
+        notes.append(f"the last good {good.deployment_id} is {gone}")
+    else:
+        notes.append("no other deployment is in the last-good ledger yet")
+    before = candidate.created if candidate else None
+    for deployment in vercel.deployments():
+        older = before is None or deployment.created < before
+        if older and deployment.substate == "PROMOTED" and deployment.id not in rejected:
+            notes.append(f"control is {deployment.id}, the newest that served production before")
+            return deployment, "newest that served production before", None
+    notes.append("and no earlier deployment has served production: there is no control and nothing to roll back to")
+    return None, "", None
+
+
+def _look_up(vercel: Vercel, deployment_id: str) -> tuple[Deployment | None, str]:
+    """Return a deployment, and why it cannot be asked ("" when it can)."""
+    try:
+        deployment = vercel.deployment(deployment_id)
+    except VercelError as error:
+        if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+            return None, "deleted"
+        raise
+    return deployment, "" if deployment.state == "READY" else f"not ready ({deployment.state})"

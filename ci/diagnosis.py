@@ -1,0 +1,208 @@
+"""
+Finds the causes of red checks: looks around, and re-runs in pairs what can be paired.
+
+The rollback target proves itself meanwhile, so that a rollback does not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from ci.causes import (
+    Attribution,
+    Choice,
+    Surroundings,
+    at_sight,
+    choose,
+    from_alias,
+    from_pairs,
+    from_single,
+    look_around,
+    without_pairs,
+)
+from ci.comparison import Scene
+from ci.gate import ROLLBACK_STAGES, red_of
+from ci.runs import ROUNDS, RunError, Runs, Started
+from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from fixtures.target.target import Target
+
+_URGENT = frozenset({Severity.P0, Severity.P1})
+
+
+@dataclass(frozen=True)
+class Findings:
+    """causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked."""
+
+    causes: dict[str, Attribution] = field(default_factory=dict)
+    passes_p0: bool | None = None
+    p0_evidence: str = "it was not asked"
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def flaky(self) -> set[str]:
+        """Return the node ids of what was not reproduced."""
+        return {node_id for node_id, found in self.causes.items() if found.cause is Cause.FLAKY}
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """Everything that is needed to find out why checks are red."""
+
+    target: Target
+    scene: Scene
+    runs: Runs
+
+    def into(self, verdict: Verdict, known: Collection[str] = ()) -> Findings:
+        """Find the causes of the red checks of a verdict, but for those that are known."""
+        red = [check for check in red_of(verdict) if check.node_id not in known]
+        if not red:
+            return Findings()
+        around = look_around(self.target, [check.third_party for check in red if check.third_party])
+        causes = {check.node_id: seen for check in red if (seen := at_sight(check, around))}
+        unsettled = [check for check in red if check.node_id not in causes]
+        choice = self._choose(unsettled, verdict.left)
+        aid = self._first_aid(unsettled, verdict, choice.single)
+        try:
+            if self.scene.gone:
+                passes, why = self._judge_aid(aid)
+                causes |= {check.node_id: from_alias(self.scene, control_passes=passes) for check in unsettled}
+            else:
+                paired, failing = self._paired(unsettled, choice, around)
+                causes |= paired
+                passes, why = self._judge_aid(aid)
+                if failing:
+                    passes, why = False, f"{failing} did not pass on it"
+        except BaseException:
+            if aid:
+                aid.end()
+            raise
+        return Findings(causes, passes if aid else None, why)
+
+    def confirm(self, verdict: Verdict, findings: Findings) -> tuple[Verdict, Findings]:
+        """
+        Run again on production what was not reproduced on the deployment's own address, and what an early end left out.
+
+        What is red there again is no flake: it is wrong where users are, and nothing proves the deployment to be why.
+        """
+        flaky = findings.flaky
+        again = [check for check in verdict.checks if check.node_id in flaky or check.outcome is Outcome.SUPERSEDED]
+        try:
+            second = self.runs.rest(again, self.scene.candidate_id).finish()
+        except RunError as error:
+            return verdict, replace(findings, notes=[f"what was not reproduced could not be confirmed: {error}"])
+        found = by_node(second.checks)
+        causes = dict(findings.causes)
+        for node_id in flaky:
+            outcome = found[node_id].outcome if node_id in found else "not run"
+            if outcome is not Outcome.PASSED:
+                evidence = f"{causes[node_id].evidence}, yet {outcome} again on production"
+                causes[node_id] = Attribution(Cause.UNKNOWN, evidence)
+        merged = [check if check.node_id in flaky else found.get(check.node_id, check) for check in verdict.checks]
+        spent = {"spent": second.spent, "spent_last_hour": second.spent_last_hour, "left": second.left}
+        verdict = msgspec.structs.replace(verdict, checks=merged, **spent)
+        later = self.into(verdict, causes)
+        known = findings if later.passes_p0 is None else later
+        return verdict, replace(known, causes={**causes, **later.causes})
+
+    def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
+        missing = self._missing_side()
+        if missing or self.scene.gone:
+            return Choice(reasons={check.node_id: missing for check in unsettled})
+        return choose(unsettled, left, self.scene)
+
+    def _first_aid(self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]) -> Started | None:
+        """
+        Start the P0 proof of the control where a rollback may come of it.
+
+        The database is the same on both sides and proves nothing of either; what is rationed is proved by its one pair.
+        """
+        guilty = [check for check in unsettled if check.rollback_eligible and check.severity in _URGENT]
+        if not guilty or self.scene.control is None or self.runs.stage not in ROLLBACK_STAGES:
+            return None
+        applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
+        proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
+        p0 = [check.node_id for check in proofs if check.node_id not in by_node(single)]
+        return self.runs.first_aid(p0, self.scene.side("control"))
+
+    def _judge_aid(self, aid: Started | None) -> tuple[bool, str]:
+        if aid is None:
+            return False, "it was not asked"
+        try:
+            verdict = aid.finish()
+        except RunError as error:
+            return False, str(error)
+        return passes_p0(verdict, pinned=self.scene.pinned_url is not None)
+
+    def _paired(
+        self, unsettled: list[CheckResult], choice: Choice, around: Surroundings
+    ) -> tuple[dict[str, Attribution], str]:
+        """Return the causes, and the rationed P0 checks that the control did not pass in its pair."""
+        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1)]
+        reruns: dict[str, CheckResult] = {}
+        reasons = dict(choice.reasons)
+        for checks, started in zip((choice.pairs, choice.single), running, strict=True):
+            try:
+                reruns |= by_node(started.finish().checks) if started else {}
+            except RunError as error:
+                reasons |= {check.node_id: str(error) for check in checks}
+        causes: dict[str, Attribution] = {}
+        for check in unsettled:
+            rerun = reruns.get(check.node_id)
+            if check.node_id in reasons:
+                causes[check.node_id] = without_pairs(check, around, self.scene, reasons[check.node_id])
+            elif check in choice.single:
+                causes[check.node_id] = from_single(check, rerun, self.scene, around)
+            else:
+                causes[check.node_id] = from_pairs(check, rerun, self.scene, around)
+        urgent = [check for check in choice.single if check.severity is Severity.P0]
+        return causes, "; ".join(check.title for check in urgent if not _control_passes(reruns.get(check.node_id)))
+
+    def _start(self, checks: list[CheckResult], rounds: int) -> Started | None:
+        if not checks:
+            return None
+        return self.runs.pairs(checks, self.scene.side("candidate"), self.scene.side("control"), rounds=rounds)
+
+    def _missing_side(self) -> str:
+        if self.scene.candidate is None:
+            return "it is not known which deployment production serves"
+        return "" if self.scene.control else "there is no earlier deployment to compare with"
+
+
+def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
+    """Return the checks by node id."""
+    return {check.node_id: check for check in checks}
+
+
+def _control_passes(rerun: CheckResult | None) -> bool:
+    outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.side == "control"] if rerun else []
+    return bool(outcomes) and set(outcomes) == {Outcome.PASSED}
+
+
+def left_out(check: CheckResult) -> bool:
+    """
+    Whether a re-run left the check out to save what the platform rations, and nothing of its own needs it.
+
+    A session is not taken anew for a proof: the check of the sign-in itself is, and proves what matters.
+    """
+    rationed = any(attempt.wall is Cause.SELF_INFLICTED for attempt in check.attempts)
+    return check.outcome is Outcome.NOT_MEASURED and rationed and not check.spends
+
+
+def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
+    """
+    Judge the P0 checks of the rollback target on its own address, and say how it went.
+
+    pinned: whether host-bound checks reached it; without a pin they end up on production and tell nothing of it.
+    """
+    judged = [
+        check
+        for check in verdict.checks
+        if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
+    ]
+    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
+    if not verdict.complete or not judged:
+        return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
+    return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

@@ -1,0 +1,154 @@
+"""What the gate does about a deployment to blame: undo it and see that production healed; in shadow, say so only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ci.comparison import PINNED, Scene
+from ci.diagnosis import Findings, left_out
+from ci.gate import Judgement, escalated
+from ci.options import Options
+from ci.report import Report, RollbackReport
+from ci.rollback import Order, record_healing, refuse, roll_back
+from ci.runs import RunError, Runs
+from ci.schema_compatibility import breaking, read, unseen
+from ci.signals import Signals
+from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from fixtures.state.state import State, StateBusyError, StateError
+from fixtures.target.target import Target
+from fixtures.target.vercel import Deployment, Vercel, VercelError
+
+_URGENT = frozenset({Severity.P0, Severity.P1})
+_LOCK_WAIT = 30.0
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Acts for one run, and writes what it did into its report."""
+
+    options: Options
+    target: Target
+    scene: Scene
+    state: State
+    vercel: Vercel | None
+    runs: Runs
+    signals: Signals
+    report: Report
+
+    @property
+    def acts(self) -> bool:
+        """Whether this run may change anything."""
+        return self.target.mode == "act" and not self.options.dry_run
+
+    def roll_back(self, judgement: Judgement, verdict: Verdict, findings: Findings, began: float) -> Judgement:
+        """Undo the deployment and prove that production healed; return the decision that stands after it."""
+        order = self._order(judgement, findings)
+        if order is None or self.vercel is None:
+            return escalated(judgement, "there is no earlier deployment to roll back to")
+        self.report.rollback = RollbackReport(
+            from_id=order.deployment_id, to_id=order.target_id, step="intended", detail=""
+        )
+        if "rollback" not in self.target.capabilities:
+            return self._escalate(judgement, "rolling back is not a capability of this target")
+        try:
+            if not self.acts:
+                return self._would(judgement, order, self.vercel)
+            with self.signals.ignored_for("the rollback"), self.state.lock("rollback", wait=_LOCK_WAIT):
+                return self._do(judgement, order, self.vercel, verdict, findings, began)
+        except (StateBusyError, StateError, VercelError, OSError) as error:
+            self._tell_step(self.report.rollback.step, str(error))
+            return escalated(judgement, f"the rollback is {self.report.rollback.step}: {error}")
+
+    def _order(self, judgement: Judgement, findings: Findings) -> Order | None:
+        if self.scene.candidate_id is None or self.scene.control is None:
+            return None
+        return Order(
+            run_id=self.report.run_id,
+            url=self.target.url,
+            host=self.target.host,
+            deployment_id=self.scene.candidate_id,
+            target_id=self.scene.control.id,
+            reason=f"7P Verify {self.report.run_id}: {judgement.reasons[0]}"[:200],
+            cooldown=60 * self.target.rollback_cooldown_minutes,
+            passes_p0=findings.passes_p0 is True,
+            p0_evidence=findings.p0_evidence,
+            breaking=self._breaking(self.scene.control),
+        )
+
+    def _breaking(self, control: Deployment) -> tuple[str, ...]:
+        """Return what was migrated since the control and is not known to leave its code alone."""
+        migrations = read(self.target, self.report.run_id)
+        if migrations is None:
+            self.report.notes.append(
+                "whether the schema still fits the rollback target is not known: no migrations read"
+            )
+            return ()
+        seen = self.scene.good.migrations if self.scene.good else None
+        return tuple(breaking(unseen(migrations, seen=seen, built=control.created)))
+
+    def _would(self, judgement: Judgement, order: Order, vercel: Vercel) -> Judgement:
+        refusal = refuse(order, self.state, vercel)
+        if refusal:
+            return self._escalate(judgement, refusal)
+        why = "dry run" if self.options.dry_run else f"mode {self.target.mode}"
+        self._tell_step("would", why)
+        return judgement
+
+    def _do(
+        self,
+        judgement: Judgement,
+        order: Order,
+        vercel: Vercel,
+        verdict: Verdict,
+        findings: Findings,
+        began: float,
+    ) -> Judgement:
+        result = roll_back(order, self.state, vercel)
+        self._tell_step(result.step, result.detail, result.proofs)
+        if result.requested_at is not None:
+            self.report.seconds["request"] = round(result.requested_at - began, 2)
+        if not result.proved:
+            return escalated(judgement, f"the rollback is {result.step}: {result.detail}")
+        self.report.seconds["proved"] = round(time.monotonic() - began, 2)
+        self.report.notes.append(PINNED)
+        unhealed = self._unhealed(order, verdict, findings)
+        detail = "; ".join(unhealed) or "P0 and what was blamed on the deployment are green on production"
+        record_healing(order, self.state, healed=not unhealed, detail=detail)
+        self._tell_step("not-healed" if unhealed else "healed", detail)
+        if unhealed:
+            return escalated(judgement, f"rolled back, and production is not healed: {detail}")
+        self.report.seconds["healed"] = round(time.monotonic() - began, 2)
+        return judgement
+
+    def _unhealed(self, order: Order, verdict: Verdict, findings: Findings) -> list[str]:
+        """Run P0 and the red P0/P1 again on production; return what is not green of P0 and of what was blamed."""
+        applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
+        blamed = {node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT}
+        must = [check for check in applicable if check.severity is Severity.P0 or check.node_id in blamed]
+        wanted = [check for check in applicable if check in must or _urgent_and_red(check)]
+        try:
+            again = self.runs.again([check.node_id for check in wanted], order.target_id).finish()
+        except RunError as error:
+            return [str(error)]
+        outcomes = {check.node_id: check.outcome for check in again.checks}
+        red = {check.node_id for check in verdict.checks if check.outcome is Outcome.FAILED}
+        saved = {check.node_id for check in again.checks if left_out(check)} - red
+        return [
+            f"{check.severity} {check.title}: {outcomes.get(check.node_id, 'did not run')}"
+            for check in must
+            if outcomes.get(check.node_id) is not Outcome.PASSED and check.node_id not in saved
+        ]
+
+    def _escalate(self, judgement: Judgement, refusal: str) -> Judgement:
+        self._tell_step("refused", refusal)
+        return escalated(judgement, f"no rollback: {refusal}")
+
+    def _tell_step(self, step: str, detail: str, proofs: list[str] | None = None) -> None:
+        rollback = self.report.rollback
+        if rollback is not None:
+            rollback.step, rollback.detail, rollback.proofs = step, detail, proofs or rollback.proofs
+
+
+def _urgent_and_red(check: CheckResult) -> bool:
+    return check.outcome is Outcome.FAILED and check.severity in _URGENT

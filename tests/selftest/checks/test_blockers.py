@@ -1,0 +1,329 @@
+"""The corpus of walls: what each answers on the wire, whose fault it is, and that nobody else learns the bypass."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from fixtures.checks.answers import Answer, Sent, answer_of, no_answer
+from fixtures.model.verdict import Cause
+from fixtures.run.current_run import Run
+from fixtures.site.client import BYPASS as BYPASS_HEADER
+from fixtures.site.client import Site, headers_for, no_cookies
+from fixtures.target.target import Target
+from fixtures.target.variants import Side
+from tests.selftest.conftest import Stub
+from tests.selftest.sandbox.running_edge import run_edge
+
+# Shared: each client would read the system's certificates anew.
+TRUSTED = ssl.create_default_context()
+BYPASS = "bypass-secret-of-the-selftest"
+HTML = {"content-type": "text/html; charset=utf-8"}
+LOGIN = b'<title>Authentication Required</title><a href="https://vercel.com/sso-api?url=x">Log in</a>'
+
+CORPUS: dict[str, tuple[int, dict[str, str], bytes, Cause, str]] = {
+    "sso-401": (401, HTML | {"set-cookie": "_vercel_sso_nonce=x; Path=/"}, LOGIN, Cause.BLOCKED, "bypass secret"),
+    "sso-page-without-nonce": (401, HTML, LOGIN, Cause.BLOCKED, "deployment protection"),
+    "sso-redirect": (302, {"location": "https://vercel.com/sso-api?url=x"}, b"", Cause.BLOCKED, "bypass secret"),
+    "login-redirect": (307, {"location": "https://vercel.com/login?next=x"}, b"", Cause.BLOCKED, "bypass secret"),
+    "vercel-challenge": (429, HTML | {"x-vercel-mitigated": "challenge"}, b"", Cause.BLOCKED, "firewall"),
+    "vercel-deny": (403, {"x-vercel-mitigated": "deny"}, b"Forbidden", Cause.BLOCKED, "firewall"),
+    "vercel-checkpoint": (403, HTML, b"<title>Vercel Security Checkpoint</title>", Cause.BLOCKED, "firewall"),
+    "cloudflare-challenge": (
+        403,
+        HTML | {"server": "cloudflare", "cf-mitigated": "challenge"},
+        b"<title>Just a moment...</title>",
+        Cause.BLOCKED,
+        "bot wall",
+    ),
+    "cloudflare-503": (503, HTML, b"<title>Just a moment...</title>", Cause.BLOCKED, "bot wall"),
+    "akamai": (403, HTML, b"<H1>Access Denied</H1>", Cause.BLOCKED, "bot wall"),
+    "aws-waf": (405, {"x-amzn-waf-action": "captcha"}, b"", Cause.BLOCKED, "bot wall"),
+    "datadome": (403, HTML, b"<script src=https://ct.captcha-delivery.com/c.js></script>", Cause.BLOCKED, "bot wall"),
+    "limit": (429, {}, b"", Cause.SELF_INFLICTED, "does not say until when"),
+    "limit-seconds": (429, {"retry-after": "60"}, b"", Cause.SELF_INFLICTED, "after 60 s"),
+    "limit-date": (429, {"retry-after": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"", Cause.SELF_INFLICTED, "after Mon"),
+    "maintenance": (503, HTML, "<h1>Bakım çalışması</h1>".encode(), Cause.BLOCKED, "MAINTENANCE_MODE"),
+    "captive-portal": (511, HTML, b"<title>Sign in to Wi-Fi</title>", Cause.RUNNER, "captive portal"),
+    "proxy": (407, {}, b"", Cause.RUNNER, "proxy"),
+    "squid": (503, HTML | {"x-squid-error": "ERR_CONNECT_FAIL 111"}, b"", Cause.RUNNER, "proxy"),
+}
+# What looks like a wall and is the application's own answer.
+OWN = {
+    "crash": (500, HTML, b"<h1>500</h1>"),
+    "unavailable": (503, {"content-type": "application/json"}, b'{"status":"error"}'),
+    "falls-over": (503, HTML, b"<h1>Service Unavailable</h1>"),
+    "maintenance-as-200": (200, HTML, "<h1>Bakım çalışması</h1>".encode()),
+    "not-signed-in": (401, {"content-type": "application/json"}, b'{"error":"Oturum"}'),
+    "forbidden": (403, {"content-type": "application/json"}, b'{"error":"Yetkiniz yok"}'),
+    "to-sign-in": (307, {"location": "/login?callbackUrl=%2Fdashboard"}, b""),
+    "gone": (404, {"x-vercel-error": "DEPLOYMENT_NOT_FOUND"}, b"The deployment could not be found on Vercel."),
+    "course-on-bots": (200, HTML, b"<h1>Just a moment... of marketing</h1>"),
+}
+
+
+@contextmanager
+def a_site(url: str, tmp_path: Path, *, target: str | None = None) -> Iterator[tuple[Site, list[Answer]]]:
+    """Ask `url` as a run would; the answers that were seen are collected."""
+    seen: list[Answer] = []
+    run = Run("selftest", "postdeploy", tmp_path, tmp_path)
+    aim = Target(name="stub", url=target or url, mode="shadow", bypass_secret=BYPASS)
+    with httpx.Client(trust_env=False, timeout=0.5, verify=TRUSTED, cookies=no_cookies()) as client:
+        yield Site(client, aim, Side(name="target", url=url), run, seen.append), seen
+
+
+def test_a_forged_cookie_does_not_lead_away_from_the_side(tmp_path: Path) -> None:
+    """Without the pin another deployment answers what is meant for this one, and the pair compares nothing."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["cookie"])
+        return httpx.Response(200)
+
+    url = "https://7peducation.test"
+    side = Side(name="candidate", url=url, deployment_id="dpl_1", pinned_url=url)
+    run = Run("selftest", "postdeploy", tmp_path, tmp_path)
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        site = Site(client, Target(name="stub", url=url, mode="shadow"), side, run, lambda _: None)
+        site.ask("GET /", headers={"cookie": "role=admin"}, cookies={"session": "x"})
+
+    assert asked == ["__vdpl=dpl_1; role=admin; session=x"]
+
+
+@contextmanager
+def raw_server(speak: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve one connection after the other; `speak` gets each after its request was read."""
+    server = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            with suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65_536)
+                    speak(connection)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    port = server.getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        ended.set()
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        thread.join()
+        server.close()
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_each_wall_is_named_with_its_cause_and_what_to_do(name: str, stub: Stub, tmp_path: Path) -> None:
+    """A runner that is turned away must never read as an application that is down."""
+    status, headers, body, cause, advice = CORPUS[name]
+    stub.answers["GET /"] = (status, headers, body)
+
+    with a_site(stub.url, tmp_path) as (site, _):
+        wall = site.ask("GET /").wall
+
+    assert wall is not None
+    assert wall.cause is cause
+    assert advice in wall.why
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_applications_own_answers_are_no_walls(name: str, stub: Stub, tmp_path: Path) -> None:
+    """An excuse for a broken deployment would be worse than a false alarm."""
+    stub.answers["GET /"] = OWN[name]
+
+    with a_site(stub.url, tmp_path) as (site, _):
+        assert site.ask("GET /").wall is None
+
+
+def test_nobody_listening_is_the_runners_until_shown_otherwise(tmp_path: Path) -> None:
+    """From here a network that is down and a host that is down look the same; control addresses tell them apart."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    with a_site(f"http://127.0.0.1:{port}", tmp_path) as (site, _):
+        answer = site.ask("GET /")
+
+    assert answer.trouble == "refused"
+    assert answer.wall is not None
+    assert answer.wall.cause is Cause.RUNNER
+
+
+def test_an_unknown_name_is_the_runners_resolver(tmp_path: Path) -> None:
+    """`.invalid` never resolves anywhere."""
+    with a_site("http://7p-verify.invalid", tmp_path) as (site, _):
+        answer = site.ask("GET /")
+
+    assert (answer.trouble, answer.wall and answer.wall.cause) == ("dns", Cause.RUNNER)
+
+
+def test_a_broken_handshake_is_the_runners(stub: Stub, tmp_path: Path) -> None:
+    """Something that speaks no TLS on the TLS port stands between us and the platform."""
+    with a_site(stub.url.replace("http:", "https:"), tmp_path) as (site, _):
+        answer = site.ask("GET /")
+
+    assert (answer.trouble, answer.wall and answer.wall.cause) == ("tls", Cause.RUNNER)
+
+
+@pytest.mark.parametrize(
+    ("said", "trouble"),
+    [
+        ("certificate has expired", "certificate"),
+        ("Hostname mismatch, certificate is not valid for '7peducation.test'", "certificate"),
+        ("self-signed certificate in certificate chain", "tls"),
+        ("certificate is not yet valid", "tls"),
+    ],
+)
+def test_a_certificate_that_users_cannot_trust_either_is_no_wall(said: str, trouble: str) -> None:
+    """An expired certificate locks everyone out; an unknown issuer may be the runner's own proxy."""
+    error = httpx.ConnectError(f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {said} (_ssl.c:1006)")
+
+    answer = no_answer("GET", "https://7peducation.test/", error, 0.1)
+
+    assert answer.trouble == trouble
+    assert (answer.wall is None) == (trouble == "certificate")
+
+
+def test_a_time_out_is_not_the_runners_fault(tmp_path: Path) -> None:
+    """A hung function is the deployment's."""
+    release = threading.Event()
+
+    def say_nothing(_connection: socket.socket) -> None:
+        release.wait(5)
+
+    with raw_server(say_nothing) as url, a_site(url, tmp_path) as (site, _):
+        answer = site.ask("GET /")
+        release.set()
+
+    assert (answer.trouble, answer.wall) == ("timeout", None)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf a page",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n400\r\nhalf a chunk",
+        b"HTTP/1.1 200 OK\r\ncontent-ty",
+        b"",
+        b"220 mail.example ESMTP\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\nplain",
+    ],
+    ids=["content-length", "chunk", "head", "nothing", "not HTTP", "not gzip"],
+)
+def test_what_is_cut_off_or_garbled_is_not_the_runners_fault(sent: bytes, tmp_path: Path) -> None:
+    """A function that dies in the middle of its answer is the deployment's."""
+    with raw_server(lambda connection: connection.sendall(sent)) as url, a_site(url, tmp_path) as (site, _):
+        answer = site.ask("GET /")
+
+    assert (answer.trouble, answer.wall) == ("cut off", None)
+    with pytest.raises(AssertionError, match="no answer: cut off"):
+        _ = answer.status
+
+
+def test_a_redirect_loop_is_named_with_its_way(stub: Stub, tmp_path: Path) -> None:
+    """Users see ERR_TOO_MANY_REDIRECTS; each single answer looks like a healthy redirect."""
+    stub.answers["GET /dashboard"] = (307, {"location": "/login?callbackUrl=%2Fdashboard"}, b"")
+    stub.answers["GET /login"] = (307, {"location": "/dashboard"}, b"")
+
+    with a_site(stub.url, tmp_path) as (site, seen):
+        answer = site.follow(site.ask("GET /dashboard"))
+
+    assert answer.wall is None
+    assert answer.trouble == (
+        f"redirect loop: {stub.url}/dashboard -> {stub.url}/login?callbackUrl=%2Fdashboard -> {stub.url}/dashboard"
+    )
+    assert len(seen) == 2
+
+
+def test_a_redirect_is_followed_to_its_end(stub: Stub, tmp_path: Path) -> None:
+    """Back to a page by another query is no loop."""
+    stub.answers["GET /a"] = (307, {"location": "/b"}, b"")
+    stub.answers["GET /b"] = (200, HTML, b"<h1>B</h1>")
+
+    with a_site(stub.url, tmp_path) as (site, _):
+        answer = site.follow(site.ask("GET /a"))
+
+    assert (answer.url, answer.status) == (f"{stub.url}/b", 200)
+
+
+def _hosts_that_learned(stub: Stub) -> set[str]:
+    return {
+        headers["host"] for _, headers in stub.seen if BYPASS in str(headers) or "__vdpl" in headers.get("cookie", "")
+    }
+
+
+def test_the_bypass_secret_reaches_the_targets_own_hosts_only(stub: Stub, tmp_path: Path) -> None:
+    """A third party that learns it can read every protected deployment; links and redirects lead there."""
+    stranger = stub.url.replace("127.0.0.1", "localhost")
+    stub.answers["GET /away"] = (302, {"location": f"{stranger}/landing"}, b"")
+    stub.answers["GET /back"] = (302, {"location": "/away"}, b"")
+
+    with a_site(stub.url, tmp_path) as (site, _):
+        own = site.ask("GET /")
+        led = site.follow(site.ask("GET /back"))
+        link = site.ask(f"GET {stranger}/link")
+
+    assert (own.code, led.code, link.code) == (404, 302, 404)
+    assert [route for route, headers in stub.seen if headers["host"] == urlsplit(stranger).netloc] == ["GET /link"]
+    assert _hosts_that_learned(stub) == {urlsplit(stub.url).netloc}
+
+
+def test_the_candidates_own_address_and_the_production_host_both_get_the_bypass(stub: Stub, tmp_path: Path) -> None:
+    """Before promotion the candidate stands behind protection, and so may the production host of a preview."""
+    production = stub.url.replace("127.0.0.1", "localhost")
+
+    with a_site(stub.url, tmp_path, target=production) as (site, _):
+        site.ask("GET /")
+        site.ask(f"GET {production}/")
+
+    assert _hosts_that_learned(stub) == {urlsplit(stub.url).netloc, urlsplit(production).netloc}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://platform.test/",
+        "https://platform.test:8443/",
+        "https://platform.test.evil.test/",
+        "https://evil.test/?platform.test",
+        "https://platform.test@evil.test/",
+    ],
+)
+def test_nothing_of_ours_goes_to_what_only_looks_like_our_host(url: str) -> None:
+    """Nor over plain http to the right one: everyone on the way would read it."""
+    target = Target(name="stub", url="https://platform.test", mode="shadow", bypass_secret=BYPASS)
+    side = Side(name="control", url=target.url, deployment_id="dpl_1", pinned_url=target.url)
+
+    assert headers_for(url, target, side).keys() == {"user-agent", "accept-language"}
+    assert headers_for("https://platform.test/x", target, side).keys() >= {BYPASS_HEADER, "cookie"}
+
+
+def test_a_protected_candidate_is_reached_with_the_bypass_and_named_without_it() -> None:
+    """Before promotion the build stands behind Vercel's login; a lost secret must not read as a broken build."""
+    with run_edge() as running:
+        running.publish(promote=True)
+        candidate = running.publish()
+        candidate.protected = True
+        side = Side(name="target", url=candidate.base_url, deployment_id=candidate.id)
+        answers = {}
+        for secret in (running.edge.bypass_secret, "lost", None):
+            target = Target(name="stub", url=running.edge.production_url, mode="shadow", bypass_secret=secret)
+            headers = headers_for(f"{side.url}/", target, side)
+            response = running.client.get(side.url, headers=headers)
+            answers[secret] = answer_of(response, 0.1, Sent())
+        admitted, *refused = answers.values()
+
+        assert (admitted.status, admitted.deployment, admitted.wall) == (200, candidate.id, None)
+        assert [answer.wall and answer.wall.cause for answer in refused] == [Cause.BLOCKED, Cause.BLOCKED]

@@ -1,0 +1,96 @@
+"""The before-snapshot in an ordinary run: where it comes from, when its checks apply, and when it says nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from fixtures.checks.evidence import NotMeasured
+from fixtures.database import difference
+from fixtures.database.difference import Difference, take_after
+from fixtures.database.snapshot import Snapshot
+from fixtures.database.snapshot_change import objects_void
+from fixtures.state.state import open_state
+from tests.selftest.conftest import ROOT, environment_of_a_run
+from tests.selftest.database.test_snapshot import made_up
+
+HOUR = 3600.0
+PRODUCTION = {
+    "VERCEL_TOKEN": "token-of-nobody",
+    "MONITOR_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+    "SYNTHETIC_STUDENT_EMAIL": "nobody@x.test",
+    "SYNTHETIC_STUDENT_PASSWORD": "of-nobody",
+}
+
+
+def applicable(state: Path) -> tuple[list[str], str]:
+    """Return which of the checks apply to production, and what its header says."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database/test_difference.py"]
+    command += ["--list-checks", "--target=production", f"--state={state}"]
+    environ = environment_of_a_run() | PRODUCTION
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("P")]
+    return [line for line in lines if "the target lacks: before-snapshot" not in line], done.stdout
+
+
+def test_without_a_snapshot_the_checks_do_not_apply(tmp_path: Path) -> None:
+    """A deployment that took none is judged all the same: two of these checks are P1 and would hold it."""
+    checks, out = applicable(tmp_path)
+
+    assert checks == []
+    assert out.count("no before-snapshot, so that no difference is judged: `ci/verify snapshot`") == 1
+
+
+def test_with_a_snapshot_they_all_do(tmp_path: Path) -> None:
+    """One that was taken has to be read."""
+    open_state(tmp_path, "production").keep_before_snapshot(made_up())
+    checks, out = applicable(tmp_path)
+
+    assert len(checks) == 9
+    assert "no before-snapshot" not in out
+
+
+def test_one_that_is_torn_applies_too(tmp_path: Path) -> None:
+    """Then nobody can tell, and that is said; it must not look as if nobody had taken one."""
+    state = open_state(tmp_path, "production")
+    (state.path / "before-snapshot.json").write_text("{")
+
+    assert len(applicable(tmp_path)[0]) == 9
+
+
+@pytest.mark.parametrize(("hours", "void"), [(23.9, False), (24.5, True)])
+def test_an_old_one_says_nothing(hours: float, void: bool) -> None:  # noqa: FBT001  (a parameter of the table)
+    """After a day it is a difference of many releases."""
+    assert bool(objects_void(made_up(), made_up(hours * HOUR))) == void
+
+
+def test_counters_of_a_server_that_was_restarted_are_not_measured() -> None:
+    """Its objects still are: a table without row level security is one after a restart too."""
+    after = made_up(60.0)
+    after.identity = replace(after.identity, server_started="now")
+    after.unguarded_tables = ["public.coupons"]
+    seen = Difference(made_up(), after)
+
+    assert seen.new_unguarded_tables() == ["public.coupons"]
+    with pytest.raises(NotMeasured, match="the server was restarted in between"):
+        seen.counter("deadlocks")
+    with pytest.raises(NotMeasured, match="the server was restarted in between"):
+        seen.growth()
+
+
+@pytest.mark.parametrize(("counted", "stands"), [([40, 3, 4], 4), ([40, 41, 3], 40), ([9], 9)])
+def test_a_burst_of_connections_is_no_leak(counted: list[int], stands: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serverless functions come by the dozen and go again; the median of three moments is judged."""
+    moments = iter(counted)
+
+    def take(_dsn: str, _run_id: str) -> Snapshot:
+        return made_up(60.0, numbackends=next(moments))
+
+    monkeypatch.setattr(difference, "take_snapshot", take)
+    monkeypatch.setattr("fixtures.database.rows.time.sleep", lambda _seconds: None)
+
+    assert take_after("", "test", made_up()).counters["numbackends"] == stands

@@ -1,0 +1,246 @@
+"""What the monitoring role sees and may do, on a real PostgreSQL: all that is asked, no row, and not one write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from fixtures.checks.declarations import Query, Sight
+from fixtures.checks.evidence import NotMeasured
+from fixtures.database.privileges import ROLE_FILE, mending, views
+from fixtures.database.rows import judge
+from fixtures.database.session import take
+from fixtures.sandbox.database.postgres import Postgres
+from tests.selftest.database.database_checks import declared
+
+CHECKS = declared()
+# Nobody else's tables may be in the way, and what may be written there is the role's own.
+TABLES = """
+    SELECT c.oid::regclass::text FROM pg_class c
+     WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+    """
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Lend a server like production's, where an older role had more rights, and its file has run twice since."""
+    settings = {"archive_mode": "on", "archive_command": "true"}
+    with Postgres.start(tmp_path_factory.mktemp("postgres"), settings=settings) as started:
+        with psycopg.connect(started.superuser_dsn, autocommit=True) as connection:
+            connection.execute("ALTER ROLE synthetic_monitor BYPASSRLS")
+            connection.execute("GRANT pg_read_all_data TO synthetic_monitor")
+            connection.execute("GRANT SELECT (id, email) ON public.users TO synthetic_monitor")
+            connection.execute("CREATE FUNCTION synthetic.gone() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+            for _ in range(2):
+                connection.execute(ROLE_FILE.read_bytes())
+        yield started
+
+
+def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
+    """A grant that is missing would make a check blind, and P0 blindness holds every deployment."""
+    taken = take(postgres.dsn("synthetic_monitor"), CHECKS.values(), "test")
+
+    assert len(CHECKS) > 40
+    assert taken.trouble is None
+    assert taken.privileges == dict.fromkeys(views(), True)
+    assert {
+        name: taken.seen[query.sql].trouble for name, query in CHECKS.items() if taken.seen[query.sql].trouble
+    } == {}
+    assert [name for name, query in CHECKS.items() if taken.seen[query.sql].examined < query.min_rows] == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO public.course_reviews (rating) VALUES (1)",
+        "UPDATE public.payments SET status = 'completed'",
+        "DELETE FROM public.course_enrollments",
+        "TRUNCATE public.payments",
+        "COPY public.payments FROM PROGRAM 'true'",
+        "CREATE TABLE public.scratch (id int)",
+        "CREATE TABLE synthetic.scratch (id int)",
+        "CREATE FUNCTION public.scratch() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE OR REPLACE FUNCTION synthetic.latest_payments() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE SCHEMA scratch",
+        "SELECT nextval('public.payments_receipt_number_seq')",
+        "SELECT setval('public.payments_receipt_number_seq', 1)",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT pg_read_file('postgresql.conf')",
+        "SELECT pg_stat_reset()",
+        "SELECT extensions.pg_stat_statements_reset()",
+        "SELECT pg_switch_wal()",
+        "SELECT pg_reload_conf()",
+        "SELECT pg_create_physical_replication_slot('scratch')",
+        "ALTER SYSTEM SET fsync = off",
+        "SELECT count(*) FROM public.users",
+        "SELECT id FROM public.payments",
+        "SELECT comment FROM public.course_reviews",
+        "SET ROLE service_role",
+        "SET ROLE synthetic_dump",
+    ],
+)
+def test_the_role_can_neither_write_nor_read_about_people(postgres: Postgres, statement: LiteralString) -> None:
+    """Read-only is a default that a session undoes, as this one does; the missing grants are what holds."""
+    with psycopg.connect(postgres.dsn("synthetic_monitor"), autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_the_role_has_no_right_to_any_table(postgres: Postgres) -> None:
+    """Also not to those that a later migration made, nor to a single column; but for the list of migrations."""
+    with psycopg.connect(postgres.superuser_dsn) as connection:
+        connection.execute("CREATE TABLE public.later (id int)")
+        written = connection.execute(
+            TABLES + "AND has_table_privilege('synthetic_monitor', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')"
+        )
+        read = connection.execute(TABLES + "AND has_any_column_privilege('synthetic_monitor', c.oid, 'SELECT')")
+        assert written.fetchall() == []
+        assert {name for (name,) in read.fetchall()} == {
+            "supabase_migrations.schema_migrations",
+            "extensions.pg_stat_statements",
+            "extensions.pg_stat_statements_info",
+        }
+        connection.execute("SET LOCAL ROLE synthetic_monitor")
+        # Statistics of a column hold its commonest values.
+        assert connection.execute("SELECT FROM pg_stats WHERE schemaname = 'public'").fetchall() == []
+        connection.rollback()
+
+
+def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postgres) -> None:
+    """It reads with its owner's rights: one that returned rows, or that strangers called, would be the way around."""
+    query = """
+        SELECT proname, prosecdef, proconfig @> ARRAY['search_path=""', 'row_security=off'], proowner = relowner,
+               (SELECT array_agg(grantee::regrole::text ORDER BY 1) FROM aclexplode(proacl) WHERE grantee <> proowner),
+               (SELECT array_agg(DISTINCT kind::regtype::text) FROM unnest(proallargtypes) AS kind)
+          FROM pg_proc, pg_class
+         WHERE pronamespace = 'synthetic'::regnamespace AND pg_class.oid = 'public.payments'::regclass
+        """
+    with psycopg.connect(postgres.superuser_dsn) as connection:
+        counters = connection.execute(query).fetchall()
+
+    assert len(counters) == 8
+    assert [row for row in counters if row[1:5] != (True, True, True, ["synthetic_monitor"])] == []
+    assert [name for name, *_, kinds in counters if not {*kinds} <= {"bigint", "double precision"}] == [
+        "support_look_ups"
+    ]
+
+
+def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres) -> None:
+    """FORCE ROW LEVEL SECURITY hides a table from its owner: nothing paid, nobody without a course, all well."""
+    (query,) = (query for name, query in CHECKS.items() if name == "test_whoever_paid_is_enrolled")
+    with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
+        connection.execute("CREATE ROLE owner")
+        connection.execute("GRANT SELECT ON public.course_enrollments TO owner")
+        connection.execute("ALTER TABLE public.payments OWNER TO owner")
+        connection.execute("ALTER TABLE public.payments FORCE ROW LEVEL SECURITY")
+        connection.execute(ROLE_FILE.read_bytes())
+        taken = take(postgres.dsn("synthetic_monitor"), [query], "test")
+        connection.execute("ALTER TABLE public.payments NO FORCE ROW LEVEL SECURITY")
+        connection.execute("ALTER TABLE public.payments OWNER TO postgres")
+        connection.execute(ROLE_FILE.read_bytes())
+
+    assert "row-level security" in str(taken.seen[query.sql].trouble)
+
+
+@pytest.mark.parametrize(
+    ("role", "statement", "told"),
+    [
+        ("postgres", "ALTER TABLE public.payments RENAME TO bills", "public.payments is missing in the database"),
+        (
+            "deputy",
+            "CREATE ROLE deputy; GRANT USAGE ON SCHEMA public, supabase_migrations TO deputy",
+            "the tables belong to postgres, not to deputy",
+        ),
+    ],
+)
+def test_a_file_that_cannot_work_here_says_one_thing(
+    postgres: Postgres, role: LiteralString, statement: LiteralString, told: str
+) -> None:
+    """Half a role would be blind in half the checks, and which half is found out later."""
+    with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
+        connection.execute(statement)
+        connection.execute(b"SET ROLE " + role.encode())
+        with pytest.raises(psycopg.errors.RaiseException, match=told) as refused:
+            connection.execute(ROLE_FILE.read_bytes())
+        connection.execute("ROLLBACK; RESET ROLE; ALTER TABLE IF EXISTS public.bills RENAME TO payments")
+
+    assert refused.value.diag.message_hint
+
+
+def test_the_owner_needs_not_be_a_superuser(tmp_path: Path) -> None:
+    """On a managed server nobody is: Supabase's `postgres` owns the tables, and may make roles."""
+    with Postgres.start(tmp_path) as postgres, psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA synthetic CASCADE")
+        connection.execute("DROP OWNED BY synthetic_monitor; DROP ROLE synthetic_monitor")
+        connection.execute("CREATE ROLE owner CREATEROLE; GRANT CREATE ON DATABASE platform TO owner")
+        connection.execute("GRANT pg_monitor TO owner WITH ADMIN OPTION")
+        connection.execute("ALTER SCHEMA public OWNER TO owner; ALTER SCHEMA extensions OWNER TO owner")
+        connection.execute("ALTER SCHEMA supabase_migrations OWNER TO owner")
+        for (table,) in connection.execute(TABLES + "AND relkind = 'r'").fetchall():
+            connection.execute(f"ALTER TABLE {table} OWNER TO owner".encode())
+        connection.execute("GRANT EXECUTE ON FUNCTION extensions.bt_index_check(regclass) TO owner WITH GRANT OPTION")
+        connection.execute("SET ROLE owner")
+        for _ in range(2):
+            connection.execute(ROLE_FILE.read_bytes())
+        connection.execute("RESET ROLE")
+        connection.execute("ALTER ROLE synthetic_monitor PASSWORD 'unguessed'")
+        taken = take(postgres.dsn("synthetic_monitor", "unguessed"), CHECKS.values(), "test")
+
+    assert taken.privileges == dict.fromkeys(views(), True)
+    assert [seen.trouble for seen in taken.seen.values() if seen.trouble] == []
+
+
+@pytest.mark.parametrize("what", views())
+def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres, what: Sight) -> None:
+    """A role that sees nothing finds everything healthy."""
+    queries = {name: query for name, query in CHECKS.items() if what in query.sees}
+    with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS stranger")
+        connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'unguessed'")
+    taken = take(postgres.dsn("stranger", "unguessed"), queries.values(), "test")
+
+    assert queries
+    assert taken.privileges[what] is False
+    for query in queries.values():
+        with pytest.raises(NotMeasured, match=re.escape(mending(query.sees[0]))):
+            judge(taken, query)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP FUNCTION synthetic.enrolments()",
+        "CREATE FUNCTION synthetic.older() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        """
+        CREATE OR REPLACE FUNCTION synthetic.latest_payments() RETURNS TABLE (examined bigint, failed bigint)
+          LANGUAGE sql AS 'SELECT 100::bigint, 0::bigint'
+        """,
+        "REVOKE EXECUTE ON FUNCTION synthetic.payments() FROM synthetic_monitor",
+        "REVOKE USAGE ON SCHEMA synthetic FROM synthetic_monitor",
+    ],
+)
+def test_counters_that_are_not_this_versions_are_not_believed(postgres: Postgres, statement: LiteralString) -> None:
+    """An older suite's definition of "paid" would be judged as this one's."""
+    (query,) = (query for name, query in CHECKS.items() if name == "test_payments_succeed")
+    with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
+        connection.execute(statement)
+        taken = take(postgres.dsn("synthetic_monitor"), [query], "test")
+        connection.execute(ROLE_FILE.read_bytes())
+
+    with pytest.raises(NotMeasured, match=r"run ci/sql/monitor_role\.sql again"):
+        judge(taken, query)
+    assert take(postgres.dsn("synthetic_monitor"), [query], "test").privileges["counters"] is True
+
+
+def test_too_few_rows_are_blind(postgres: Postgres) -> None:
+    """An empty table proves nothing about its rows."""
+    query = Query("SELECT 0 AS examined, 0 AS wrong", 1)
+
+    with pytest.raises(NotMeasured, match="blind: 0 rows examined, at least 1 expected"):
+        judge(take(postgres.dsn("synthetic_monitor"), [query], "test"), query)

@@ -1,0 +1,239 @@
+"""The doctor names what is missing and what mends it, and never a secret's value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import psycopg
+import pytest
+
+from ci import doctor, privileges
+from ci.doctor import Finding, examine
+from ci.gate import EXIT_USAGE
+from fixtures.database.privileges import views
+from fixtures.sandbox.database.postgres import Postgres
+from fixtures.sandbox.vendors.sinks import Sinks
+from fixtures.target.target import UsageError
+from tests.selftest.sandbox.running_edge import run_edge
+
+TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)
+
+
+class _Vercel(BaseHTTPRequestHandler):
+    """Answers like a site at /, and like Vercel's API at /v2/user."""
+
+    def do_GET(self) -> None:
+        known = self.path != "/v2/user" or self.headers["Authorization"] == f"Bearer {TOKEN}"
+        self.send_response(200 if known else 403)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Serve a site and an API on loopback."""
+    with HTTPServer(("127.0.0.1", 0), _Vercel) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def targets(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a target whose secrets are not set, on a machine that lacks nothing."""
+    monkeypatch.setattr(doctor, "_machine", lambda: iter([Finding("python", "3.11")]))
+    for variable in ("TEST_TOKEN", "TEST_DSN"):
+        monkeypatch.delenv(variable, raising=False)
+    file = tmp_path / "targets.toml"
+    file.write_text(
+        f"""
+        [staging]
+        url = "{address}"
+        mode = "shadow"
+        capabilities = ["database", "vercel"]
+        control_addresses = ["http://127.0.0.1:9"]
+        vercel = {{ api = "{address}", project = "7p" }}
+        variables = {{ vercel_token = "TEST_TOKEN", database_dsn = "TEST_DSN" }}
+        """,
+        encoding="utf-8",
+    )
+    return file
+
+
+def _lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_missing_variables_are_named_and_the_rest_is_examined_all_the_same(
+    targets: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody who sets a pipeline up wants the whole list, not one error a try."""
+    code = examine("staging", file=targets)
+    lines = _lines(capsys.readouterr().out)
+
+    assert code == EXIT_USAGE
+    assert "capabilities database, environment, vercel" in lines
+    assert "MISSING TEST_TOKEN vercel_token, not set" in lines
+    assert "MISSING TEST_DSN database_dsn, not set" in lines
+    assert f"ok site {address}: answers 200" in lines
+    assert "FAILED control address http://127.0.0.1:9: no answer (ConnectError)" in lines
+    assert [line for line in lines if "vercel token" in line] == []
+
+
+@pytest.mark.parametrize(("token", "sign", "status"), [(TOKEN, "ok", 200), ("an-old-token-5b1c", "FAILED", 403)])
+def test_token_is_tried_and_not_shown(
+    token: str,
+    sign: str,
+    status: int,
+    targets: Path,
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A token that has expired looks set until the rollback."""
+    monkeypatch.setenv("TEST_TOKEN", token)
+    examine("staging", file=targets)
+    out = capsys.readouterr().out
+
+    assert f"{sign} vercel token {address}/v2/user answers {status}" in _lines(out)
+    assert token not in out
+
+
+def test_a_variable_that_holds_no_dsn_is_set_anew(
+    targets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, so that nothing is missing; and no client gets anywhere with it."""
+    monkeypatch.setenv("TEST_TOKEN", TOKEN)
+    monkeypatch.setenv("TEST_DSN", "nonsense")
+    code = examine("staging", file=targets)
+    lines = _lines(capsys.readouterr().out)
+
+    assert code == EXIT_USAGE
+    assert [line for line in lines if line.startswith("FAILED database")] == [
+        "FAILED database no connection: wrong DSN: it is not one (postgresql://…, with role and password)"
+    ]
+    assert "mend: export TEST_DSN=postgresql://…, the DSN of the role that ci/sql/monitor_role.sql makes" in lines
+    assert [line for line in lines if "MISSING" in line] == []
+
+
+def test_each_services_token_is_tried_on_its_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a capability needs is asked where it will be asked; a service that was not set up is not."""
+    with run_edge() as running:
+        sinks = Sinks()
+        running.do(sinks.open(running.edge.listeners))
+        github, sentry = sinks.github, sinks.sentry
+        file = tmp_path / "targets.toml"
+        file.write_text(
+            f"""
+            [staging]
+            url = "{sinks.control_address.rpartition("/")[0]}"
+            mode = "shadow"
+            capabilities = ["commit-status", "stripe-config", "sentry"]
+            github = {{ api = "{sinks.github_listener.url}", repository = "{github.repository}" }}
+            stripe = {{ api = "{sinks.stripe_listener.url}" }}
+            sentry = {{ api = "{sinks.sentry_listener.url}", organization = "{sentry.organization}" }}
+            variables = {{ github_token = "G", stripe_restricted_key = "S", sentry_token = "Y" }}
+            """,
+            encoding="utf-8",
+        )
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(doctor, "_machine", lambda: iter([Finding("python", "3.11")]))
+            patched.setenv("G", github.token)
+            patched.setenv("S", sinks.service_keys["stripe_restricted_key"])
+            patched.delenv("Y", raising=False)
+            examine("staging", file=file)
+    lines = _lines(capsys.readouterr().out)
+
+    assert "MISSING Y sentry_token, not set" in lines
+    assert f"ok github token {sinks.github_listener.url}/repos/{github.repository} answers 200" in lines
+    assert f"ok stripe key {sinks.stripe_listener.url}/v1/balance answers 200" in lines
+    assert [line for line in lines if "sentry token" in line] == []
+
+
+def test_a_url_is_examined_without_a_word_in_the_table(
+    targets: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 0 when nothing is missing."""
+    assert examine(address, file=targets) == 0
+    assert f"ok site {address}: answers 200" in _lines(capsys.readouterr().out)
+
+
+def test_unknown_target_is_wrong_usage(targets: Path) -> None:
+    """One line, before anything is asked."""
+    with pytest.raises(UsageError, match=rf"^doctor nowhere: not in {targets}; use a URL or one of staging$"):
+        examine("nowhere", file=targets)
+
+
+def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path) -> None:
+    """A blind role reads zero rows of a full table, and everything looks well; what no grant gives, the file does."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
+            connection.execute("""CREATE ROLE "blind-7p" LOGIN PASSWORD 'made-up'""")
+            before = [*privileges.look(server.dsn("blind-7p", "made-up"))]
+            for seen in before:
+                if not seen.good and seen.mend.startswith("GRANT"):
+                    connection.execute(seen.mend.encode())
+        after = [*privileges.look(server.dsn("blind-7p", "made-up"))]
+        own = [*privileges.look(server.dsn("synthetic_monitor"))]
+
+    assert [seen.good for seen in before].count(False) == len(views())
+    (counters,) = [seen for seen in after if not seen.good]
+    assert "run ci/sql/monitor_role.sql again" in counters.mend
+    assert [seen.text for seen in own if not seen.good] == []
+
+
+def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
+    """The checks need none, and whatever they can read can leave."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
+            connection.execute("GRANT SELECT (email) ON public.users TO synthetic_monitor")
+        told = [seen.text for seen in privileges.look(server.dsn("synthetic_monitor")) if not seen.good]
+
+    assert told == ["can read public.users"]
+
+
+def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> None:
+    """Under row-level security it would dump empty tables."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        told = {
+            role: [*privileges.look_at_copying(server.dsn(role))] for role in ("synthetic_dump", "synthetic_monitor")
+        }
+
+    assert [(seen.text, seen.good) for seen in told["synthetic_dump"]] == [
+        ("can copy every row of public as synthetic_dump", True)
+    ]
+    assert [(seen.good, seen.mend) for seen in told["synthetic_monitor"]] == [
+        (False, "run ci/sql/dump_role.sql as the owner of the tables")
+    ]
+
+
+def test_the_connection_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a pooler, on a standby, or without statistics the same numbers mean something else."""
+    with Postgres.start(tmp_path / "postgres") as server:
+        lines = [seen.text for seen in privileges.look(server.dsn("synthetic_monitor"))]
+        # A pooler tells its clients a process of its own.
+        monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 1)
+        (pooled, *_) = privileges.look(server.dsn("synthetic_monitor"))
+
+    assert pooled.text.endswith("as synthetic_monitor, through a pooler")
+
+    assert re.fullmatch(r"PostgreSQL \d+\.\d+.*, primary, as synthetic_monitor, direct", lines[0])
+    assert re.match(r"statistics counted since \d{4}-", lines[1])
+    assert re.fullmatch(r"pg_stat_statements 1\.\d+ in schema extensions", lines[2])
+    assert "can read no table of the platform" in lines
+
+
+def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_without_its_password() -> None:
+    """The same cause must not have two names."""
+    (seen,) = privileges.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
+
+    assert not seen.good
+    assert seen.text.startswith("no connection: refused: nothing listens there")
+    assert "hunter2secret" not in seen.text + seen.mend
+    assert seen.mend == 'psql "$DSN" from this machine says the same until host, port and network are right'

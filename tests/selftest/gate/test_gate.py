@@ -1,0 +1,192 @@
+"""The decision table, one test a row, and what must never read as green."""
+
+from __future__ import annotations
+
+import pytest
+
+from ci.gate import EXIT, MEANING, decide, escalated
+from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome
+from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict
+
+FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
+
+
+def decision_of(
+    check: CheckResult, cause: Cause | None = None, stage: str = "postdeploy", *others: CheckResult
+) -> Decision:
+    """Decide on one check that is red for `cause`, and others."""
+    causes = {check.node_id: cause} if cause else {}
+    return decide(a_verdict(check, *others, stage=stage), causes, stage).decision
+
+
+class TestRow2:
+    """Nothing that can be trusted: hold."""
+
+    def test_no_verdict(self) -> None:
+        """A run that left none says nothing."""
+        assert decide(None, {}, "postdeploy").decision is Decision.HOLD
+
+    def test_a_torn_verdict_holds_whatever_it_shows(self) -> None:
+        """What was not judged yet might have been green or red."""
+        torn = a_verdict(a_check(outcome=FAILED), complete=False)
+
+        judgement = decide(torn, {HEALTH: Cause.DEPLOYMENT}, "postdeploy")
+
+        assert (judgement.decision, judgement.rule) == (Decision.HOLD, 2)
+
+    def test_the_verdict_of_another_stage(self) -> None:
+        """An old file must not decide."""
+        assert decide(a_verdict(a_check(), stage="daily"), {}, "postdeploy").decision is Decision.HOLD
+
+    def test_nothing_was_selected(self) -> None:
+        """Zero checks are not zero failures."""
+        assert decide(a_verdict(), {}, "postdeploy").decision is Decision.HOLD
+
+    @pytest.mark.parametrize("outcome", [Outcome.NOT_APPLICABLE, Outcome.NOT_MEASURED, Outcome.SUPERSEDED])
+    def test_nothing_ran(self, outcome: Outcome) -> None:
+        """Also when only P3 checks were selected."""
+        assert decide(a_verdict(a_check(severity="P3", outcome=outcome)), {}, "postdeploy").rule == 2
+
+    def test_a_problem_of_the_gate_wins_over_everything(self) -> None:
+        """Its verdict may be wrong in any direction."""
+        green = a_verdict(a_check())
+
+        assert decide(green, {}, "postdeploy", problem="the gate itself failed").exit_code == 3
+
+
+class TestRow3:
+    """The deployment is to blame for what undoing it can mend: roll back."""
+
+    @pytest.mark.parametrize("severity", ["P0", "P1"])
+    @pytest.mark.parametrize("stage", ["postdeploy", "watch"])
+    def test_rollback(self, severity: str, stage: str) -> None:
+        """P0 and P1 alike, after the deployment and in the watch."""
+        judgement = decide(
+            a_verdict(a_check(severity=severity, outcome=FAILED), stage=stage), {HEALTH: Cause.DEPLOYMENT}, stage
+        )
+
+        assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.ROLLBACK, 1, 3)
+
+    def test_a_rollback_wins_over_an_incident(self) -> None:
+        """What is wrong in the database does not keep a bad deployment up."""
+        checks = a_verdict(a_check(outcome=FAILED), a_check(PAGES, outcome=FAILED))
+
+        judgement = decide(checks, {HEALTH: Cause.EXISTING, PAGES: Cause.DEPLOYMENT}, "postdeploy")
+
+        assert judgement.decision is Decision.ROLLBACK
+        assert PAGES in judgement.reasons[0]
+
+    def test_escalated(self) -> None:
+        """A rollback that was refused keeps its reasons and asks for a human."""
+        rollback = decide(a_verdict(a_check(outcome=FAILED)), {HEALTH: Cause.DEPLOYMENT}, "postdeploy")
+
+        judgement = escalated(rollback, "402")
+
+        assert (judgement.decision, judgement.exit_code) == (Decision.ESCALATE, 5)
+        assert judgement.reasons == ["402", *rollback.reasons]
+
+    def test_what_the_rest_left_out_does_not_hold_it_up(self) -> None:
+        """The run ended early on the red P0; that is what it is for."""
+        left_out = a_check(PAGES, outcome=Outcome.SUPERSEDED)
+
+        assert decision_of(a_check(outcome=FAILED), Cause.DEPLOYMENT, "postdeploy", left_out) is Decision.ROLLBACK
+
+
+class TestRow4:
+    """Before the promotion: block."""
+
+    @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN, Cause.EXISTING])
+    def test_block(self, cause: Cause) -> None:
+        """Nothing is lost by not promoting."""
+        assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.BLOCK
+
+    @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED])
+    def test_our_own_trouble_does_not_block(self, cause: Cause) -> None:
+        """It holds."""
+        assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.HOLD
+
+
+class TestRow5:
+    """Something is wrong that a rollback would not mend: incident."""
+
+    @pytest.mark.parametrize("cause", [Cause.EXISTING, Cause.THIRD_PARTY])
+    def test_not_the_deployment(self, cause: Cause) -> None:
+        """It was so before, or it is a vendor's."""
+        assert decision_of(a_check(outcome=FAILED), cause) is Decision.INCIDENT
+
+    @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN])
+    def test_not_eligible(self, cause: Cause) -> None:
+        """A missing header is no reason to undo."""
+        assert decision_of(a_check(severity="P1", outcome=FAILED, eligible=False), cause) is Decision.INCIDENT
+
+    @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN, None])
+    def test_in_the_nightly_run(self, cause: Cause | None) -> None:
+        """The deployment has stood for hours."""
+        assert decision_of(a_check(outcome=FAILED), cause, "daily") is Decision.INCIDENT
+
+    @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.SELF_INFLICTED, Cause.BLOCKED])
+    def test_our_own_trouble_is_no_incident(self, cause: Cause) -> None:
+        """Not even at night, not even where it is not eligible."""
+        assert decision_of(a_check(outcome=FAILED, eligible=False), cause, "daily") is Decision.HOLD
+
+
+class TestRow6:
+    """It cannot be told: hold."""
+
+    @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED, Cause.UNKNOWN, None])
+    def test_red_for_a_reason_that_says_nothing(self, cause: Cause | None) -> None:
+        """A cause that nobody looked for is unknown."""
+        judgement = decide(a_verdict(a_check(outcome=FAILED)), {HEALTH: cause} if cause else {}, "postdeploy")
+
+        assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.HOLD, 3, 6)
+
+    @pytest.mark.parametrize("outcome", [Outcome.NOT_MEASURED, Outcome.SUPERSEDED])
+    def test_a_required_check_did_not_run(self, outcome: Outcome) -> None:
+        """A check that did not run did not pass."""
+        assert decision_of(a_check(), None, "postdeploy", a_check(PAGES, "P1", outcome)) is Decision.HOLD
+
+    def test_a_flake_that_ended_the_run_early(self) -> None:
+        """What it left out is still not measured."""
+        left_out = a_check(PAGES, "P1", Outcome.SUPERSEDED)
+
+        assert decision_of(a_check(outcome=FAILED), Cause.FLAKY, "postdeploy", left_out) is Decision.HOLD
+
+    def test_what_does_not_apply_is_not_required(self) -> None:
+        """A target without payments is green without them."""
+        assert decision_of(a_check(), None, "postdeploy", a_check(PAGES, "P0", Outcome.NOT_APPLICABLE)) is Decision.KEEP
+
+
+class TestRow7:
+    """Let stand, and say so: alert."""
+
+    @pytest.mark.parametrize("severity", ["P2", "P3"])
+    @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, None])
+    def test_mild(self, severity: str, cause: Cause | None) -> None:
+        """Also when the deployment is to blame."""
+        judgement = decide(
+            a_verdict(a_check(severity=severity, outcome=FAILED), a_check(PAGES)),
+            {HEALTH: cause} if cause else {},
+            "postdeploy",
+        )
+
+        assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.ALERT, 0, 7)
+
+    def test_flaky(self) -> None:
+        """Red once and not again is told, and rolls nothing back."""
+        assert decision_of(a_check(outcome=FAILED), Cause.FLAKY) is Decision.ALERT
+
+
+class TestRow8:
+    """Everything that is required was measured and is green: keep."""
+
+    def test_keep(self) -> None:
+        """A P2 that could not be measured does not hold."""
+        judgement = decide(a_verdict(a_check(), a_check(PAGES, "P2", Outcome.NOT_MEASURED)), {}, "postdeploy")
+
+        assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.KEEP, 0, 8)
+
+
+def test_every_decision_has_an_exit_code_with_a_meaning() -> None:
+    """Row 1, wrong usage, is no decision and has its own."""
+    assert set(EXIT) == set(Decision)
+    assert set(EXIT.values()) | {2} == set(MEANING) == {0, 1, 2, 3, 4, 5}

@@ -1,0 +1,218 @@
+"""What a tired engineer reads, and what must not stand in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ci.causes import Attribution
+from ci.report import Report, RollbackReport, cut, measured, red_checks, unjudged
+from fixtures.model import redaction
+from fixtures.model.verdict import Cause, Measurement, Outcome
+from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict
+
+MIB = 1024 * 1024
+
+
+def a_report() -> Report:
+    """Return the report of a rollback that healed."""
+    slow = a_check(PAGES, "P1", Outcome.FAILED)
+    slow.measurements = [
+        Measurement(name="LCP", value=2.98, unit="s", limit=2.5, samples=3),
+        Measurement(name="FCP", value=1.1, unit="s", limit=1.8, samples=3),
+    ]
+    down = a_check(outcome=Outcome.FAILED)
+    down.reason = "GET /api/health -> 503 | password=canary-9876\nsecond line"
+    down.evidence = ["evidence/health.txt"]
+    causes = {HEALTH: Attribution(Cause.DEPLOYMENT, "red 5/5 on dpl_b, 0/5 on dpl_a (p=0.004)")}
+    return Report(
+        run_id="run-1",
+        stage="postdeploy",
+        target="sandbox",
+        url="http://127.0.0.1",
+        mode="act",
+        decision="rollback",
+        exit_code=1,
+        meaning="this deployment was rejected",
+        reasons=["P0 health: failed, cause deployment"],
+        deployment_id="dpl_b",
+        control_id="dpl_a",
+        red=red_checks(a_verdict(slow, down), causes),
+        rollback=RollbackReport(
+            from_id="dpl_b", to_id="dpl_a", step="healed", detail="green", proofs=["the alias job succeeded"]
+        ),
+        notes=["no other deployment is in the last-good ledger yet"],
+        seconds={"request": 3.2, "healed": 7.04},
+    )
+
+
+def test_the_last_lines_of_the_terminal() -> None:
+    """Decision, what is red against what, why, what to do first, what was done; worst first."""
+    assert a_report().lines() == [
+        "===== 7P Verify gate: ROLLBACK (exit 1: this deployment was rejected); postdeploy on sandbox, mode act =====",
+        "P0  health",
+        "    measured: GET /api/health -> 503 | password=[masked]",
+        "    answer:   second line",
+        "    cause:    deployment: red 5/5 on dpl_b, 0/5 on dpl_a (p=0.004)",
+        "    first:    Look at the deployment",
+        "    see:      evidence/health.txt",
+        "P1  pages",
+        "    measured: LCP 2.98 s, limit 2.5 s (3 samples)",
+        "    cause:    unknown: no cause was looked for",
+        "    first:    Look at the deployment",
+        "done: rolled back dpl_b -> dpl_a, proved by: the alias job succeeded; healed 7.0 s after the start",
+        "note: no other deployment is in the last-good ledger yet",
+        "times: request 3.2 s, healed 7.0 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            "would",
+            "nothing was changed; would roll back dpl_b -> dpl_a (mode shadow); by hand: `vercel rollback dpl_a --yes`",
+        ),
+        ("refused", "no rollback dpl_b -> dpl_a: mode shadow"),
+        ("unproved", "rollback dpl_b -> dpl_a is unproved: mode shadow. Look at production now"),
+        ("not-healed", "rollback dpl_b -> dpl_a is not-healed: mode shadow. Look at production now"),
+    ],
+)
+def test_what_was_done(step: str, said: str) -> None:
+    """Never more than was proved."""
+    report = a_report()
+    report.rollback = RollbackReport(from_id="dpl_b", to_id="dpl_a", step=step, detail="mode shadow")
+
+    assert report.deed() == said
+
+
+def test_what_was_only_decided_is_not_told_as_done() -> None:
+    """In shadow production is still broken: the first line must not say that it healed."""
+    report = a_report()
+    report.rollback = RollbackReport(from_id="dpl_b", to_id="dpl_a", step="would", detail="mode shadow")
+
+    assert report.lines()[0] == (
+        "===== 7P Verify gate: WOULD ROLL BACK (exit 1: this deployment is to blame, and production STILL serves it); "
+        "postdeploy on sandbox, mode act ====="
+    )
+
+
+def test_the_body_says_what_a_status_does_not() -> None:
+    """What the platform wrote into its refusal is often the whole story."""
+    broken = a_check(outcome=Outcome.FAILED)
+    broken.reason = 'AssertionError: GET /api/courses -> 500 in 6 ms\nexpected object\n{"error": "x is no function"}'
+    (red,) = red_checks(a_verdict(broken), {})
+
+    assert red.measured == "GET /api/courses -> 500 in 6 ms"
+    assert red.answer == ["expected object", '{"error": "x is no function"}']
+
+
+def test_what_a_third_party_broke_is_not_ours_to_mend() -> None:
+    """Scaling our connections does not mend a database that its owner has lost."""
+    down = a_check(outcome=Outcome.FAILED)
+    causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page says major")}
+
+    (red,) = red_checks(a_verdict(down), causes)
+
+    assert red.first_action.startswith("Follow the vendor's status page")
+
+
+def test_a_target_that_says_nothing_is_one_line() -> None:
+    """Fifteen checks that got no answer are one fact, and details of a few are enough."""
+    report = a_report()
+    silent = [a_check(f"t::test_{number}", outcome=Outcome.FAILED) for number in range(12)]
+    for check in silent[:6]:
+        check.reason = "AssertionError: GET http://127.0.0.1:9/ -> no answer: refused in 1 ms"
+    for check in silent[6:]:
+        check.reason = "http://127.0.0.1:9/x: no connection; is the runner's network up?"
+        check.asked = ["GET http://127.0.0.1:9/x -> no answer: refused in 1 ms"]
+    report.red = red_checks(a_verdict(*silent), {})
+
+    lines = report.lines()
+
+    assert lines[1] == "none of the 12 red checks got an answer from http://127.0.0.1 (no answer: refused)"
+    assert report.red[0].first_action.startswith("`curl -sv http://127.0.0.1` from here and from another network")
+    assert len([line for line in lines if line.startswith("    measured:")]) == 8
+    assert "and 4 more: summary.md shows all" in lines
+
+
+def test_the_same_reason_is_told_once() -> None:
+    """Twenty-two checks that wait for the same ration are one line."""
+    why = "not-measured, cause self-inflicted (all are taken: the next one from 14:11:38 on)"
+    hold = Report(run_id="1", stage="daily", target="t", url="u", mode="act", reasons=[])
+    hold.reasons = [*(f"P1 t::test_{number}: {why}" for number in range(22)), "P0 t::test_x: not-measured"]
+
+    assert [line for line in hold.lines() if line.startswith("because:")] == [
+        f"because: P1 t::test_0 and 21 more: {why}",
+        "because: P0 t::test_x: not-measured",
+    ]
+
+
+def test_a_green_run_says_why() -> None:
+    """And that nothing was changed."""
+    green = Report(
+        run_id="1", stage="daily", target="t", url="u", mode="act", decision="keep", exit_code=0, reasons=["all green"]
+    )
+
+    assert green.lines()[1:] == ["because: all green", "done: nothing was changed"]
+
+
+def test_what_a_check_without_numbers_says() -> None:
+    """Its first line; a check that says nothing is still red."""
+    silent = a_check(outcome=Outcome.FAILED)
+
+    assert measured(silent) == "red"
+
+
+def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a machine, for a person and for GitHub, without the secret."""
+    github = tmp_path / "github.md"
+    github.write_text("# earlier step\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(github))
+    redaction.register(["canary-note"])
+    report = a_report()
+    report.notes.append("the token is canary-note")
+
+    report.write(tmp_path / "reports")
+
+    decision = json.loads((tmp_path / "reports" / "decision.json").read_text())
+    summary = (tmp_path / "reports" / "summary.md").read_text()
+    assert (decision["schema"], decision["decision"], decision["exit_code"]) == ("7p-verify/decision/1", "rollback", 1)
+    assert github.read_text() == "# earlier step\n" + summary
+    assert "| P0 | health | GET /api/health -> 503 \\| password=[masked]; second line | deployment: red 5/5" in summary
+    assert "canary" not in json.dumps(decision) + summary
+
+
+def test_github_drops_a_summary_above_one_mebibyte() -> None:
+    """So it is cut below that, between two characters, and says so."""
+    short, long = "kısa", "ş" * MIB
+
+    assert cut(short) == short.encode()
+    assert len(cut(long)) < MIB
+    assert cut(long).decode().endswith("(cut: see decision.json)\n")
+
+
+def test_what_nobody_looked_at_is_a_note() -> None:
+    """A release whose difference was not judged has not been found harmless."""
+    without = a_check(PAGES, "P1", Outcome.NOT_APPLICABLE)
+    without.reason = "the target lacks: before-snapshot"
+    other = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
+    other.reason = "the target lacks: payments"
+    no_database = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
+    no_database.reason = "the target lacks: before-snapshot, database"
+
+    assert len(unjudged(a_verdict(without, without))) == 1
+    assert unjudged(a_verdict(other)) == []
+    assert unjudged(a_verdict(no_database)) == []
+
+
+def test_a_drawn_page_is_linked(tmp_path: Path) -> None:
+    """Whoever reads the summary finds the picture beside it."""
+    report = a_report()
+    report.pages = ["database-difference.html"]
+    report.write(tmp_path)
+
+    assert "- [database-difference.html](database-difference.html)" in (tmp_path / "summary.md").read_text()
+    assert "drawn: database-difference.html" in report.lines()

@@ -1,0 +1,225 @@
+"""A whole stage against a real edge: fault, decision, exit code, and what production serves afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fixtures.sandbox.build import Build
+from fixtures.state.state import Good
+from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check
+from tests.selftest.gate.world import ACCESS, CHECKS, HEADERS, World, a_world
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Return a world of its own."""
+    with a_world(tmp_path, monkeypatch) as world:
+        yield world
+
+
+class TestRollback:
+    """The deployment is to blame."""
+
+    def test_rolled_back_proved_and_healed(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """Exit 1, production serves the previous one, and P0 was seen green on it."""
+        world.suite.broken = {HEALTH: {world.bad.id}}
+
+        assert world.run() == 1
+
+        assert world.running.served() == world.good.id
+        assert world.causes == {HEALTH: "deployment"}
+        assert world.decision["rollback"]["step"] == "healed"
+        assert [record.step for record in world.state.rollbacks()] == ["healed"]
+        printed = capsys.readouterr().out
+        assert "ROLLBACK (exit 1" in printed
+        assert f"rolled back {world.bad.id} -> {world.good.id}" in printed
+        # The moment at which it begins is when people have to know it.
+        assert "note: a rollback pins production" in printed
+
+    def test_a_p1_too(self, world: World) -> None:
+        """High severity undoes as well."""
+        world.suite.broken = {PAGES: {world.bad.id}}
+
+        assert world.run() == 1
+        assert world.running.served() == world.good.id
+
+    def test_the_last_good_of_the_ledger_wins_over_the_previous_one(self, world: World) -> None:
+        """Two bad deployments in a row do not go back to the first of them."""
+        worse = world.running.publish(promote=True)
+        world.state.record_good(Good(deployment_id=world.good.id, run_id="0", recorded_at=1))
+        world.suite.broken = {HEALTH: {world.bad.id, worse.id}}
+
+        assert world.run() == 1
+        assert world.running.served() == world.good.id
+        assert world.decision["control_source"] == "last good of run 0"
+
+    def test_it_is_not_repeated(self, world: World) -> None:
+        """Promoted again, the same build needs a human."""
+        world.suite.broken = {HEALTH: {world.bad.id}}
+        world.run()
+
+        async def promote() -> None:
+            world.running.edge.promote(world.bad.id)
+
+        world.running.do(promote())
+
+        assert world.run() == 5
+        assert world.posts == 1
+        assert "tried once" in world.decision["rollback"]["detail"]
+
+    def test_a_deployment_that_is_gone_is_judged_by_the_alias(self, world: World) -> None:
+        """Production answers the platform's own 404; there is nothing left to pair."""
+        world.suite.broken = {HEALTH: {""}}
+        world.bad.deleted = True
+
+        assert world.run() == 1
+        assert world.running.served() == world.good.id
+        assert "by alias, not by pairs" in world.decision["red"][0]["evidence"]
+        assert world.suite.started("--rounds") == 1
+
+
+class TestEscalate:
+    """Rejected, and production still needs a human: exit 5."""
+
+    def test_refused_by_vercel(self, world: World) -> None:
+        """Hobby plan: only the immediately previous one."""
+        world.suite.broken = {HEALTH: {world.bad.id}}
+        world.running.edge.rollback_status = 402
+
+        assert world.run() == 5
+        assert world.decision["decision"] == "escalate"
+        assert "402" in world.decision["rollback"]["detail"]
+        assert world.running.served() == world.bad.id
+
+    def test_the_target_does_not_pass_p0_itself(self, world: World) -> None:
+        """One check blames the deployment, and another P0 is red on the old one."""
+        world.suite.checks = [*CHECKS, a_check("tests/smoke/test_pay.py::test_pay")]
+        world.suite.broken = {HEALTH: {world.bad.id}, "tests/smoke/test_pay.py::test_pay": {"*"}}
+
+        assert world.run() == 5
+        assert world.posts == 0
+        assert "does not pass P0 itself: pay: failed" in world.decision["rollback"]["detail"]
+
+    def test_not_healed(self, world: World) -> None:
+        """The alias moved, and production is red on the good one too by then."""
+        world.suite.broken = {HEALTH: {world.bad.id}}
+
+        def fall_ill(arguments: list[str]) -> None:
+            if any("rerun/healed" in argument for argument in arguments):
+                world.suite.broken = {HEALTH: {"*"}}
+
+        world.suite.before = fall_ill
+
+        assert world.run() == 5
+        assert world.decision["rollback"]["step"] == "not-healed"
+        assert [record.step for record in world.state.rollbacks()] == ["not-healed"]
+
+    def test_nothing_to_roll_back_to(self, world: World) -> None:
+        """Blamed by the ledger alone can be a deployment without any control; here there is none to pair either."""
+        world.good.deleted = True
+        world.suite.broken = {HEALTH: {world.bad.id}}
+
+        assert world.run() == 3
+        assert world.causes == {HEALTH: "unknown"}
+
+
+class TestNoRollback:
+    """Something is wrong, and undoing the deployment would not mend it."""
+
+    def test_it_was_so_before(self, world: World) -> None:
+        """Red on both: incident, exit 4."""
+        world.suite.broken = {HEALTH: {"*"}}
+
+        assert world.run() == 4
+        assert (world.causes, world.posts) == ({HEALTH: "existing"}, 0)
+
+    def test_the_database(self, world: World) -> None:
+        """It is never paired."""
+        world.suite.broken = {ACCESS: {"*"}}
+
+        assert world.run() == 4
+        assert world.suite.started("--sides") == 0
+
+    def test_the_runner_is_blind(self, world: World) -> None:
+        """Neither production nor anything outside answers: hold, exit 3."""
+        world.suite.broken = {HEALTH: {"*"}}
+
+        def cut(_arguments: list[str]) -> None:
+            world.running.do(world.running.edge.production_listener.cut())
+            world.running.do(world.outside.cut())
+
+        world.suite.after = cut
+
+        assert world.run() == 3
+        assert world.causes == {HEALTH: "runner"}
+        assert world.posts == 0
+
+    def test_mild(self, world: World) -> None:
+        """P2 is told and let stand."""
+        world.suite.broken = {HEADERS: {world.bad.id}}
+
+        assert world.run() == 0
+        assert world.decision["decision"] == "alert"
+        assert world.state.last_good() is not None
+
+    def test_flaky(self, world: World) -> None:
+        """Red once: alert, after it was seen green on production."""
+        world.suite.once = {HEALTH}
+
+        assert world.run() == 0
+        assert world.causes == {HEALTH: "flaky"}
+        assert world.suite.started("--only") == 3
+
+    def test_green_on_its_own_address_and_red_on_production_is_no_flake(self, world: World) -> None:
+        """The alias, DNS or the edge is wrong, and users are there."""
+        suite = world.suite
+
+        def break_production_only(arguments: list[str]) -> None:
+            paired = any(argument.startswith("--sides") for argument in arguments)
+            suite.broken = {} if paired else {HEALTH: {"*"}}
+
+        suite.before = break_production_only
+
+        assert world.run() == 3
+        assert "again on production" in world.decision["red"][0]["evidence"]
+
+
+class TestKeep:
+    """Healthy."""
+
+    def test_it_becomes_the_last_good(self, world: World) -> None:
+        """With what it passed."""
+        assert world.run() == 0
+
+        good = world.state.last_good()
+        assert good is not None
+        assert (good.deployment_id, good.passed[0]) == (world.bad.id, HEALTH)
+        assert world.decision["decision"] == "keep"
+
+    def test_a_narrowed_run_proves_nothing_of_the_deployment(self, world: World) -> None:
+        """`-k health` is for a person, not for the ledger."""
+        assert world.run(replace(world.options, pytest_args=("-k", "health"))) == 0
+        assert world.state.last_good() is None
+
+    def test_production_moved_meanwhile(self, world: World) -> None:
+        """A verdict over two deployments is one over neither."""
+        world.suite.after = lambda _: world.running.do(push())
+
+        async def push() -> None:
+            await world.running.edge.publish(Build(), promote=True)
+
+        assert world.run() == 3
+        assert world.state.last_good() is None
+
+    def test_the_deployment_that_was_asked_for_is_not_live(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After a rollback a push is live nowhere until it is promoted."""
+        staged = world.running.publish()
+        monkeypatch.setenv("SYNTHETIC_DEPLOYMENT", staged.id)
+
+        assert world.run() == 3
+        assert "never promoted" in world.decision["reasons"][0]
+        assert world.suite.runs == []

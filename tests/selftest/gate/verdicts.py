@@ -1,0 +1,168 @@
+"""Verdicts made by hand, and a stand-in of the suite that judges what a sandbox serves without running pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome, Severity, Verdict
+from fixtures.target.variants import read_sides
+
+HEALTH = "tests/smoke/test_health.py::test_health"
+PAGES = "tests/smoke/test_pages.py::test_pages"
+
+
+def a_check(  # noqa: PLR0913  (one argument a word of the verdict)
+    node_id: str = HEALTH,
+    severity: str = "P0",
+    outcome: Outcome = Outcome.PASSED,
+    *,
+    kind: str = "smoke",
+    eligible: bool = True,
+    host_bound: bool = False,
+    third_party: str | None = None,
+    attempts: Sequence[Attempt] = (),
+    spends: Mapping[str, int] | None = None,
+) -> CheckResult:
+    """Return one check's entry."""
+    return CheckResult(
+        node_id=node_id,
+        title=node_id.rpartition("::test_")[2],
+        kind=kind,
+        severity=Severity(severity),
+        section="application-health",
+        rollback_eligible=eligible,
+        host_bound=host_bound,
+        third_party=third_party,
+        outcome=outcome,
+        first_action="Look at the deployment",
+        attempts=list(attempts),
+        spends=dict(spends or {}),
+    )
+
+
+def a_verdict(*checks: CheckResult, stage: str = "postdeploy", complete: bool = True) -> Verdict:
+    """Return a verdict of these checks."""
+    return Verdict(
+        run_id="run",
+        stage=stage,
+        target="sandbox",
+        mode="act",
+        url="http://127.0.0.1",
+        started="2026-01-01T00:00:00Z",
+        complete=complete,
+        checks=list(checks),
+    )
+
+
+def an_attempt(
+    outcome: Outcome = Outcome.FAILED,
+    side: str = "target",
+    deployment: str | None = None,
+    wall: Cause | None = None,
+    message: str = "",
+) -> Attempt:
+    """Return one attempt; it is identified when it names a deployment."""
+    named = [deployment] if deployment else []
+    return Attempt(
+        outcome=outcome,
+        seconds=0.1,
+        side=side,
+        deployments=named,
+        identified=bool(named),
+        wall=wall,
+        message=message,
+    )
+
+
+@dataclass
+class Ended:
+    """A run that is over."""
+
+    code: int = 1
+
+    def wait(self, limit: float) -> int:
+        """Return its exit code."""
+        return self.code if limit else 0
+
+    def end(self) -> None:
+        """Do nothing: it is over."""
+
+
+@dataclass
+class Suite:
+    """
+    Starts "runs" that write the verdict the real suite would, by what production serves at that moment.
+
+    checks: what there is.  broken: node id -> deployments on which it is red, "*" for all.  once: node ids that are
+    red in the first run only.  runs: the arguments of every run started.  before, after: called with the arguments of
+    each run, around it.  complete, writes: whether the verdicts are whole, and whether there are any.
+    """
+
+    production_url: str
+    checks: list[CheckResult]
+    broken: dict[str, set[str]] = field(default_factory=dict)
+    once: set[str] = field(default_factory=set)
+    runs: list[list[str]] = field(default_factory=list)
+    before: Callable[[list[str]], None] = lambda _: None
+    after: Callable[[list[str]], None] = lambda _: None
+    complete: bool = True
+    writes: bool = True
+
+    def launch(self, arguments: Sequence[str], _environ: Mapping[str, str], _log: Path | None) -> Ended:
+        """Write the verdict at once."""
+        given = list(arguments)
+        self.runs.append(given)
+        self.before(given)
+        if self.writes:
+            self._write(given)
+        self.once.clear()
+        self.after(given)
+        return Ended()
+
+    def started(self, option: str) -> int:
+        """Return how many runs had this option."""
+        return sum(_value(run, option) is not None for run in self.runs)
+
+    def _write(self, given: list[str]) -> None:
+        chosen = self._chosen(given)
+        sides_file, reports, stage = (_value(given, f"--{name}") for name in ("sides", "reports", "stage"))
+        if sides_file:
+            sides = read_sides(Path(sides_file))
+            rounds = int(_value(given, "--rounds") or 1)
+            turns = [(side.name, side.deployment_id or "") for _ in range(rounds) for side in sides]
+        else:
+            served = httpx.get(self.production_url, trust_env=False).headers.get("x-deployment-id", "")
+            turns = [("target", served)]
+        judged = [self._judged(check, turns) for check in chosen]
+        a_verdict(*judged, stage=stage or "", complete=self.complete).write(Path(reports or "") / "verdict.json")
+
+    def _chosen(self, given: list[str]) -> list[CheckResult]:
+        only_file = _value(given, "--only")
+        only = Path(only_file).read_text().splitlines() if only_file else None
+        return [check for check in self.checks if only is None or check.node_id in only]
+
+    def _judged(self, check: CheckResult, turns: list[tuple[str, str]]) -> CheckResult:
+        attempts = [an_attempt(self._outcome(check, name), side, name) for side, name in turns]
+        red = any(attempt.outcome is Outcome.FAILED for attempt in attempts)
+        return a_check(
+            check.node_id,
+            check.severity,
+            Outcome.FAILED if red else check.outcome,
+            kind=check.kind,
+            eligible=check.rollback_eligible,
+            third_party=check.third_party,
+            attempts=attempts,
+        )
+
+    def _outcome(self, check: CheckResult, deployment: str) -> Outcome:
+        red_on = self.broken.get(check.node_id, set())
+        return Outcome.FAILED if check.node_id in self.once or red_on & {deployment, "*"} else Outcome.PASSED
+
+
+def _value(arguments: list[str], option: str) -> str | None:
+    """Return the value of `option=value`."""
+    return next((given.partition("=")[2] for given in arguments if given.startswith(f"{option}=")), None)

@@ -1,0 +1,198 @@
+"""The rehearsal of migrations on a scratch copy, and what is taken for the platform's repository."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.checks.evidence import NotMeasured
+from fixtures.migrations.rehearsal import Rehearsal, read_repo, rehearse, statements_of
+from fixtures.model.verdict import CheckResult, Outcome, Verdict
+from fixtures.sandbox import sandbox
+from fixtures.sandbox.database.postgres import Postgres
+from fixtures.sandbox.faults import CATALOGUE
+from fixtures.target.target import PLATFORM_REPO_VARIABLE, UsageError, load
+from tests.selftest.conftest import ROOT, environment_of_a_run
+
+PLATFORM = Path(sandbox.__file__).with_name("platform")
+# Its check is one of the schema's.
+BY_HAND = "migration-by-hand"
+NEXT = "20990101000000_next.sql"
+OTHER = "20990102000000_other.sql"
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Lend one server to all tests here; none writes to it."""
+    with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
+        yield started
+
+
+class Repo:
+    """A checkout of the platform with the migrations that the sandbox has had, to add to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for kind in ("migrations", "rollbacks"):
+            (path / "supabase" / kind).mkdir(parents=True)
+            for file in (PLATFORM / "supabase" / kind).glob("*.sql"):
+                (path / "supabase" / kind / file.name).write_bytes(file.read_bytes())
+
+    def add(self, name: str, up: str, down: str | None) -> None:
+        """Write one migration, and what undoes it."""
+        (self.path / "supabase" / "migrations" / name).write_text(up)
+        if down is not None:
+            (self.path / "supabase" / "rollbacks" / name).write_text(down)
+
+    def rehearse(self, postgres: Postgres) -> Rehearsal:
+        """Rehearse as the copying role, which may change nothing."""
+        directory = self.path / "private"
+        directory.mkdir()
+        return rehearse(postgres.dsn("synthetic_dump"), read_repo(self.path), directory)
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    """Return a checkout."""
+    return Repo(tmp_path)
+
+
+def test_up_down_up(repo: Repo, postgres: Postgres) -> None:
+    """Two that are pending and the newest that is applied, there and back."""
+    repo.add(NEXT, "CREATE TABLE public.coupons (code text PRIMARY KEY);", "DROP TABLE public.coupons;")
+    repo.add(OTHER, "ALTER TABLE public.coupons ADD percent int;", "ALTER TABLE public.coupons DROP percent;")
+
+    assert repo.rehearse(postgres) == Rehearsal(rehearsed=3)
+
+
+def test_a_migration_that_does_not_apply_is_named_with_its_error(repo: Repo, postgres: Postgres) -> None:
+    """The production database is the worst place to find out."""
+    repo.add(NEXT, "ALTER TABLE public.nothing ADD n int;", "SELECT 1;")
+    repo.add(OTHER, "SELECT 1;", "SELECT 1;")
+
+    found = repo.rehearse(postgres)
+
+    assert found.refused == [f'migrations/{NEXT}: relation "public.nothing" does not exist']
+    assert found.astray == []
+
+
+@pytest.mark.parametrize(
+    ("down", "told"),
+    [
+        ("SELECT 1;", f"rollbacks/{NEXT}: +CREATE TABLE public.coupons ("),
+        ("DROP TABLE public.coupon;", f'rollbacks/{NEXT}: table "coupon" does not exist'),
+        ("DROP TABLE public.coupons; DROP INDEX public.users_email_key;", "-CREATE UNIQUE INDEX users_email_key"),
+    ],
+)
+def test_a_script_that_does_not_lead_back_is_named_with_the_difference(
+    repo: Repo, postgres: Postgres, down: str, told: str
+) -> None:
+    """Too little, nothing, or too much: each leaves a schema that nobody has tested."""
+    repo.add(NEXT, "CREATE TABLE public.coupons (code text);", down)
+
+    (line,) = repo.rehearse(postgres).astray
+
+    assert told in line
+
+
+def test_a_migration_that_works_only_once_is_seen(repo: Repo, postgres: Postgres) -> None:
+    """After a rollback it has to go in again."""
+    repo.add(NEXT, "CREATE TABLE public.coupons (n int); CREATE ROLE once;", "DROP TABLE public.coupons;")
+
+    assert repo.rehearse(postgres).astray == [f'migrations/{NEXT}: role "once" already exists']
+
+
+def test_what_runs_in_no_transaction_is_rehearsed_as_it_is_applied(repo: Repo, postgres: Postgres) -> None:
+    """Supabase's CLI applies such a statement by itself; refusing it would forbid what the linter asks for."""
+    repo.add(
+        NEXT,
+        "SET lock_timeout = '1s'; -- a; comment\nCREATE INDEX CONCURRENTLY by_age ON public.users (created_at);",
+        "SET lock_timeout = '1s'; DROP INDEX CONCURRENTLY public.by_age;",
+    )
+
+    assert repo.rehearse(postgres) == Rehearsal(rehearsed=2)
+
+
+@pytest.mark.parametrize(
+    ("script", "statements"),
+    [
+        ("SELECT 1; SELECT 2", ["SELECT 1;", "SELECT 2"]),
+        ("SELECT ';', \"a;b\"; -- c; d\nSELECT 2;", ["SELECT ';', \"a;b\";", "-- c; d\nSELECT 2;"]),
+        ("SELECT E'it\\'s;'; /* e; f */ SELECT 2;", ["SELECT E'it\\'s;';", "/* e; f */ SELECT 2;"]),
+        ("DO $x$ BEGIN; END $x$; SELECT 2;", ["DO $x$ BEGIN; END $x$;", "SELECT 2;"]),
+        ("SELECT 'it''s;';", ["SELECT 'it''s;';"]),
+        (" \n", []),
+    ],
+)
+def test_a_script_is_split_where_its_statements_end(script: str, statements: list[str]) -> None:
+    """And nowhere else: half a statement is none."""
+    assert statements_of(script) == statements
+
+
+def test_a_pending_migration_without_a_way_back_is_named(repo: Repo, postgres: Postgres) -> None:
+    """Of older ones nobody asks: they are not what a rollback would undo."""
+    repo.add(NEXT, "CREATE TABLE public.coupons (n int);", None)
+
+    found = repo.rehearse(postgres)
+
+    assert found.unscripted == [NEXT]
+    assert (found.refused, found.astray) == ([], [])
+
+
+@pytest.mark.parametrize(("name", "told"), [("init.sql", "init.sql is not"), (None, "there are none")])
+def test_what_is_no_list_of_migrations_is_not_measured(tmp_path: Path, name: str | None, told: str) -> None:
+    """An empty folder would agree with an empty table."""
+    (tmp_path / "supabase" / "migrations").mkdir(parents=True)
+    if name:
+        (tmp_path / "supabase" / "migrations" / name).write_text("SELECT 1;")
+
+    with pytest.raises(NotMeasured, match=told):
+        read_repo(tmp_path)
+
+
+def test_a_path_that_is_no_checkout_is_wrong_usage(tmp_path: Path) -> None:
+    """Before anything runs, and with the flag in the sentence."""
+    with pytest.raises(UsageError, match="--platform-repo"):
+        load("sandbox", environ={PLATFORM_REPO_VARIABLE: str(tmp_path)}, handle=None)
+
+
+def judged(folder: Path, stage: str, *arguments: str) -> dict[str, CheckResult]:
+    """Return the checks of migrations as one run saw them, by function name."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database/test_migrations.py", "-q"]
+    command += [f"--reports={folder}", "-m", stage, *arguments]
+    subprocess.run(command, cwd=ROOT, env=environment_of_a_run(), capture_output=True, timeout=120, check=False)
+    checks = Verdict.read(folder / "verdict.json").checks
+    return {check.node_id.rpartition("::")[2]: check for check in checks}
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOGUE if name.startswith("migration-") and name != BY_HAND])
+def test_a_fault_is_seen_by_its_own_check(name: str, tmp_path: Path) -> None:
+    """A check that goes red for anything, or for nothing, is of no use."""
+    fault = CATALOGUE[name]
+
+    checks = judged(tmp_path, fault.stage, "--fault", name)
+
+    red = [check.node_id for check in checks.values() if check.outcome is Outcome.FAILED]
+    assert red == [checks[fault.must[0]].node_id]
+
+
+def test_before_a_deployment_its_migrations_may_be_missing(tmp_path: Path) -> None:
+    """They go out with it."""
+    checks = judged(tmp_path, "predeploy", "--fault", "migration-missing")
+
+    assert {check.outcome for check in checks.values()} == {Outcome.PASSED}
+
+
+def test_the_repository_that_is_given_is_the_one_that_is_read(repo: Repo) -> None:
+    """By option, and by variable in every process of a run."""
+    repo.add(NEXT, "CREATE TABLE public.coupons (n int);", "DROP TABLE public.coupons;")
+
+    checks = judged(repo.path / "reports", "postdeploy", f"--platform-repo={repo.path}")
+
+    (check,) = checks.values()
+    assert check.outcome is Outcome.FAILED
+    assert "20990101000000" in check.reason

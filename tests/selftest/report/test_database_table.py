@@ -1,0 +1,102 @@
+"""The database's health on one page: what is said of each check, and when the page is printed at all."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fixtures.model.verdict import CheckResult, Measurement, Outcome, Severity, Verdict
+from fixtures.report.database_table import table_of
+from tests.selftest.conftest import Suite
+
+
+def a_check(title: str, outcome: Outcome, kind: str = "database", **told: object) -> CheckResult:
+    """Return a judged check."""
+    entry = {"node_id": f"tests/x.py::{title}", "severity": Severity.P1, "section": "s", "first_action": "look"}
+    return CheckResult(**entry, title=title, kind=kind, outcome=outcome, rollback_eligible=False, **told)  # type: ignore[arg-type]
+
+
+def a_verdict(*checks: CheckResult) -> Verdict:
+    """Return the verdict of these checks."""
+    return Verdict(run_id="r", stage="daily", target="sandbox", mode="act", url="u", started="t", checks=list(checks))
+
+
+def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
+    """Whoever reads the page must not have to open the verdict."""
+    measured = [
+        Measurement(name="examined", value=12, unit="rows"),
+        Measurement(name="transaction_age", value=1250.456, unit="s", limit=300),
+    ]
+    check = a_check("no transaction stays open", Outcome.FAILED, measurements=measured, reason="1250 <= 300\nmore")
+
+    _, line = table_of(a_verdict(check))
+
+    assert line.split("  ") == ["no transaction stays open", "1,250.46 s", "300 s", "", "12", "failed P1: 1250 <= 300"]
+
+
+def test_a_check_without_a_number_counts_its_offenders() -> None:
+    """`0 found` of none allowed is what such a check has measured."""
+    passed = a_check("a", Outcome.PASSED)
+    failed = a_check("b", Outcome.FAILED, reason="AssertionError: 3 found, none expected: public.x")
+
+    _, red, green = table_of(a_verdict(passed, failed))
+
+    assert " ".join(red.split()) == "b 3 found 0 failed P1: AssertionError: 3 found, none expected: public.x"
+    assert green.split() == ["a", "0", "found", "0", "passed"]
+
+
+def test_parameters_share_a_line_while_all_of_them_are_well() -> None:
+    """Ten statements of the runbook would be a sixth of the page; the one that fails has a line to itself."""
+    rows = [Measurement(name="examined", value=2, unit="rows")]
+    checks = [
+        msgspec.structs.replace(
+            a_check(f"sql still runs ({name})", outcome, measurements=rows), node_id=f"tests/x.py::test_sql[{name}]"
+        )
+        for name, outcome in (("a", Outcome.PASSED), ("b", Outcome.FAILED), ("c", Outcome.PASSED))
+    ]
+
+    _, red, green = table_of(a_verdict(*checks))
+
+    assert red.startswith("sql still runs (b)")
+    assert green.split() == [*["sql", "still", "runs", "(2", "of", "them)", "0", "found", "0", "4", "passed"]]
+
+
+def test_what_is_wrong_stands_first() -> None:
+    """A page is read from the top."""
+    checks = [
+        a_check("a", Outcome.PASSED),
+        a_check("b", Outcome.NOT_APPLICABLE, reason="the target lacks: supabase"),
+        a_check("c", Outcome.NOT_MEASURED, reason="blind"),
+        a_check("d", Outcome.FAILED, reason="red"),
+    ]
+
+    assert [line[0] for line in table_of(a_verdict(*checks))[1:]] == ["d", "c", "a", "b"]
+
+
+@pytest.mark.parametrize("kinds", [(), ("smoke",), ("smoke", "database")])
+def test_other_runs_have_no_such_page(kinds: tuple[str, ...]) -> None:
+    """A stage has its own summary, and forty lines more would bury it."""
+    checks = [a_check(f"check {kind}", Outcome.PASSED, kind) for kind in kinds]
+
+    assert table_of(a_verdict(*checks)) == []
+
+
+def test_it_is_printed_at_the_end_of_a_run_of_the_database(suite: Suite) -> None:
+    """`pytest -m database` is what a person types when the database is slow."""
+    suite.write(
+        """
+@post
+@P1
+@asks_database("SELECT n FROM generate_series(1, 7) AS n", min_rows=1)
+def test_seven_rows(rows):
+    assert len(rows) == 7
+""",
+        "tests/database/test_small.py",
+    )
+
+    ran = suite.run("-m", "database")
+
+    assert ran.code == 0, ran.out + ran.err
+    assert "database health" in ran.out
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("seven rows")]
+    assert line.split() == ["seven", "rows", "0", "found", "0", "7", "passed"]

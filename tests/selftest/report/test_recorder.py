@@ -1,0 +1,294 @@
+"""The verdict: every outcome, early end, interruption, workers, secrets."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fixtures.model.verdict import Cause, Outcome, Severity, Verdict
+from tests.selftest.conftest import ROOT, Stub, Suite
+
+EVERY_OUTCOME = """
+@post
+@P0
+@asks("GET /good")
+def test_good(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P2
+@asks("GET /bad")
+def test_bad(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P1
+def test_blind():
+    raise NotMeasured("nobody looked")
+
+@post
+@P1
+def test_lacks():
+    raise NotApplicable("there is none, and need not be")
+
+@post
+@P1
+def test_skips():
+    pytest.skip("not today")
+
+@post
+@P1
+def test_needs_a_broken_fixture(no_such_fixture):
+    pass
+
+@post
+@pytest.mark.check(severity="P1", runbook="application-health", needs=("payments",))
+def test_needs_payments():
+    raise AssertionError
+"""
+
+
+def test_every_outcome_is_told_apart(suite: Suite, stub: Stub) -> None:
+    """What did not run did not pass, and what cannot apply is not missing."""
+    stub.json("GET /good", "{}")
+    suite.write(EVERY_OUTCOME)
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    outcomes = {check.title: check.outcome for check in outcome.verdict.checks}
+    assert outcomes == {
+        "good": Outcome.PASSED,
+        "bad": Outcome.FAILED,
+        "blind": Outcome.NOT_MEASURED,
+        "lacks": Outcome.NOT_APPLICABLE,
+        "skips": Outcome.NOT_MEASURED,
+        "needs a broken fixture": Outcome.NOT_MEASURED,
+        "needs payments": Outcome.NOT_APPLICABLE,
+    }
+    assert outcome.code == pytest.ExitCode.TESTS_FAILED
+    assert outcome.verdict.complete
+    assert outcome.verdict.requests == 2
+    assert outcome.check("test_blind").reason == "nobody looked"
+    assert outcome.check("test_lacks").reason == "there is none, and need not be"
+    assert "the target lacks: payments" in outcome.check("needs_payments").reason
+
+
+def test_workers_give_the_same_verdict(suite: Suite, stub: Stub) -> None:
+    """Outcomes must not depend on how many processes ran them."""
+    stub.json("GET /good", "{}")
+    suite.write(EVERY_OUTCOME)
+
+    alone = {
+        check.node_id: check.outcome for check in suite.run("-m", "postdeploy", "--target", stub.url).verdict.checks
+    }
+    many = suite.run("-m", "postdeploy", "--target", stub.url, "-n", "2").verdict
+
+    assert {check.node_id: check.outcome for check in many.checks} == alone
+    assert many.complete
+
+
+def test_a_red_p0_ends_the_run(suite: Suite, stub: Stub) -> None:
+    """The rollback does not wait for what nobody will read."""
+    suite.write(
+        """
+@post
+@P1
+def test_later():
+    raise AssertionError
+
+@post
+@P0
+def test_other_p0():
+    pass
+
+@post
+@P0
+@asks("GET /gone")
+def test_red(answer):
+    assert answer.status == HTTPStatus.OK
+"""
+    )
+    suite.write("@post\n@P1\ndef test_journey():\n    raise AssertionError\n", "tests/journeys/test_small.py")
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    assert {check.title: check.outcome for check in outcome.verdict.checks} == {
+        "other p0": Outcome.PASSED,
+        "red": Outcome.FAILED,
+        "later": Outcome.SUPERSEDED,
+        "journey": Outcome.SUPERSEDED,
+    }
+
+
+def test_every_hop_must_name_the_deployment(suite: Suite, stub: Stub) -> None:
+    """An answer that does not say who it is from proves nothing about a deployment."""
+    stub.json("GET /named", "{}", x_deployment_id="dpl_one")
+    stub.json("GET /nameless", "{}")
+    suite.write(
+        """
+@post
+@P1
+@asks("GET /named")
+def test_named(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P1
+@asks("GET /named", "GET /nameless")
+def test_partly(answers):
+    assert answers
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url, environment={"SYNTHETIC_DEPLOYMENT": "dpl_one"})
+
+    assert [attempt.identified for attempt in outcome.check("test_named").attempts] == [True]
+    assert [attempt.identified for attempt in outcome.check("test_partly").attempts] == [False]
+    assert outcome.verdict.deployment_id == "dpl_one"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_leaves_an_incomplete_verdict(suite: Suite, stub: Stub, number: signal.Signals) -> None:
+    """What was judged before the signal is kept, and nobody takes it for the whole."""
+    stub.json("GET /good", "{}")
+    suite.write(
+        """
+import time
+
+@post
+@P0
+@asks("GET /good")
+def test_good(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P1
+@touches("GET /good")
+def test_endless(site):
+    site.ask("GET /endless")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+"""
+    )
+    command = suite.command("-m", "postdeploy", "--target", stub.url)
+    with subprocess.Popen(
+        command, cwd=suite.folder, env=suite.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        _wait_for(stub, "GET /endless")
+        process.send_signal(number)
+        process.wait(timeout=20)
+
+    verdict = Verdict.read(suite.reports / "verdict.json")
+    assert not verdict.complete
+    assert {check.title: check.outcome for check in verdict.checks} == {
+        "good": Outcome.PASSED,
+        "endless": Outcome.NOT_MEASURED,
+    }
+
+
+def test_a_killed_worker_loses_its_test_only(suite: Suite, stub: Stub) -> None:
+    """The check that its worker died of is not measured; the others are judged, and the verdict stands."""
+    suite.write(
+        """
+import os, signal
+
+@post
+@P1
+def test_kills_its_worker():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@post
+@P1
+@pytest.mark.parametrize("number", range(4))
+def test_other(number):
+    assert number < 4
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url, "-n", "2")
+
+    killed = outcome.check("kills_its_worker")
+    assert killed.outcome is Outcome.NOT_MEASURED
+    assert [attempt.wall for attempt in killed.attempts] == [Cause.RUNNER]
+    others = [check.outcome for check in outcome.verdict.checks if "test_other" in check.node_id]
+    assert others == [Outcome.PASSED] * 4
+    # What xdist tells of such a test has no time.
+    assert [phase for phase in outcome.verdict.phases if phase.seconds < 0] == []
+
+
+def test_nothing_selected_is_an_empty_verdict(suite: Suite, stub: Stub) -> None:
+    """The gate holds on it: nothing ran."""
+    suite.write("@post\n@P0\ndef test_one():\n    pass\n")
+
+    outcome = suite.run("-m", "predeploy", "--target", stub.url)
+
+    assert (outcome.verdict.checks, outcome.verdict.complete) == ([], True)
+
+
+def test_nothing_of_an_earlier_run_is_left(suite: Suite, stub: Stub) -> None:
+    """Yesterday's screenshot and yesterday's decision would be taken for today's; the ledger of leftovers stays."""
+    suite.write("@post\n@P0\ndef test_one():\n    pass\n")
+    for name in ("evidence/old/page.png", "rerun/pairs/verdict.json", "decision.json", "summary.md", "leftovers.json"):
+        path = suite.reports / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("[]", encoding="utf-8")
+
+    suite.run("-m", "postdeploy", "--target", stub.url)
+
+    assert sorted(path.name for path in suite.reports.iterdir()) == ["allure-results", "leftovers.json", "verdict.json"]
+
+
+def test_a_missed_budget_is_as_severe_as_its_step(suite: Suite, stub: Stub) -> None:
+    """119 % of a budget is the runbook's P3, whatever the check could raise at worst."""
+    suite.write("@post\n@P1\ndef test_paint(budgets):\n    assert 2975 <= budgets.lcp\n")
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    check = outcome.check("test_paint")
+    assert check.severity is Severity.P3
+    assert [(m.name, m.value, m.limit, m.unit) for m in check.measurements] == [("lcp", 2975.0, 2500.0, "ms")]
+    assert "lcp 2975 ms, limit 2500 ms, 19 % over" in outcome.out
+
+
+def test_no_secret_reaches_terminal_verdict_or_allure(suite: Suite, stub: Stub, tmp_path: Path) -> None:
+    """A report travels further than anyone thinks."""
+    secrets = {"database password": "pw-9f3kq2zz", "token": "nextjwt0123456789abcdef"}
+    stub.json("GET /leak", f'{{"dsn": "postgresql://app:{secrets["database password"]}@db/app"}}')
+    suite.write(
+        f"""
+@post
+@P1
+@asks("GET /leak")
+def test_leak(answer):
+    print("next-auth.session-token={secrets["token"]}")
+    assert answer.text == "", answer.text
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    written = outcome.out + outcome.err
+    for path in suite.reports.rglob("*"):
+        written += path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    assert "[masked]" in written
+    assert [name for name, value in secrets.items() if value in written.replace(str(tmp_path), "")] == []
+
+
+def test_the_shipped_schema_is_the_verdicts() -> None:
+    """Consumers validate against it; made by `python -m fixtures.model.verdict > fixtures/verdict.schema.json`."""
+    shipped = msgspec.json.decode((ROOT / "fixtures" / "verdict.schema.json").read_bytes())
+
+    assert shipped == msgspec.json.schema(Verdict)
+
+
+def _wait_for(stub: Stub, route: str) -> None:
+    deadline = time.monotonic() + 20
+    while route not in [seen for seen, _ in stub.seen]:
+        assert time.monotonic() < deadline, stub.seen
+        time.sleep(0.02)

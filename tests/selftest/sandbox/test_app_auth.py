@@ -1,0 +1,190 @@
+"""Signing in and registering: NextAuth's odd answers, and the refusals of the account routes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import httpx
+import pytest
+
+from fixtures.sandbox.app.accounts import verification_token
+from tests.selftest.sandbox.running_app import RunningApp, sign_in
+
+SESSION_COOKIE = "next-auth.session-token"
+
+
+def _address() -> str:
+    return f"kayit-{secrets.token_hex(6)}@7peducation.test"
+
+
+def test_csrf_token_comes_with_the_cookie_that_proves_it(client: httpx.Client) -> None:
+    """`token|hash`, HttpOnly and Lax; asked again with the cookie, the token stays the same."""
+    first = client.get("/api/auth/csrf")
+    cookie = next(line for line in first.headers.get_list("set-cookie") if "csrf-token" in line)
+
+    assert cookie.startswith(f"next-auth.csrf-token={first.json()['csrfToken']}%7C")
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax")
+    assert client.get("/api/auth/csrf").json() == first.json()
+
+
+def test_on_https_the_cookies_have_secure_names(app: RunningApp, client: httpx.Client) -> None:
+    """NEXTAUTH_URL decides, not the scheme of the request."""
+    app.build.environment["NEXTAUTH_URL"] = "https://7peducation.test"
+    cookies = client.get("/api/auth/csrf").headers.get_list("set-cookie")
+
+    assert [cookie.partition("=")[0] for cookie in cookies] == [
+        "__Host-next-auth.csrf-token",
+        "__Secure-next-auth.callback-url",
+    ]
+    assert all(cookie.endswith("; Secure") for cookie in cookies)
+
+
+def test_providers_stay_on_the_host_of_nextauth_url(app: RunningApp, client: httpx.Client) -> None:
+    """Whatever address was asked."""
+    app.build.environment["NEXTAUTH_URL"] = "https://7peducation.test"
+    credentials = client.get("/api/auth/providers").json()["credentials"]
+
+    assert credentials["signinUrl"] == "https://7peducation.test/api/auth/signin/credentials"
+    assert credentials["callbackUrl"] == "https://7peducation.test/api/auth/callback/credentials"
+
+
+def test_right_password_gives_a_session(app: RunningApp, client: httpx.Client) -> None:
+    """The session route names the user, and nothing of the private record."""
+    account = app.accounts["student"]
+    answer = sign_in(client, account.email, account.password, callbackUrl="/dashboard")
+    session = client.get("/api/auth/session").json()
+
+    assert (answer.status_code, answer.json()) == (200, {"url": f"{app.url}/dashboard"})
+    assert session["user"].keys() == {"name", "email", "image", "id", "role", "emailVerified"}
+    assert (session["user"]["email"], session["user"]["role"]) == (account.email, "student")
+    assert session["expires"].endswith("Z")
+
+
+@pytest.mark.parametrize("url", ["https://elsewhere.test/", "//elsewhere.test", "/\\elsewhere.test", "javascript:x"])
+def test_sign_in_never_sends_elsewhere(app: RunningApp, client: httpx.Client, url: str) -> None:
+    """A foreign callbackUrl becomes the site's own address."""
+    account = app.accounts["student"]
+
+    assert sign_in(client, account.email, account.password, callbackUrl=url).json() == {"url": app.url}
+
+
+def test_wrong_password_and_unknown_address_look_the_same(app: RunningApp, client: httpx.Client) -> None:
+    """401 with the error page's address, and no session cookie."""
+    answers = [sign_in(client, email, "Yanlis-Sifre1") for email in (app.accounts["student"].email, _address())]
+
+    assert [(answer.status_code, "error=CredentialsSignin" in answer.json()["url"]) for answer in answers] == [
+        (401, True),
+        (401, True),
+    ]
+    assert SESSION_COOKIE not in client.cookies
+
+
+def test_without_csrf_token_sign_in_answers_200_and_gives_no_session(app: RunningApp, client: httpx.Client) -> None:
+    """Only the session route tells the truth."""
+    account = app.accounts["student"]
+    form = {"email": account.email, "password": account.password, "json": "true"}
+    answer = client.post("/api/auth/callback/credentials", data=form)
+
+    assert (answer.status_code, answer.json()) == (200, {"url": f"{app.url}/api/auth/signin?csrf=true"})
+    assert client.get("/api/auth/session").json() == {}
+
+
+def test_without_json_sign_in_redirects(app: RunningApp, client: httpx.Client) -> None:
+    """As a plain form would have it."""
+    account = app.accounts["student"]
+    answer = sign_in(client, account.email, account.password, json="false", callbackUrl="/courses")
+
+    assert (answer.status_code, answer.headers["location"]) == (302, f"{app.url}/courses")
+
+
+def test_a_garbled_session_is_nobody_and_its_cookie_is_cleared(client: httpx.Client) -> None:
+    """200 `{}`, never an error."""
+    answer = client.get("/api/auth/session", headers={"cookie": f"{SESSION_COOKIE}=garbled"})
+
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert any("01 Jan 1970" in cookie for cookie in answer.headers.get_list("set-cookie"))
+
+
+def test_another_secret_makes_every_session_nobody(app: RunningApp) -> None:
+    """What instances with different secrets do to a share of the users."""
+    with app.client("student") as client:
+        app.build.environment["NEXTAUTH_SECRET"] = secrets.token_hex(16)
+
+        assert client.get("/api/auth/session").json() == {}
+
+
+def test_signing_out_needs_the_csrf_token(app: RunningApp) -> None:
+    """Without it the session stays; with it the session ends."""
+    with app.client("student") as client:
+        client.post("/api/auth/signout", data={"json": "true"})
+        still = client.get("/api/auth/session").json()
+        token = client.get("/api/auth/csrf").json()["csrfToken"]
+        client.post("/api/auth/signout", data={"csrfToken": token, "json": "true"})
+
+        assert still["user"]["email"] == app.accounts["student"].email
+        assert client.get("/api/auth/session").json() == {}
+
+
+def test_the_sixth_sign_in_within_a_quarter_of_an_hour_waits(app: RunningApp, client: httpx.Client) -> None:
+    """429 says how long, in seconds."""
+    email = _address()
+    statuses = [sign_in(client, email, "Yanlis-Sifre1").status_code for _ in range(5)]
+    refused = sign_in(client, email, "Yanlis-Sifre1")
+
+    assert statuses == [401] * 5
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= 900
+    assert app.platform.limits.spent.keys() == {("sign-in", "127.0.0.1")}
+
+
+def test_registration_leads_to_an_account_that_can_sign_in(client: httpx.Client) -> None:
+    """Once: the second time the address is known, in whatever case."""
+    email, password = _address(), "Yeni-Sifre1"
+    content = {"email": email, "password": password, "name": "Deniz Aksoy"}
+    created = client.post("/api/auth/register", json=content)
+    again = client.post("/api/auth/register", json=content | {"email": email.upper()})
+
+    assert (created.status_code, created.json()["user"]["email"]) == (201, email)
+    assert "password" not in created.json()["user"]
+    assert (again.status_code, again.json()["success"]) == (409, False)
+    assert sign_in(client, email, password).status_code == 200
+
+
+def test_a_weak_password_is_told_what_it_lacks(client: httpx.Client) -> None:
+    """One sentence for each demand it misses."""
+    answer = client.post("/api/auth/register", json={"email": _address(), "password": "kisa", "name": "Deniz"})
+
+    assert answer.status_code == 400
+    assert len(answer.json()["password_feedback"]) == 3
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"", b"[]", b'{"email": 1}', b'{"email": "x", "password": "Aa1aaaaaa", "name": "x"}']
+)
+def test_what_is_not_a_registration_is_refused(client: httpx.Client, body: bytes) -> None:
+    """400 with a message; malformed bodies do not spend the limit."""
+    answer = client.post("/api/auth/register", content=body)
+
+    assert (answer.status_code, answer.json()["success"]) == (400, False)
+
+
+def test_a_reset_request_does_not_tell_whether_an_address_is_known(app: RunningApp, client: httpx.Client) -> None:
+    """The same neutral answer, and 429 after three."""
+    emails = [app.accounts["student"].email, _address(), _address(), _address()]
+    answers = [client.post("/api/auth/request-password-reset", json={"email": email}) for email in emails]
+
+    assert answers[0].json() == answers[1].json()
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+
+
+def test_an_address_is_verified_by_its_token_only(app: RunningApp, client: httpx.Client) -> None:
+    """On to the success page, or to the error page; without a token there is nothing to verify."""
+    email = app.accounts["other_student"].email
+    token = verification_token(email, app.build.environment["NEXTAUTH_SECRET"], time.time())
+    good, bad = (client.get("/api/auth/verify-email", params={"token": value}) for value in (token, "garbled"))
+
+    assert (good.status_code, good.headers["location"]) == (307, "/auth/verification-success")
+    assert (bad.status_code, bad.headers["location"]) == (307, "/auth/verification-error")
+    assert client.get("/api/auth/verify-email").status_code == 400
+    assert "E-posta Doğrulama" in client.get("/auth/verification-success").text

@@ -1,0 +1,193 @@
+"""What the framework does around every route: headers, compression, assets, its 404, 405 and 500, a build's knobs."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.responses import Response
+
+from fixtures.sandbox.app.call import Call
+from fixtures.sandbox.build import Handler
+from tests.selftest.sandbox.running_app import DEPLOYMENT, RunningApp
+
+GUARDED_PAGES = ["/dashboard", "/courses", "/courses/x", "/courses/x/purchase", "/settings", "/admin/dashboard"]
+
+
+def test_every_answer_carries_the_security_headers(client: httpx.Client) -> None:
+    """Pages, APIs, assets, refusals and the framework's own errors alike."""
+    paths = ["/", "/dashboard", "/api/health", "/api/enrollments", "/images/hero.jpg", "/robots.txt", "/unknown"]
+    demanded = {"x-frame-options": "DENY", "x-content-type-options": "nosniff"}
+    present = {
+        "strict-transport-security",
+        "content-security-policy",
+        "referrer-policy",
+        "permissions-policy",
+    }
+
+    answers = [client.get(path).headers for path in paths]
+    assert [{name: headers.get(name) for name in demanded} for headers in answers] == [demanded] * len(paths)
+    assert [present - set(headers) for headers in answers] == [set()] * len(paths)
+    assert [headers.get("x-powered-by") for headers in answers] == [None] * len(paths)
+    assert [headers.get("access-control-allow-origin") for headers in answers] == [None] * len(paths)
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/courses", "/api/auth/session", "/api/enrollments", "/api/none"])
+def test_api_answers_are_neither_stored_nor_indexed(client: httpx.Client, path: str) -> None:
+    """Also the refusals, and the 404 of the framework, which forbids storing in words of its own."""
+    headers = client.get(path).headers
+
+    assert "no-store" in headers["cache-control"]
+    assert headers["x-robots-tag"] == "noindex"
+
+
+def test_large_text_is_compressed_when_the_client_takes_it(client: httpx.Client) -> None:
+    """Small answers and pictures are not."""
+    build_asset = client.get("/").text.split('<link rel="stylesheet" href="')[1].split('"')[0]
+
+    assert client.get("/").headers["content-encoding"] == "gzip"
+    assert client.get(build_asset).headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in client.get("/", headers={"accept-encoding": "identity"}).headers
+    assert "content-encoding" not in client.get("/api/ping").headers
+    assert "content-encoding" not in client.get("/images/hero.jpg").headers
+
+
+def test_assets_belong_to_one_build_and_never_change(app: RunningApp, client: httpx.Client) -> None:
+    """A browser may keep them for ever; another build's are gone."""
+    own, foreign = f"/_next/static/{app.build.id}/_buildManifest.js", "/_next/static/other/_buildManifest.js"
+
+    assert client.get(own).headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert client.get("/images/hero.jpg").headers["cache-control"] == "public, max-age=31536000, immutable"
+    missing = client.get(foreign)
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+    assert client.get("/images/none.jpg").status_code == 404
+
+
+def test_pages_name_their_build_and_deployment(app: RunningApp, client: httpx.Client) -> None:
+    """Both markers by which a check tells which deployment answered."""
+    html = client.get("/").text
+
+    assert f'"b":"{app.build.id}"' in html
+    assert f"/_next/static/{app.build.id}/app.js?dpl={DEPLOYMENT}" in html
+
+
+def test_unknown_paths_are_not_soft_404s(client: httpx.Client) -> None:
+    """The framework's own page, with the status that says so."""
+    answers = [client.get(path) for path in ("/unknown", "/marketplace/unknown", "/api/unknown", "/sitemaps/none.xml")]
+
+    assert [answer.status_code for answer in answers] == [404] * 4
+    assert all("This page could not be found" in answer.text for answer in answers)
+
+
+def test_known_paths_refuse_other_methods_with_nothing(client: httpx.Client) -> None:
+    """405 without a body; OPTIONS grants nobody anything."""
+    refused = [client.delete("/api/courses"), client.post("/login"), client.get("/api/enroll/free")]
+    options = client.options("/api/courses", headers={"origin": "https://elsewhere.test"})
+
+    assert [(answer.status_code, answer.content) for answer in refused] == [(405, b"")] * 3
+    assert options.status_code == 204
+    assert "access-control-allow-origin" not in options.headers
+
+
+def test_head_answers_like_get_without_a_body(client: httpx.Client) -> None:
+    """A page, an API and the health endpoint, which runs no check for it."""
+    answers = [client.head(path) for path in ("/", "/api/courses", "/api/health")]
+
+    assert [(answer.status_code, answer.content) for answer in answers] == [(200, b"")] * 3
+
+
+@pytest.mark.parametrize("path", ["/marketplace/%00", "/api/courses?search=%00", "/api/courses/%00"])
+def test_an_address_with_a_nul_is_refused(client: httpx.Client, path: str) -> None:
+    """PostgreSQL cannot hold it, and that must not become a 500."""
+    assert client.get(path).status_code == 400
+
+
+def test_an_unexpected_exception_is_a_500_that_leaks_nothing(app: RunningApp, client: httpx.Client) -> None:
+    """The framework's page with a digest; the message stays in the log."""
+
+    async def crash(call: Call) -> Response:
+        raise RuntimeError(call.variable("NEXTAUTH_SECRET"))
+
+    app.build.routes["GET /api/ping"] = crash
+    answer = client.get("/api/ping")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "__next_error__" in answer.text
+    assert 'data-dgst="' in answer.text
+    assert app.build.environment["NEXTAUTH_SECRET"] not in answer.text
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["NEXTAUTH_SECRET", "SUPABASE_SERVICE_KEY"])
+def test_a_missing_auth_variable_breaks_sign_in_while_health_stays_green(
+    app: RunningApp, client: httpx.Client, name: str
+) -> None:
+    """The platform's real failure: HTML 500 from every auth route, and a health endpoint that does not look."""
+    del app.build.environment[name]
+    answers = [client.get(f"/api/auth/{route}") for route in ("csrf", "providers", "session")]
+
+    assert [(answer.status_code, "__next_error__" in answer.text) for answer in answers] == [(500, True)] * 3
+    assert client.get("/api/health").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["NEXT_PUBLIC_SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_ANON_KEY"])
+def test_a_missing_database_variable_breaks_the_data_routes(app: RunningApp, client: httpx.Client, name: str) -> None:
+    """HTML 500 from an API route."""
+    del app.build.environment[name]
+
+    assert client.get("/api/courses").status_code == 500
+    assert client.get("/api/health").status_code == 200
+
+
+def test_wrappers_see_answers_outermost_first(app: RunningApp, client: httpx.Client) -> None:
+    """A refusal is an answer to them too, and one that does not ask further hides the route."""
+    seen: list[str] = []
+
+    async def outer(call: Call, handler: Handler) -> Response:
+        seen.append("outer")
+        if call.request.url.path == "/login":
+            return Response("gone", 500)
+        return await handler(call)
+
+    async def inner(call: Call, handler: Handler) -> Response:
+        response = await handler(call)
+        seen.append(f"inner {response.status_code}")
+        return response
+
+    app.build.around += [outer, inner]
+
+    assert client.get("/api/enrollments").status_code == 401
+    assert (client.get("/login").status_code, client.get("/register").status_code) == (500, 200)
+    assert seen == ["outer", "inner 401", "outer", "outer", "inner 200"]
+
+
+def test_a_delay_holds_back_one_path_only(app: RunningApp, client: httpx.Client) -> None:
+    """The delayed answer is still on its way when the client gives up; another path answers."""
+    app.build.delays["/images/hero.jpg"] = 60.0
+
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/images/hero.jpg", timeout=0.3)
+    assert client.get("/images/icon.svg").status_code == 200
+
+
+@pytest.mark.parametrize("path", GUARDED_PAGES)
+def test_private_pages_send_anonymous_visitors_to_sign_in(client: httpx.Client, path: str) -> None:
+    """They come back where they wanted to go."""
+    answer = client.get(path)
+
+    assert answer.status_code == 307
+    assert answer.headers["location"] == f"/login?callbackUrl={path.replace('/', '%2F')}"
+
+
+def test_crawlers_find_robots_and_maps_whose_addresses_all_answer(app: RunningApp, client: httpx.Client) -> None:
+    """Every URL listed answers 200."""
+    robots = client.get("/robots.txt").text.splitlines()
+    maps = _locations(client.get("/sitemap.xml").text)
+    pages = [address for listed in maps for address in _locations(client.get(listed).text)]
+
+    assert {"Allow: /", "Disallow: /admin", "Disallow: /dashboard", "Disallow: /api/"} <= set(robots)
+    assert f"{app.url}/marketplace/{app.course(free=False)['slug']}" in pages
+    assert [address for address in pages if client.get(address).status_code != 200] == []
+
+
+def _locations(xml: str) -> list[str]:
+    return [entry.split("</loc>")[0] for entry in xml.split("<loc>")[1:]]

@@ -1,0 +1,257 @@
+"""What is asked ahead, and that asking live gives the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.target.target import TARGETS_FILE_VARIABLE
+from tests.selftest.conftest import Stub, Suite
+
+BOTH = pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["swept", "live"])
+THREE = """
+@post
+@P1
+@asks("GET /later")
+def test_later(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P0
+@asks("GET /first")
+@asks("POST /second", json={"a": 1})
+def test_first(answers):
+    first, second = answers
+    assert first.url.endswith("/first")
+    assert second.method == "POST"
+
+@post
+@P0
+@asks("GET /first")
+def test_shares(answer):
+    assert answer.status == HTTPStatus.OK
+"""
+
+
+def _answer_all(stub: Stub) -> None:
+    for route in ("GET /first", "POST /second", "GET /later"):
+        stub.json(route, "{}")
+
+
+def test_each_request_is_sent_once(suite: Suite, stub: Stub) -> None:
+    """Three checks share three requests."""
+    _answer_all(stub)
+    suite.write(THREE)
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    assert sorted(route for route, _ in stub.seen) == ["GET /first", "GET /later", "POST /second"]
+    assert outcome.verdict.requests == len(stub.seen)
+    assert outcome.code == pytest.ExitCode.OK
+
+
+def test_p0_is_asked_first(suite: Suite, stub: Stub) -> None:
+    """However many others were written before it; sixteen are under way at a time."""
+    suite.write(
+        """
+for number in range(40):
+    def check(answer):
+        assert answer.code
+
+    globals()[f"test_{number}"] = post(P2(asks(f"GET /{number}")(check)))
+
+@post
+@P0
+@asks("GET /first")
+def test_first(answer):
+    assert answer.code
+"""
+    )
+
+    suite.run("-m", "postdeploy", "--target", stub.url)
+
+    asked = [route for route, _ in stub.seen]
+    assert len(asked) == 41
+    assert asked.index("GET /first") < 16
+
+
+def test_one_test_alone_asks_its_own_only(suite: Suite, stub: Stub) -> None:
+    """Whoever repairs one check does not wait for the others."""
+    _answer_all(stub)
+    suite.write(THREE)
+
+    suite.run("-m", "postdeploy", "-k", "test_later", "--target", stub.url)
+
+    assert [route for route, _ in stub.seen] == ["GET /later"]
+
+
+CHAIN = """
+def its_parts(answers):
+    return [f"GET /part/{name}" for name in answers[0].read(list[str])]
+
+def their_end(answers):
+    return ["GET /end"] if answers[-1].text == "{}" else []
+
+@post
+@P1
+@asks("GET /whole")
+@then(its_parts, their_end)
+def test_parts(answer, followed):
+    assert [found.url.rpartition("/")[2] for found in followed] == ["a", "b", "end"]
+
+@post
+@P1
+@asks("GET /whole")
+@then(its_parts)
+def test_same_parts(followed):
+    assert len(followed) == 2
+
+@post
+@P2
+@asks("GET /end")
+@then(lambda answers: [answers[1].url])
+def test_beyond(followed):
+    raise AssertionError
+
+@post
+@P2
+@asks("GET /torn")
+@then(its_parts)
+def test_torn(answer, followed):
+    assert followed == []
+    answer.read(list[str])
+"""
+
+
+@BOTH
+def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers: list[str]) -> None:
+    """Ahead or live, the same requests; where an answer leads nowhere the test says why, and no other is disturbed."""
+    stub.json("GET /whole", '["a", "b"]')
+    stub.json("GET /torn", "{")
+    for path in ("/part/a", "/part/b", "/end"):
+        stub.json(f"GET {path}", "{}")
+    suite.write(CHAIN)
+
+    outcome = suite.run("-m", "postdeploy", *workers, "--target", stub.url)
+
+    red = {check.title: check.reason for check in outcome.verdict.checks if check.outcome != "passed"}
+    assert sorted(red) == ["beyond", "torn"]
+    assert red["beyond"].startswith("IndexError")
+    assert "Expected `array`, got `object`" in red["torn"]
+    assert workers or sorted(route for route, _ in stub.seen) == [
+        "GET /end",
+        "GET /part/a",
+        "GET /part/b",
+        "GET /torn",
+        "GET /whole",
+    ]
+
+
+@BOTH
+def test_a_session_that_cannot_be_had_is_not_measured(suite: Suite, stub: Stub, workers: list[str]) -> None:
+    """Nobody may be judged as a stranger; what the sign-in was answered is told, since a limit of ours may be in it."""
+    suite.write(
+        """
+@post
+@P1
+@asks("GET /api/enrollments", account="student")
+def test_one(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P1
+@asks("GET /api/enrollments", account="student")
+def test_two(answer):
+    assert answer.status == HTTPStatus.OK
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", *workers, "--target", stub.url)
+
+    assert {check.outcome for check in outcome.verdict.checks} == {"not-measured"}
+    assert {check.reason for check in outcome.verdict.checks} == {f"the target {stub.url} has no account student"}
+    assert "GET /api/enrollments" not in [route for route, _ in stub.seen]
+
+
+@BOTH
+def test_an_address_in_a_query_is_part_of_the_path(suite: Suite, stub: Stub, workers: list[str]) -> None:
+    """A link is absolute by its beginning."""
+    stub.json("GET /login", "{}")
+    suite.write(
+        """
+@post
+@P1
+@asks("GET /login?callbackUrl=https://elsewhere.invalid/")
+def test_one(answer):
+    assert answer.status == HTTPStatus.OK
+
+@post
+@P1
+@asks("GET /login")
+def test_two(answer):
+    assert answer.status == HTTPStatus.OK
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", *workers, "--target", stub.url)
+
+    assert outcome.code == pytest.ExitCode.OK
+    assert "GET /login?callbackUrl=https://elsewhere.invalid/" in [route for route, _ in stub.seen]
+
+
+def test_a_cookie_never_travels_to_another_check(suite: Suite, stub: Stub) -> None:
+    """Anonymous has to be anonymous, whoever asked before."""
+    stub.json("GET /sets", "{}", set_cookie="session=secret; Path=/")
+    stub.json("GET /next", "{}")
+    suite.write(
+        """
+@post
+@P1
+@touches("GET /sets")
+def test_one(site):
+    assert site.ask("GET /sets").status == HTTPStatus.OK
+    assert site.ask("GET /next").status == HTTPStatus.OK
+"""
+    )
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    assert outcome.code == pytest.ExitCode.OK
+    assert [headers.get("cookie") for _, headers in stub.seen] == [None, None]
+
+
+def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
+    suite: Suite, stub: Stub, tmp_path: Path
+) -> None:
+    """Taken ahead or asked live, a third party that a page leads to never sees what opens every deployment."""
+    stranger = stub.url.replace("127.0.0.1", "localhost")
+    stub.answers["GET /away"] = (302, {"location": f"{stranger}/landing"}, b"")
+    file = tmp_path / "their-targets.toml"
+    file.write_text(f'[staging]\nurl = "{stub.url}"\nmode = "shadow"\nvariables = {{ bypass_secret = "A_BYPASS" }}\n')
+    suite.write(
+        f"""
+@post
+@P0
+@asks("GET /away", "GET /")
+def test_swept(answers, site):
+    led = site.follow(site.ask("GET /away"))
+    link = site.ask("GET {stranger}/link")
+    assert [answer.code for answer in (*answers, led, link)] == [302, 404, 302, 404]
+
+@post
+@P1
+@asks("GET /away")
+def test_other(answer):
+    assert answer.code == 302
+"""
+    )
+
+    ran = suite.run(
+        "--target=staging", environment={TARGETS_FILE_VARIABLE: str(file), "A_BYPASS": "secret-of-the-sweep"}
+    )
+
+    assert ran.code == 0, ran.out + ran.err
+    learned = {headers["host"] for _, headers in stub.seen if "secret-of-the-sweep" in str(headers)}
+    assert learned == {stub.url.removeprefix("http://")}
+    assert [route for route, headers in stub.seen if headers["host"].startswith("localhost")] == ["GET /link"]

@@ -1,0 +1,191 @@
+"""The client of Vercel's API: what it asks again, what it must not, and what it never tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from fixtures.target.target import VercelAccess
+from fixtures.target.vercel import Vercel, VercelError
+from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
+
+TOKEN = "secret-token-1234"  # noqa: S105  (it is to be looked for)
+PROJECT = {"id": "prj_1", "name": "7peducation"}
+
+
+@dataclass
+class Api:
+    """Answers in turn, the last one for ever; keeps the requests and how long the client waited between them."""
+
+    answers: list[Callable[[httpx.Request], httpx.Response]]
+    requests: list[httpx.Request] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer(request)
+
+    def client(self, team: str | None = None, deadline: float = 10) -> Vercel:
+        """Return a client of it that does not really wait."""
+        access = VercelAccess(api="https://api.test", project="7peducation", token=TOKEN, team=team)
+        return Vercel(access, deadline=deadline, transport=httpx.MockTransport(self), sleep=self.waits.append)
+
+
+def says(status: int, body: object = None, **headers: str) -> Callable[[httpx.Request], httpx.Response]:
+    """Return an answer."""
+    return lambda _: httpx.Response(status, json=body, headers=headers)
+
+
+def error(status: int, **headers: str) -> Callable[[httpx.Request], httpx.Response]:
+    """Return an error in Vercel's form."""
+    return says(status, {"error": {"code": "odd", "message": "An odd thing"}}, **headers)
+
+
+def unreachable(_request: httpx.Request) -> httpx.Response:
+    """Refuse the connection."""
+    message = "refused"
+    raise httpx.ConnectError(message)
+
+
+def silent(_request: httpx.Request) -> httpx.Response:
+    """Take the request and never answer."""
+    message = "timed out"
+    raise httpx.ReadTimeout(message)
+
+
+def test_a_read_is_asked_again_after_5xx_429_and_silence() -> None:
+    """Retry-After is kept."""
+    api = Api([error(500), error(429, **{"retry-after": "2"}), silent, unreachable, says(200, PROJECT)])
+
+    with api.client() as vercel:
+        assert vercel.project().id == "prj_1"
+
+    assert len(api.requests) == 5
+    assert api.waits[1] == 2
+
+
+def test_a_wait_beyond_the_deadline_is_not_waited() -> None:
+    """A rollback cannot wait an hour for a rate limit."""
+    api = Api([error(429, **{"retry-after": "3600"})])
+
+    with api.client() as vercel, pytest.raises(VercelError, match="429 odd: An odd thing"):
+        vercel.project()
+
+    assert api.waits == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 422])
+def test_a_refusal_is_final(status: int) -> None:
+    """And carries what Vercel said."""
+    api = Api([error(status)])
+
+    with api.client() as vercel, pytest.raises(VercelError) as refused:
+        vercel.rollback("prj_1", "dpl_1", "why")
+
+    assert (refused.value.status, refused.value.code, refused.value.ambiguous) == (status, "odd", False)
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [error(500), silent], ids=["500", "no answer"])
+def test_a_rollback_that_may_have_been_accepted_is_not_repeated_blindly(
+    answer: Callable[[httpx.Request], httpx.Response],
+) -> None:
+    """Who asked has to look first."""
+    api = Api([answer, says(201)])
+
+    with api.client() as vercel, pytest.raises(VercelError) as unclear:
+        vercel.rollback("prj_1", "dpl_1", "why")
+
+    assert unclear.value.ambiguous
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [unreachable, error(429)], ids=["not connected", "429"])
+def test_a_rollback_that_was_certainly_not_accepted_is_asked_again(
+    answer: Callable[[httpx.Request], httpx.Response],
+) -> None:
+    """With the same explicit deployment."""
+    api = Api([answer, says(201)])
+
+    with api.client(team="team_1") as vercel:
+        vercel.rollback("prj_1", "dpl_1", "why")
+
+    request = api.requests[-1]
+    assert (request.method, request.url.path, request.content) == ("POST", "/v9/projects/prj_1/rollback/dpl_1", b"{}")
+    assert dict(request.url.params) == {"teamId": "team_1", "description": "why"}
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"name": "no id"}', b"\xff"])
+def test_an_answer_that_cannot_be_read(body: bytes) -> None:
+    """It is Vercel's trouble, in words."""
+    api = Api([lambda _: httpx.Response(200, content=body)])
+
+    with api.client() as vercel, pytest.raises(VercelError, match="unreadable"):
+        vercel.project()
+
+
+def test_the_token_is_nowhere() -> None:
+    """Not in a repr, not in an error."""
+    api = Api([error(403)])
+
+    with api.client() as vercel, pytest.raises(VercelError) as refused:
+        vercel.project()
+
+    assert api.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert TOKEN not in f"{vercel!r} {refused.value!r} {refused.value}"
+
+
+class TestAgainstTheEdge:
+    """The same calls, answered by the sandbox's Vercel."""
+
+    @pytest.fixture
+    def running(self) -> Iterator[RunningEdge]:
+        """Return an edge of its own."""
+        with run_edge() as running:
+            yield running
+
+    @pytest.fixture
+    def vercel(self, running: RunningEdge) -> Iterator[Vercel]:
+        """Return a client of it."""
+        with Vercel(VercelAccess(running.api.url, running.edge.project.name, running.edge.token)) as vercel:
+            yield vercel
+
+    def test_deployments_newest_first(self, running: RunningEdge, vercel: Vercel) -> None:
+        """A staged one has never served; a preview is not among them."""
+        first = running.publish(promote=True)
+        second = running.publish(promote=True)
+        staged = running.publish()
+        running.publish("preview")
+
+        found = vercel.deployments()
+
+        assert [(row.id, row.substate) for row in found] == [
+            (staged.id, "STAGED"),
+            (second.id, "PROMOTED"),
+            (first.id, "PROMOTED"),
+        ]
+        assert found[0].commit == staged.build.commit
+
+    def test_the_alias(self, running: RunningEdge, vercel: Vercel) -> None:
+        """It names a deleted deployment too; and nothing where there is nothing."""
+        host = running.edge.production_listener.address
+        assert vercel.production_id(host) is None
+        deployment = running.publish(promote=True)
+        deployment.deleted = True
+
+        assert vercel.production_id(host) == deployment.id
+        with pytest.raises(VercelError, match="404"):
+            vercel.deployment(deployment.id)
+
+    def test_a_wrong_token(self, running: RunningEdge) -> None:
+        """It is refused, and the alias is not taken for empty."""
+        with (
+            Vercel(VercelAccess(running.api.url, "7peducation", "wrong")) as vercel,
+            pytest.raises(VercelError, match="403"),
+        ):
+            vercel.production_id(running.edge.production_listener.address)

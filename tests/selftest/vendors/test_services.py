@@ -1,0 +1,258 @@
+"""What the candidate stands on: what each service tells, what is wrong with it, and what cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.checks.answers import Answer
+from fixtures.checks.evidence import Evidence, NotMeasured
+from fixtures.sandbox.vendors.github_api import GithubApi, run
+from fixtures.target.services import GithubAccess
+from fixtures.target.target import UsageError, load
+from fixtures.target.variants import Side
+from fixtures.vendors import commit_status
+from fixtures.vendors.stripe_settings import Balance, Endpoint, mixed_modes, wrong_endpoints
+from tests.selftest.conftest import Stub
+from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+REQUIRED = ("test*", "typecheck*", "sast*", "dependencies*")
+URL = "https://7peducation.test"
+NEEDED = ("checkout.session.completed", "charge.refunded")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningEdge]:
+    """Return an edge whose loop serves the stand-ins."""
+    with run_edge() as running:
+        yield running
+
+
+@pytest.fixture
+def github(running: RunningEdge) -> tuple[GithubApi, GithubAccess]:
+    """Return GitHub, and how it is asked."""
+    api = GithubApi()
+    listener = running.do(running.edge.listeners.open(api.app))
+    return api, GithubAccess(listener.url, api.repository, REQUIRED, api.token)
+
+
+Github = tuple[GithubApi, GithubAccess]
+
+
+class TestCommit:
+    """The tests, types and scans of the candidate's commit."""
+
+    def test_everything_has_passed_on_any_page(self, github: Github) -> None:
+        """A large project has more runs than a page; what fails on the last one counts."""
+        api, access = github
+        api.runs += [run(f"lint {number}") for number in range(7)]
+        api.page = 2
+        passed = commit_status.ask(access, SHA)
+        api.runs.append(run("test (24.x)", "failure"))
+        failed = commit_status.ask(access, SHA)
+
+        assert (len(passed.results), passed.failed, passed.unknown) == (11, [], [])
+        assert (failed.failed, failed.unknown) == (["test (24.x): failure"], [])
+
+    @pytest.mark.parametrize("said", ["failure", "timed_out", "startup_failure"])
+    def test_what_failed_is_named(self, github: Github, said: str) -> None:
+        """Also where the same name has passed before."""
+        api, access = github
+        api.runs.append(run("TypeCheck", said))
+
+        assert commit_status.ask(access, SHA).failed == [f"TypeCheck: {said}"]
+
+    @pytest.mark.parametrize(
+        ("status", "conclusion"),
+        [
+            ("queued", None),
+            ("in_progress", None),
+            *(("completed", said) for said in ("skipped", "cancelled", "stale", "action_required")),
+        ],
+    )
+    def test_what_did_not_run_did_not_pass(self, github: Github, status: str, conclusion: str | None) -> None:
+        """GitHub itself lets a skipped check pass as a required one."""
+        api, access = github
+        api.runs[2] = run("sast", conclusion, status)
+        found = commit_status.ask(access, SHA)
+
+        assert (found.failed, found.unknown) == ([], [f"sast: {conclusion or status}"])
+
+    def test_nothing_reported_is_everything_missing(self, github: Github) -> None:
+        """A commit that nobody checked has no red check either."""
+        api, access = github
+        api.runs.clear()
+        api.statuses.clear()
+
+        assert commit_status.ask(access, SHA).unknown == [f"{name}: missing" for name in REQUIRED]
+
+    def test_a_failure_that_nobody_requires_blocks_nothing(self, github: Github) -> None:
+        """It is in the evidence."""
+        api, access = github
+        api.statuses.append({"context": "preview comments", "state": "error"})
+        found = commit_status.ask(access, SHA)
+
+        assert (found.failed, found.unknown) == ([], [])
+        assert "          preview comments: error" in found.lines()
+
+    @pytest.mark.parametrize(
+        ("status", "body", "said"),
+        [
+            (401, "{}", "the token is refused"),
+            (403, "{}", "may not read checks"),
+            (404, "{}", "no such repository"),
+            (422, "{}", "no such commit"),
+            (503, "down", "503, down"),
+            (200, "<html>", "cannot be read"),
+            (200, '{"statuses":1}', "cannot be read"),
+        ],
+    )
+    def test_what_github_does_not_tell_is_not_measured(self, stub: Stub, status: int, body: str, said: str) -> None:
+        """With what to do about it, and without the token."""
+        stub.json(f"GET /repos/o/r/commits/{SHA}/status", body, status)
+
+        with pytest.raises(NotMeasured, match=said) as caught:
+            commit_status.ask(GithubAccess(stub.url, "o/r", REQUIRED, "secret-token"), SHA)
+
+        assert "secret-token" not in str(caught.value)
+
+    def test_the_token_is_not_carried_to_another_host(self, stub: Stub) -> None:
+        """The address of the next page is the answer's."""
+        away = stub.url.replace("127.0.0.1", "localhost")
+        link = f'<{away}/more>; rel="next"'
+        stub.json(f"GET /repos/o/r/commits/{SHA}/status", '{"statuses":[]}', link=link)
+
+        with pytest.raises(NotMeasured, match="the next page is on localhost"):
+            commit_status.ask(GithubAccess(stub.url, "o/r", REQUIRED, "secret-token"), SHA)
+
+        assert len(stub.seen) == 1
+
+
+def an_endpoint(
+    url: str = f"{URL}/api/webhooks/stripe", *events: str, status: str = "enabled", live: bool = True
+) -> Endpoint:
+    """Return an endpoint; without events it listens to what is needed."""
+    assert status in {"enabled", "disabled"}
+    return Endpoint(
+        url=url,
+        status="enabled" if status == "enabled" else "disabled",
+        enabled_events=list(events or NEEDED),
+        livemode=live,
+    )
+
+
+class TestStripe:
+    """The webhook endpoint and the keys."""
+
+    @pytest.mark.parametrize(
+        "known",
+        [
+            [an_endpoint()],
+            [an_endpoint(f"{URL}/api/webhooks/stripe/")],
+            [an_endpoint(f"{URL}/api/webhooks/stripe", "*")],
+            [an_endpoint(status="disabled"), an_endpoint("https://else.test/hook"), an_endpoint()],
+        ],
+        ids=["exactly", "slash", "all events", "one of three"],
+    )
+    def test_one_good_endpoint_is_enough(self, known: list[Endpoint]) -> None:
+        """An account has endpoints of other programs, and old ones."""
+        assert wrong_endpoints(known, URL, NEEDED, live=True) == []
+
+    @pytest.mark.parametrize(
+        ("known", "wrong"),
+        [
+            ([], f"no endpoint is on {URL}/api/webhooks/stripe; Stripe knows none at all"),
+            ([an_endpoint(f"{URL}/api/webhook")], f"Stripe knows {URL}/api/webhook"),
+            ([an_endpoint("https://7peducation.test.evil.test/api/webhooks/stripe")], "no endpoint is on"),
+            ([an_endpoint(status="disabled")], "is disabled"),
+            ([an_endpoint(f"{URL}/api/webhooks/stripe", NEEDED[0])], "charge.refunded is not sent to"),
+            ([an_endpoint(live=False)], "is of the test mode"),
+        ],
+        ids=["none", "path", "host", "disabled", "event", "mode"],
+    )
+    def test_each_way_to_lose_events_is_named(self, known: list[Endpoint], wrong: str) -> None:
+        """In words that say which endpoint and what to change."""
+        (found,) = wrong_endpoints(known, URL, NEEDED, live=True)
+
+        assert wrong in found
+
+    def test_modes_that_do_not_agree_are_named(self) -> None:
+        """A key is of the mode that is in its name, an account of the one that it answers in."""
+        live, test = Balance(livemode=True), Balance(livemode=False)
+
+        assert mixed_modes("rk_live_x", live, "pk_live_x", live=True) == []
+        assert mixed_modes("rk_test_x", test, None, live=False) == []
+        assert mixed_modes("rk_test_x", test, "pk_live_x", live=True) == [
+            "the restricted key is of the test mode, live is meant",
+            "Stripe's answer to it is of the test mode, live is meant",
+        ]
+
+
+TARGET = """
+[staging]
+url = "https://7peducation.test"
+mode = "shadow"
+capabilities = ["commit-status", "stripe-config"]
+github = { repository = "o/r" }
+stripe = { events = ["charge.refunded"] }
+variables = { github_token = "A_TOKEN", stripe_restricted_key = "A_KEY" }
+"""
+SET = {"A_TOKEN": "token", "A_KEY": "rk_live_key"}
+
+
+class TestTarget:
+    """The tables of targets.toml."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        """Write a target."""
+        path = tmp_path / "targets.toml"
+        path.write_text(TARGET, encoding="utf-8")
+        return path
+
+    def test_services_are_read_with_their_secrets_hidden(self, file: Path) -> None:
+        """What is no capability is not asked, whatever table stands there."""
+        target = load("staging", environ=SET, file=file)
+
+        assert target.services.github == GithubAccess("https://api.github.com", "o/r", REQUIRED, "token")
+        assert target.services.stripe is not None
+        assert target.services.stripe.events == ("charge.refunded",)
+        assert target.services.sentry is None
+        assert [secret for secret in SET.values() if secret in repr(target)] == []
+        assert set(SET.values()) <= set(target.secrets())
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ('"stripe-config"]', '"sentry"]', "staging has the capability sentry but no staging.sentry table"),
+            (', stripe_restricted_key = "A_KEY"', "", "stripe-config but no staging.variables.stripe_restricted_key"),
+            ('"o/r"', '"7p"', "staging: github.repository is '7p'; write OWNER/NAME"),
+            ('"o/r"', '"o/r", required = []', "staging: github.required is empty"),
+            ('"o/r"', '"o/r", requires = ["x"]', "unknown field `requires`"),
+            ('"A_KEY"', '"A_TOKEN"', "stripe_restricted_key is no restricted key"),
+            ('"A_KEY"', '"UNSET"', "not set: UNSET (for stripe-config); set it, or drop"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_one_line(self, file: Path, old: str, new: str, said: str) -> None:
+        """A secret key could pay money out; nothing required would be passed by nothing."""
+        file.write_text(TARGET.replace(old, new), encoding="utf-8")
+
+        with pytest.raises(UsageError) as caught:
+            load("staging", environ=SET, file=file)
+
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_vendors_answer_proves_nothing_of_the_candidate(tmp_path: Path) -> None:
+    """At the candidate's own address silence is its name; Supabase, silent alike, must not blame the deployment."""
+    side = Side(name="candidate", url=URL, deployment_id="dpl_1", own_address=True)
+    evidence = Evidence(directory=tmp_path, reports=tmp_path, side=side)
+    evidence.see(Answer("GET", f"{URL}/api/health", 200))
+    before = evidence.identified
+    evidence.see(Answer("GET", "https://abcdefgh.supabase.co/auth/v1/health", 503))
+
+    assert (before, evidence.identified, evidence.answered) == (True, False, ["dpl_1"])
