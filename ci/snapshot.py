@@ -22,7 +22,7 @@ from ci.options import SnapshotOptions, need_writable
 from ci.report import Report, red_checks
 from ci.steps import say
 from fixtures.checks.evidence import NotMeasured
-from fixtures.database.difference import before_of, take_after
+from fixtures.database.difference import before_of, keep_before, take_after
 from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
 from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
 from fixtures.migrations.rehearsal import read_repo
@@ -80,7 +80,7 @@ def _take(target: Target, dsn: str, state: DirectoryState, run_id: str) -> int:
     began = time.monotonic()
     snapshot = take_snapshot(dsn, run_id)
     taken_in = _MILLISECONDS * (time.monotonic() - began)
-    state.keep_before_snapshot(snapshot)
+    keep_before(state, snapshot)
     statements = len(snapshot.statements.by_text) if snapshot.statements else "no"
     policies, migrations = len(snapshot.policies), len(snapshot.migrations or [])
     lines = [

@@ -37,7 +37,6 @@ from fixtures.report.difference_page import PAGE
 from fixtures.run.directory import RunDirectory
 from fixtures.state.state import DirectoryState, StateError, open_state, root_of
 from fixtures.target.candidate import CandidateUnreadyError, find, named
-from fixtures.target.sandbox_handle import VARIABLE
 from fixtures.target.target import Mode, Target, UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
 from fixtures.target.vercel import Vercel, VercelError
@@ -84,12 +83,6 @@ def resolve(options: Options) -> Target:
     redaction.register(target.secrets())
     if options.mode is not None and options.mode not in get_args(Mode):
         msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
-        raise UsageError(msg)
-    if options.fault and not target.is_sandbox:
-        msg = f"--fault {options.fault}: only the sandbox can be broken; drop --target {target.name}"
-        raise UsageError(msg)
-    if options.fault and target.handle is not None:
-        msg = f"--fault {options.fault}: {VARIABLE} names a sandbox that runs already; unset it to start a broken one"
         raise UsageError(msg)
     return replace(target, mode=options.mode or target.mode)
 
