@@ -17,8 +17,7 @@ from fixtures.site import leftovers
 from fixtures.site.clean_up import clean_up
 from fixtures.site.client import Site
 from fixtures.site.leftovers import Enrolment, Ledger
-from fixtures.target.plugin import TARGET
-from fixtures.target.session_target import Running, SessionTarget
+from fixtures.target.plugin import RUNNING, TARGET, Running
 from fixtures.target.target import Target
 from fixtures.target.variants import Side
 from tests.selftest.site.conftest import COURSE, Platform, SideOf
@@ -98,8 +97,7 @@ def config(platform: Platform, own_run: Run, own_target: Target) -> pytest.Confi
     """Return as much of a session's configuration as the janitor reads."""
     stash = pytest.Stash()
     side = Side(name="target", url=platform.url, deployment_id="dpl_1")
-    stash[RUN] = own_run
-    stash[TARGET] = SessionTarget(own_target, "dpl_1", lambda: Running(own_target, side))
+    stash[RUN], stash[TARGET], stash[RUNNING] = own_run, own_target, Running(own_target, side)
     return cast("pytest.Config", SimpleNamespace(stash=stash))
 
 
@@ -148,8 +146,8 @@ def test_janitor_that_cannot_sign_in_says_so(config: pytest.Config, own_run: Run
 def test_janitor_forgets_a_sandbox_that_has_ended(config: pytest.Config, own_run: Run) -> None:
     """Its database went with it; nothing is asked and nothing is started."""
     _announce(own_run, Target(name="sandbox", url="http://127.0.0.1:1", mode="act"))
-    ended = Target(name="sandbox", url="sandbox", mode="act")
-    config.stash[TARGET] = SessionTarget(ended, None, lambda: pytest.fail("a sandbox was started"))
+    del config.stash[RUNNING]
+    config.stash[TARGET] = Target(name="sandbox", url="sandbox", mode="act")
 
     assert clean_up(config) == []
     assert Ledger(own_run).entries() == []
