@@ -34,8 +34,8 @@ from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
 from fixtures.target.candidate import need
-from fixtures.target.sandbox_handle import VARIABLE
-from fixtures.target.target import Target, UsageError, load
+from fixtures.target.fault_option import refuse_fault
+from fixtures.target.target import UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
@@ -91,7 +91,9 @@ def _stage(options: Options) -> int:
     runbook()
     routes()
     if options.fault:
-        _refuse_fault(options.fault, target)
+        from fixtures.sandbox.faults import nearest  # noqa: PLC0415  (only where one is broken)
+
+        refuse_fault(options.fault, target, nearest)
     if (options.mode or target.mode) != "off":
         need_writable("--reports", options.reports)
         if options.state:
@@ -104,21 +106,6 @@ def _stage(options: Options) -> int:
     from ci.stage import run  # noqa: PLC0415  (the gate is loaded when there is something to judge)
 
     return run(options)
-
-
-def _refuse_fault(name: str, target: Target) -> None:
-    if not target.is_sandbox:
-        msg = f"--fault {name}: only the sandbox can be broken; drop --target {target.name}"
-        raise UsageError(msg)
-    if target.handle is not None:
-        msg = f"--fault {name}: {VARIABLE} names a sandbox that runs already; unset it to start a broken one"
-        raise UsageError(msg)
-    from fixtures.sandbox.faults import nearest  # noqa: PLC0415  (the sandbox is not loaded for other targets)
-
-    problem = nearest(name)
-    if problem:
-        msg = f"--fault {name}: {problem}"
-        raise UsageError(msg)
 
 
 def _list_faults() -> int:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
 
+from fixtures.model.stages import STAGES, Stage
 from fixtures.target.target import Mode, UsageError
 
-STAGES = ("predeploy", "postdeploy", "daily")
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
 MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 
@@ -27,7 +27,7 @@ class Options:
     Paths are absolute.
     """
 
-    stage: str
+    stage: Stage
     target: str | None = None
     fault: str | None = None
     state: Path | None = None

@@ -14,7 +14,7 @@ import msgspec
 
 from ci.causes import Attribution
 from ci.gate import red_of
-from fixtures.checks.evidence import shortened
+from fixtures.checks.failure_text import shortened
 from fixtures.model import redaction
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Verdict, write_atomically
 

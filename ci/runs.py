@@ -17,7 +17,7 @@ import msgspec
 from ci.child import Child, ChildTimeoutError
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
-from fixtures.run.current_run import RERUN_VARIABLE
+from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
 from fixtures.target.sandbox_handle import VARIABLE
 from fixtures.target.variants import DEPLOYMENT_VARIABLE, Side, write_sides
 
@@ -182,7 +182,7 @@ class Runs:
         verdict = reports / VERDICT
         verdict.unlink(missing_ok=True)
         log = None if reports == self.reports else reports / "output.log"
-        environ = {**self.environ, "SYNTHETIC_RUN_DIR": str(self.directory), "SYNTHETIC_RUN_ID": self.run_id}
+        environ = {**self.environ, DIRECTORY_VARIABLE: str(self.directory), ID_VARIABLE: self.run_id}
         # A browser that is killed leaves its files, and the directory goes with the gate.
         environ["TMPDIR"] = str(self.directory)
         environ.pop(DEPLOYMENT_VARIABLE, None)

@@ -22,7 +22,7 @@ from ci.options import SnapshotOptions, need_writable
 from ci.report import Report, red_checks
 from ci.steps import say
 from fixtures.checks.evidence import NotMeasured
-from fixtures.database.difference import before_of, take_after
+from fixtures.database.difference import before_of, keep_before, take_after
 from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
 from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
 from fixtures.migrations.rehearsal import read_repo
@@ -30,7 +30,7 @@ from fixtures.model import redaction
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
-from fixtures.state.state import DirectoryState, State, StateError, open_state, root_of
+from fixtures.state.state import State, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import VARIABLE
 from fixtures.target.target import Target, UsageError, load
 
@@ -76,11 +76,11 @@ def run(options: SnapshotOptions) -> int:
         return EXIT[Decision.HOLD]
 
 
-def _take(target: Target, dsn: str, state: DirectoryState, run_id: str) -> int:
+def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
     began = time.monotonic()
     snapshot = take_snapshot(dsn, run_id)
     taken_in = _MILLISECONDS * (time.monotonic() - began)
-    state.keep_before_snapshot(snapshot)
+    keep_before(state, snapshot)
     statements = len(snapshot.statements.by_text) if snapshot.statements else "no"
     policies, migrations = len(snapshot.policies), len(snapshot.migrations or [])
     lines = [
@@ -93,7 +93,7 @@ def _take(target: Target, dsn: str, state: DirectoryState, run_id: str) -> int:
     return EXIT[Decision.HOLD] if snapshot.statements is None else 0
 
 
-def _compare(target: Target, state: DirectoryState, directory: Path, run_id: str) -> int:
+def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
     verdict, report, comparison = judge(target, state, directory, run_id)
     if verdict and target.mode == "act":
         report.notes += tell(report, verdict, state, target.slack_webhook)

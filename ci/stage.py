@@ -35,9 +35,8 @@ from fixtures.model import redaction
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
 from fixtures.run.directory import RunDirectory
-from fixtures.state.state import DirectoryState, StateError, open_state, root_of
+from fixtures.state.state import State, StateError, open_state, root_of
 from fixtures.target.candidate import CandidateUnreadyError, find, named
-from fixtures.target.sandbox_handle import VARIABLE
 from fixtures.target.target import Mode, Target, UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
 from fixtures.target.vercel import Vercel, VercelError
@@ -84,12 +83,6 @@ def resolve(options: Options) -> Target:
     redaction.register(target.secrets())
     if options.mode is not None and options.mode not in get_args(Mode):
         msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
-        raise UsageError(msg)
-    if options.fault and not target.is_sandbox:
-        msg = f"--fault {options.fault}: only the sandbox can be broken; drop --target {target.name}"
-        raise UsageError(msg)
-    if options.fault and target.handle is not None:
-        msg = f"--fault {options.fault}: {VARIABLE} names a sandbox that runs already; unset it to start a broken one"
         raise UsageError(msg)
     return replace(target, mode=options.mode or target.mode)
 
@@ -194,7 +187,7 @@ class _Gate:
         if not self.options.dry_run:
             self._keep_books(verdict, state)
 
-    def _keep_books(self, verdict: Verdict | None, state: DirectoryState) -> None:
+    def _keep_books(self, verdict: Verdict | None, state: State) -> None:
         """Remember and tell; what goes wrong with it is a note, for the decision stands."""
         try:
             narrowed = bool(self.options.pytest_args)
@@ -210,7 +203,7 @@ class _Gate:
         """Return the versions of the migrations that the deployment was let stand with; None: they cannot be read."""
         return versions(self.target, self.report.run_id)
 
-    def _runs(self, state: DirectoryState) -> Runs:
+    def _runs(self, state: State) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
         return Runs(
             stage=self.options.stage,
@@ -226,7 +219,7 @@ class _Gate:
             launch=self.launch,
         )
 
-    def _identify(self, state: DirectoryState) -> tuple[str | None, str | None]:
+    def _identify(self, state: State) -> tuple[str | None, str | None]:
         """Return who is judged, and why nobody can be."""
         asked = os.environ.get(DEPLOYMENT_VARIABLE)
         if self.vercel is None:
@@ -260,7 +253,7 @@ class _Gate:
         self.report.deployment_id = candidate.id
         return candidate.id, None
 
-    def _survey(self, candidate_id: str | None, state: DirectoryState) -> None:
+    def _survey(self, candidate_id: str | None, state: State) -> None:
         if self.vercel is None:
             return
         try:

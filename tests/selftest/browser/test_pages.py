@@ -270,14 +270,7 @@ def test_journeys_share_the_machine(browser_turn: None, run: Run) -> None:
     assert [_is_free(run, fcntl.LOCK_SH), _is_free(run, fcntl.LOCK_EX)] == [True, False]
 
 
-class TestMeasuredLoad:
-    """A test that asks for `vitals`."""
-
-    @pytest.fixture
-    def vitals(self, browser_turn: None) -> None:
-        """Stand for the real one: its name decides."""
-
-    @pytest.mark.usefixtures("vitals")
-    def test_it_is_alone(self, run: Run) -> None:
-        """Contention inflates every paint."""
-        assert [_is_free(run, fcntl.LOCK_SH), _is_free(run, fcntl.LOCK_EX)] == [False, False]
+def test_a_measured_load_is_alone(browser_alone: None, run: Run) -> None:
+    """Contention inflates every paint."""
+    assert browser_alone is None
+    assert [_is_free(run, fcntl.LOCK_SH), _is_free(run, fcntl.LOCK_EX)] == [False, False]

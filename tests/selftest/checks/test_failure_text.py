@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ci.report import red_checks
-from fixtures.checks.evidence import readable
+from fixtures.checks.failure_text import readable
 from fixtures.model.verdict import Outcome, Verdict
 from fixtures.report.summary import red_lines
 from tests.selftest.conftest import ROOT, environment_of_a_run

@@ -17,7 +17,7 @@ from ci.notify import Message, send
 from ci.report import RedCheck, Report, RollbackReport
 from fixtures.model import redaction
 from fixtures.model.verdict import Outcome
-from fixtures.state.state import DirectoryState
+from fixtures.state.state import State
 from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict
 
 MESSAGE = Message("Health is red", "P0", "Identified", "everybody", ["first: look"])
@@ -66,9 +66,9 @@ def slack() -> Iterator[Slack]:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> DirectoryState:
+def state(tmp_path: Path) -> State:
     """Return an empty state."""
-    return DirectoryState(tmp_path)
+    return State(tmp_path)
 
 
 def a_report(*red: tuple[str, str, str], step: str | None = None, decision: str = "incident") -> Report:
@@ -106,7 +106,7 @@ GREEN_VERDICT = a_verdict(a_check(), a_check(PAGES))
 class TestLifeOfAnIncident:
     """Opened once, resolved once."""
 
-    def test_opened_once_and_resolved_once(self, slack: Slack, state: DirectoryState) -> None:
+    def test_opened_once_and_resolved_once(self, slack: Slack, state: State) -> None:
         """Four runs, two messages."""
         for report, verdict in [
             (a_report(RED), RED_VERDICT),
@@ -119,7 +119,7 @@ class TestLifeOfAnIncident:
         assert slack.statuses == ["Identified", "Resolved"]
         assert state.incidents() == []
 
-    def test_another_cause_is_another_incident(self, slack: Slack, state: DirectoryState) -> None:
+    def test_another_cause_is_another_incident(self, slack: Slack, state: State) -> None:
         """It takes the place of the old one."""
         tell(a_report(RED), RED_VERDICT, state, slack.url)
         tell(a_report((HEALTH, "P0", "unknown")), RED_VERDICT, state, slack.url)
@@ -127,7 +127,7 @@ class TestLifeOfAnIncident:
         assert slack.statuses == ["Identified", "Investigating"]
         assert [incident.cause for incident in state.incidents()] == ["unknown"]
 
-    def test_a_check_that_did_not_run_keeps_its_incident(self, slack: Slack, state: DirectoryState) -> None:
+    def test_a_check_that_did_not_run_keeps_its_incident(self, slack: Slack, state: State) -> None:
         """Silence is not green."""
         tell(a_report(RED), RED_VERDICT, state, slack.url)
         tell(a_report(), a_verdict(a_check(PAGES)), state, slack.url)
@@ -135,7 +135,7 @@ class TestLifeOfAnIncident:
         assert len(slack.posts) == 1
         assert [incident.check for incident in state.incidents()] == [HEALTH]
 
-    def test_rolled_back_and_healed_is_told_as_resolved(self, slack: Slack, state: DirectoryState) -> None:
+    def test_rolled_back_and_healed_is_told_as_resolved(self, slack: Slack, state: State) -> None:
         """And the same build promoted again is told again."""
         report = a_report((HEALTH, "P0", "deployment"), step="healed", decision="rollback")
         tell(report, RED_VERDICT, state, slack.url)
@@ -144,7 +144,7 @@ class TestLifeOfAnIncident:
         assert slack.statuses == ["Resolved", "Resolved"]
         assert "rolled back dpl_b -&gt; dpl_a" in slack.posts[0]["blocks"][2]["text"]["text"]
 
-    def test_not_healed_stays_open(self, slack: Slack, state: DirectoryState) -> None:
+    def test_not_healed_stays_open(self, slack: Slack, state: State) -> None:
         """A human is needed."""
         report = a_report((HEALTH, "P0", "deployment"), step="not-healed", decision="escalate")
         tell(report, RED_VERDICT, state, slack.url)
@@ -153,20 +153,20 @@ class TestLifeOfAnIncident:
         assert [incident.notified for incident in state.incidents()] == [True]
 
     @pytest.mark.parametrize("red", [(HEALTH, "P0", "flaky"), (HEALTH, "P3", "unknown")])
-    def test_what_nobody_is_woken_for(self, slack: Slack, state: DirectoryState, red: tuple[str, str, str]) -> None:
+    def test_what_nobody_is_woken_for(self, slack: Slack, state: State, red: tuple[str, str, str]) -> None:
         """It is in the report."""
         tell(a_report(red), RED_VERDICT, state, slack.url)
 
         assert (slack.posts, state.incidents()) == ([], [])
 
-    def test_many_red_checks_are_one_message(self, slack: Slack, state: DirectoryState) -> None:
+    def test_many_red_checks_are_one_message(self, slack: Slack, state: State) -> None:
         """Slack takes about one a second; a tired engineer takes one."""
         tell(a_report((PAGES, "P1", "existing"), RED), RED_VERDICT, state, slack.url)
 
         assert len(slack.posts) == 1
         assert slack.posts[0]["blocks"][0]["text"]["text"].startswith("[INCIDENT] health and 1 more")
 
-    def test_who_could_not_be_told_is_told_by_the_next_run(self, slack: Slack, state: DirectoryState) -> None:
+    def test_who_could_not_be_told_is_told_by_the_next_run(self, slack: Slack, state: State) -> None:
         """And the run says so."""
         slack.answers = [(404, {})]
         notes = tell(a_report(RED), RED_VERDICT, state, slack.url)
@@ -177,7 +177,7 @@ class TestLifeOfAnIncident:
         assert slack.statuses == ["Identified", "Identified"]
         assert [incident.notified for incident in state.incidents()] == [True]
 
-    def test_a_resolution_that_could_not_be_told_is_told_later(self, slack: Slack, state: DirectoryState) -> None:
+    def test_a_resolution_that_could_not_be_told_is_told_later(self, slack: Slack, state: State) -> None:
         """Else somebody keeps looking for it."""
         tell(a_report(RED), RED_VERDICT, state, slack.url)
         slack.answers = [(404, {})]
@@ -187,7 +187,7 @@ class TestLifeOfAnIncident:
         assert slack.statuses == ["Identified", "Resolved", "Resolved"]
         assert state.incidents() == []
 
-    def test_no_webhook(self, state: DirectoryState) -> None:
+    def test_no_webhook(self, state: State) -> None:
         """It is said, and told once there is one."""
         assert "no Slack webhook" in tell(a_report(RED), RED_VERDICT, state, None)[0]
         assert [incident.notified for incident in state.incidents()] == [False]

@@ -17,7 +17,7 @@ import pytest
 from ci.rollback import Order, Result, named_deployment, record_healing, refuse, roll_back, settle
 from fixtures.sandbox.edge.deployments import Deployment
 from fixtures.sandbox.edge.edge import Edge
-from fixtures.state.state import DirectoryState, RollbackRecord
+from fixtures.state.state import RollbackRecord, State
 from fixtures.target.target import VercelAccess
 from fixtures.target.vercel import Vercel
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
@@ -34,7 +34,7 @@ class Patient:
     good: Deployment
     bad: Deployment
     vercel: Vercel
-    state: DirectoryState
+    state: State
 
     @property
     def edge(self) -> Edge:
@@ -72,7 +72,7 @@ def patient(tmp_path: Path) -> Iterator[Patient]:
     with run_edge() as running, Vercel(access_of(running)) as vercel:
         good = running.publish(promote=True)
         bad = running.publish(promote=True)
-        yield Patient(running, good, bad, vercel, DirectoryState(tmp_path))
+        yield Patient(running, good, bad, vercel, State(tmp_path))
 
 
 class TestProved:
@@ -269,10 +269,10 @@ import json, sys
 from pathlib import Path
 from ci.rollback import Order, roll_back
 from fixtures.target.vercel import Vercel
-from fixtures.state.state import DirectoryState
+from fixtures.state.state import State
 from fixtures.target.target import VercelAccess
 given = json.loads(sys.stdin.read())
-roll_back(Order(**given["order"]), DirectoryState(Path(given["state"])), Vercel(VercelAccess(**given["access"])))
+roll_back(Order(**given["order"]), State(Path(given["state"])), Vercel(VercelAccess(**given["access"])))
 """
 
 

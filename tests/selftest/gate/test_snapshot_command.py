@@ -13,6 +13,7 @@ import pytest
 
 from ci import snapshot
 from ci.options import SnapshotOptions
+from fixtures.database.difference import kept_before
 from fixtures.model.verdict import Outcome, Severity, Verdict
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.state.state import StateError, open_state
@@ -173,7 +174,7 @@ def test_a_torn_snapshot_is_named_and_not_guessed(
     assert command(compare=True) == 3
     assert "state before-snapshot.json in" in capsys.readouterr().out
     with pytest.raises(StateError, match="look at it, then move it away"):
-        state.before_snapshot()
+        kept_before(state)
 
 
 def test_off_means_off(command: Command, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from ci.options import Options
 from ci.stage import run
 from fixtures.sandbox.edge.deployments import Deployment
 from fixtures.sandbox.edge.listeners import Listener
-from fixtures.state.state import DirectoryState, open_state
+from fixtures.state.state import State, open_state
 from fixtures.target.sandbox_handle import VARIABLE, Handle
 from tests.selftest.gate.verdicts import HEALTH, PAGES, Suite, a_check
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
@@ -42,7 +42,7 @@ class World:
     outside: Listener
     suite: Suite
     options: Options
-    state: DirectoryState
+    state: State
 
     def run(self, options: Options | None = None) -> int:
         """Run the stage."""

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from fixtures.state.state import (
-    DirectoryState,
     Good,
     Incident,
     RollbackRecord,
     ShadowEntry,
+    State,
     StateBusyError,
     StateError,
     open_state,
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> DirectoryState:
+def state(tmp_path: Path) -> State:
     """Return an empty state."""
     return open_state(tmp_path, "sandbox")
 
@@ -45,11 +45,11 @@ def record(run_id: str, step: str = "intended") -> RollbackRecord:
 class TestLedger:
     """The last good deployment."""
 
-    def test_empty(self, state: DirectoryState) -> None:
+    def test_empty(self, state: State) -> None:
         """The first run has none."""
         assert state.last_good() is None
 
-    def test_newest_first_and_not_the_one_in_question(self, state: DirectoryState) -> None:
+    def test_newest_first_and_not_the_one_in_question(self, state: State) -> None:
         """A deployment that is let stand again moves to the top."""
         for deployment in ("dpl_a", "dpl_b", "dpl_a"):
             state.record_good(good(deployment))
@@ -60,14 +60,14 @@ class TestLedger:
         assert before == good("dpl_b")
         assert state.last_good(other_than="dpl_b") == good("dpl_a")
 
-    def test_a_torn_ledger_is_named_and_not_taken_for_an_empty_one(self, state: DirectoryState) -> None:
+    def test_a_torn_ledger_is_named_and_not_taken_for_an_empty_one(self, state: State) -> None:
         """An empty one would roll back to anything."""
         (state.path / "last-good.json").write_text('[{"deploy')
 
         with pytest.raises(StateError, match=r"last-good\.json"):
             state.last_good()
 
-    def test_a_torn_ledger_is_put_aside_by_the_next_good(self, state: DirectoryState) -> None:
+    def test_a_torn_ledger_is_put_aside_by_the_next_good(self, state: State) -> None:
         """The suite heals by being green; the file is kept for a person to look at."""
         (state.path / "last-good.json").write_text("[1]")
 
@@ -80,7 +80,7 @@ class TestLedger:
 class TestRollbacks:
     """What was tried."""
 
-    def test_a_later_step_replaces_an_earlier_one(self, state: DirectoryState) -> None:
+    def test_a_later_step_replaces_an_earlier_one(self, state: State) -> None:
         """One entry a run, newest last."""
         state.record_rollback(record("1", "healed"))
         state.record_rollback(record("2"))
@@ -88,7 +88,7 @@ class TestRollbacks:
 
         assert [(entry.run_id, entry.step) for entry in state.rollbacks()] == [("1", "healed"), ("2", "requested")]
 
-    def test_an_unknown_step_is_not_guessed(self, state: DirectoryState) -> None:
+    def test_an_unknown_step_is_not_guessed(self, state: State) -> None:
         """A newer version may have written it."""
         state.record_rollback(record("1", "sideways"))
 
@@ -96,7 +96,7 @@ class TestRollbacks:
             state.rollbacks()
 
 
-def test_incidents_and_shadow_log(state: DirectoryState) -> None:
+def test_incidents_and_shadow_log(state: State) -> None:
     """Both come back as they went."""
     incident = Incident(check="t", cause="existing", severity="P1", title="t", run_id="1", opened_at=1)
     state.replace_incidents([incident])
@@ -108,7 +108,7 @@ def test_incidents_and_shadow_log(state: DirectoryState) -> None:
     assert (state.path / "shadow.json").read_bytes().count(b'"run_id"') == 2
 
 
-def test_nobody_else_can_read_it(state: DirectoryState) -> None:
+def test_nobody_else_can_read_it(state: State) -> None:
     """It names incidents and deployments."""
     state.record_good(good("dpl_a"))
 
@@ -128,14 +128,14 @@ def test_every_target_has_its_own(tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from fixtures.state.state import DirectoryState
-with DirectoryState(Path(sys.argv[1])).lock("rollback", wait=1):
+from fixtures.state.state import State
+with State(Path(sys.argv[1])).lock("rollback", wait=1):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_a_lock_dies_with_the_process_that_held_it(state: DirectoryState) -> None:
+def test_a_lock_dies_with_the_process_that_held_it(state: State) -> None:
     """Two gates never move production at once, and a killed one does not block the next."""
     command = [sys.executable, "-c", HOLDER, str(state.path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:

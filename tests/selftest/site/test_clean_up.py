@@ -1,0 +1,164 @@
+"""What a run wrote: announced, removed, and told of where it is left, against a loopback platform."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import httpx
+import pytest
+
+from fixtures.checks.answers import Answer
+from fixtures.checks.evidence import NotApplicable, NotMeasured
+from fixtures.run.current_run import RUN, Run
+from fixtures.site import leftovers
+from fixtures.site.clean_up import clean_up
+from fixtures.site.client import Site
+from fixtures.site.leftovers import Enrolment, Ledger
+from fixtures.target.plugin import RUNNING, TARGET, Running
+from fixtures.target.target import Target
+from fixtures.target.variants import Side
+from tests.selftest.site.conftest import COURSE, Platform, SideOf
+
+
+def test_free_course_can_still_be_cancelled_after_a_lesson(on_side: SideOf, own_target: Target) -> None:
+    """Below a quarter of its lessons the platform lets go: the journey must not choose what it cannot undo."""
+    site, _ = on_side()
+
+    assert leftovers.find_free_course(site, own_target) == COURSE
+
+
+def test_shop_without_a_free_course_is_not_measured(on_side: SideOf, platform: Platform, own_target: Target) -> None:
+    """Nothing is broken when nothing is given away."""
+    platform.lessons["c-free"] = 4
+    with pytest.raises(NotMeasured, match="publish one"):
+        leftovers.find_free_course(on_side()[0], own_target)
+
+
+def test_nobody_looks_for_a_free_course_while_free_enrolment_is_off(
+    on_side: SideOf, platform: Platform, own_target: Target
+) -> None:
+    """A flag that is off is a choice of the platform, and no journey that broke."""
+    platform.free_enrolment = False
+    with pytest.raises(NotApplicable, match="free enrolment is off"):
+        leftovers.find_free_course(on_side()[0], own_target)
+
+
+def test_an_empty_shop_is_right_only_where_the_target_says_so(
+    on_side: SideOf, platform: Platform, own_target: Target
+) -> None:
+    """A new database has no course; anywhere else nobody can tell whether there are none or none are shown."""
+    platform.lessons = {}
+    with pytest.raises(NotMeasured, match="give loopback empty-catalogue"):
+        leftovers.find_free_course(on_side()[0], own_target)
+    with pytest.raises(NotApplicable, match="as loopback allows"):
+        leftovers.find_free_course(on_side()[0], replace(own_target, capabilities=frozenset({"empty-catalogue"})))
+
+
+def test_cancelling_is_proved_by_reading(on_side: SideOf, platform: Platform) -> None:
+    """Only the course that was named is left."""
+    site, sessions = on_side()
+    platform.enrolments = {"e-1": "c-paid", "e-2": COURSE.id}
+
+    assert leftovers.cancel(site, sessions.of("student").cookies, COURSE) is None
+    assert platform.enrolments == {"e-1": "c-paid"}
+    assert leftovers.cancel(site, sessions.of("student").cookies, COURSE) is None
+
+
+def test_what_cannot_be_cancelled_says_why(on_side: SideOf, platform: Platform) -> None:
+    """A refusal, or a list that cannot be read, is a line for a person."""
+    site, sessions = on_side()
+    cookies = sessions.of("student").cookies
+    platform.enrolments, platform.cancel_status = {"e-2": COURSE.id}, 400
+
+    assert "DELETE " in str(leftovers.cancel(site, cookies, COURSE))
+    assert " -> 400 in " in str(leftovers.cancel(site, cookies, COURSE))
+    assert "/api/enrollments -> 401" in str(leftovers.cancel(site, {}, COURSE))
+
+
+def test_ledger_outlives_the_run_until_it_is_empty(own_run: Run, tmp_path: Path) -> None:
+    """A run that is killed between the write and the clean-up leaves its announcement to the next one."""
+    entry = Enrolment(target="loopback", url="http://x", role="student", course=COURSE)
+    Ledger(own_run).add(entry)
+    Ledger(own_run).add(entry)
+    (tmp_path / "next").mkdir()
+    later = Ledger(Run(id="r2", stage="daily", directory=tmp_path / "next", reports=own_run.reports))
+
+    assert later.entries() == [entry]
+    later.remove(entry)
+    assert later.entries() == []
+    assert not later.path.exists()
+
+
+@pytest.fixture
+def config(platform: Platform, own_run: Run, own_target: Target) -> pytest.Config:
+    """Return as much of a session's configuration as the janitor reads."""
+    stash = pytest.Stash()
+    side = Side(name="target", url=platform.url, deployment_id="dpl_1")
+    stash[RUN], stash[TARGET], stash[RUNNING] = own_run, own_target, Running(own_target, side)
+    return cast("pytest.Config", SimpleNamespace(stash=stash))
+
+
+def _announce(run: Run, target: Target, name: str | None = None, role: str = "student") -> Enrolment:
+    entry = Enrolment(target=name or target.name, url=target.url, role=role, course=COURSE)
+    Ledger(run).add(entry)
+    return entry
+
+
+def test_janitor_removes_what_this_run_and_earlier_ones_announced(
+    config: pytest.Config, platform: Platform, own_run: Run, own_target: Target
+) -> None:
+    """Afterwards neither the platform nor the ledger knows of it; another target's entries wait for their run."""
+    platform.enrolments = {"e-1": "c-paid", "e-2": COURSE.id}
+    _announce(own_run, own_target)
+    others = _announce(own_run, own_target, name="elsewhere")
+
+    assert clean_up(config) == []
+    assert platform.enrolments == {"e-1": "c-paid"}
+    assert Ledger(own_run).entries() == [others]
+
+
+def test_janitor_names_what_is_left_and_keeps_it(
+    config: pytest.Config, platform: Platform, own_run: Run, own_target: Target
+) -> None:
+    """Somebody has to be told, and the next run has to try again."""
+    platform.enrolments, platform.cancel_status = {"e-2": COURSE.id}, 400
+    entry = _announce(own_run, own_target)
+    lines = clean_up(config)
+
+    assert [line.partition(": DELETE ")[0] for line in lines] == [
+        f"student is still enrolled in {COURSE.title} on {platform.url}"
+    ]
+    assert Ledger(own_run).entries() == [entry]
+
+
+def test_janitor_that_cannot_sign_in_says_so(config: pytest.Config, own_run: Run, own_target: Target) -> None:
+    """An account that is gone cannot clean up after itself."""
+    _announce(own_run, own_target, role="other_student")
+
+    assert [line.rpartition(": ")[2] for line in clean_up(config)] == [
+        "the target loopback has no account other_student"
+    ]
+
+
+def test_janitor_forgets_a_sandbox_that_has_ended(config: pytest.Config, own_run: Run) -> None:
+    """Its database went with it; nothing is asked and nothing is started."""
+    _announce(own_run, Target(name="sandbox", url="http://127.0.0.1:1", mode="act"))
+    del config.stash[RUNNING]
+    config.stash[TARGET] = Target(name="sandbox", url="sandbox", mode="act")
+
+    assert clean_up(config) == []
+    assert Ledger(own_run).entries() == []
+
+
+def test_answers_that_nobody_gave_are_named(own_run: Run, own_target: Target) -> None:
+    """The clean-up of an unreachable platform reports, and does not raise."""
+    seen: list[Answer] = []
+    with httpx.Client(trust_env=False) as client:
+        side = Side(name="target", url="http://127.0.0.1:1")
+        site = Site(client, own_target, side, own_run, seen.append)
+
+        assert "no answer: refused" in str(leftovers.cancel(site, {}, COURSE))
+    assert [answer.trouble for answer in seen] == ["refused"]
