@@ -17,7 +17,6 @@ from ci import environment
 from ci.child import Child
 from ci.gate import EXIT, EXIT_USAGE
 from ci.machine import (
-    BROWSER_VARIABLE,
     VERCEL_CLI_VARIABLE,
     provide_browser,
     provide_pgbouncer,
@@ -27,6 +26,7 @@ from ci.machine import (
 from ci.options import Options, Request, need_writable, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
+from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
 from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
