@@ -21,7 +21,6 @@ from fixtures.run.current_run import RERUN_VARIABLE
 from fixtures.target.sandbox_handle import VARIABLE
 from fixtures.target.variants import DEPLOYMENT_VARIABLE, Side, write_sides
 
-ROUNDS = 5
 VERDICT = "verdict.json"
 # pytest's own code for wrong usage, and the suite's.
 _USAGE = frozenset({2, 4})
@@ -124,7 +123,7 @@ class Runs:
         node_ids = [check.node_id for check in checks]
         return self._rerun("rest", node_ids, deployment_id, limit=_LIMIT[self.stage], proof=False)
 
-    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int = ROUNDS) -> Started:
+    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int) -> Started:
         """Start the checks on both sides, interleaved, in one process."""
         node_ids = [check.node_id for check in checks]
         sides = [candidate, control]
