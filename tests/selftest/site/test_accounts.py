@@ -25,8 +25,9 @@ from fixtures.run.current_run import RUN, Run
 from fixtures.run.rate_limits import BudgetSpentError
 from fixtures.site import leftovers
 from fixtures.site.accounts import Sessions, clean_up, sign_in
+from fixtures.site.catalogue import Course
 from fixtures.site.client import Site, new_client
-from fixtures.site.leftovers import Course, Enrolment, Ledger
+from fixtures.site.leftovers import Enrolment, Ledger
 from fixtures.target.plugin import DEFAULT_SIDE, TARGET
 from fixtures.target.sandbox_handle import Account
 from fixtures.target.target import Target
