@@ -6,15 +6,15 @@ Every run leaves a verdict; a run that leaves none is a `RunError` in words, and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
+from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
 from fixtures.run.current_run import RERUN_VARIABLE
@@ -109,7 +109,6 @@ class Runs:
     rate_limits: Path | None = None
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     launch: Launch = launch_pytest
 
     def all_checks(self, deployment_id: str | None) -> Started:
@@ -181,17 +180,19 @@ class Runs:
         verdict = reports / VERDICT
         verdict.unlink(missing_ok=True)
         log = None if reports == self.reports else reports / "output.log"
-        environ = {**self.environ, "SYNTHETIC_RUN_DIR": str(self.directory), "SYNTHETIC_RUN_ID": self.run_id}
-        # A browser that is killed leaves its files, and the directory goes with the gate.
-        environ["TMPDIR"] = str(self.directory)
-        environ.pop(DEPLOYMENT_VARIABLE, None)
-        environ.pop(RERUN_VARIABLE, None)
-        if proof:
-            environ[RERUN_VARIABLE] = "1"
-        if deployment_id:
-            environ[DEPLOYMENT_VARIABLE] = deployment_id
-        if self.rate_limits:
-            environ[rate_limits.VARIABLE] = str(self.rate_limits)
-        if self.handle:
-            environ[VARIABLE] = str(self.handle)
+        environ = self._environ(deployment_id, proof=proof)
         return Started(name, self.launch(arguments, environ, log), verdict, limit, log)
+
+    def _environ(self, deployment_id: str | None, *, proof: bool) -> dict[str, str]:
+        own = {
+            "SYNTHETIC_RUN_DIR": self.directory,
+            "SYNTHETIC_RUN_ID": self.run_id,
+            # A browser that is killed leaves its files, and the directory goes with the gate.
+            "TMPDIR": self.directory,
+            RERUN_VARIABLE: "1" if proof else None,
+            DEPLOYMENT_VARIABLE: deployment_id,
+            rate_limits.VARIABLE: self.rate_limits,
+            VARIABLE: self.handle,
+        }
+        told = {name: str(value) for name, value in own.items() if value}
+        return child_environment(told, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})
