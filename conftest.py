@@ -21,6 +21,8 @@ pytest_plugins = (
     "fixtures.migrations.rehearsal",
     "fixtures.migrations.lint",
     "fixtures.site.accounts",
+    "fixtures.browser.options",
+    "fixtures.browser.recordings",
     "fixtures.browser.meter",
     "fixtures.browser.red_pages",
     "fixtures.browser.pages",

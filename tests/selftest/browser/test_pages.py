@@ -243,11 +243,11 @@ def test_browser_that_does_not_start_is_not_measured(launch_browser: Callable[..
 
 def test_machine_without_a_browser_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the lack of one nor a wrong choice is a finding about the site."""
-    monkeypatch.setattr(pages, "find_browser", lambda: None)
+    monkeypatch.setattr(pages, "find_browser", lambda **_: None)
     with pytest.raises(NotMeasured, match="playwright install --with-deps --only-shell chromium"):
         pages.find_executable()
 
-    def refuse() -> None:
+    def refuse(**_: bool) -> None:
         msg = "SYNTHETIC_BROWSER=/nowhere does not start"
         raise BrowserError(msg)
 
