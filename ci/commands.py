@@ -85,7 +85,7 @@ def _carry_out(request: Request) -> int:
 
 
 def _stage(options: Options) -> int:
-    target = load(options.target)
+    target = load(options.target, environ=options.environ)
     redaction.register(target.secrets())
     # What pytest would refuse after everything has been set up.
     runbook()

@@ -19,6 +19,7 @@ from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
 from fixtures.run.current_run import RERUN_VARIABLE
 from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.target import PLATFORM_REPO_VARIABLE
 from fixtures.target.variants import DEPLOYMENT_VARIABLE, Side, write_sides
 
 VERDICT = "verdict.json"
@@ -96,7 +97,7 @@ class Runs:
 
     directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
     state: where every target's is.
-    rations: what was taken of them; None: the sandbox's own.
+    rations: what was taken of them; None: the sandbox's own.  platform_repo: None: the variable's, or none.
     """
 
     stage: str
@@ -107,6 +108,7 @@ class Runs:
     handle: Path | None = None
     state: Path | None = None
     rate_limits: Path | None = None
+    platform_repo: Path | None = None
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
     launch: Launch = launch_pytest
@@ -193,6 +195,7 @@ class Runs:
             DEPLOYMENT_VARIABLE: deployment_id,
             rate_limits.VARIABLE: self.rate_limits,
             VARIABLE: self.handle,
+            PLATFORM_REPO_VARIABLE: self.platform_repo,
         }
         told = {name: str(value) for name, value in own.items() if value}
         return child_environment(told, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})

@@ -36,7 +36,7 @@ from fixtures.target.sandbox_handle import VARIABLE
 from fixtures.target.target import Target, UsageError, load
 
 STAGE: Final = "compare"
-# A job that migrates holds no other secret. Where the migrations can be read comes by SYNTHETIC_PLATFORM_REPO.
+# A job that migrates holds no other secret.
 _USES: Final = frozenset({"database"})
 _SECTIONS = {
     "new unusable indexes": "migration-procedure",
@@ -50,7 +50,7 @@ _MILLISECONDS = 1000
 
 def run(options: SnapshotOptions) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
-    target = load(options.target, uses=_USES)
+    target = load(options.target, environ=options.environ, uses=_USES)
     redaction.register(target.secrets())
     if target.url == "sandbox":
         msg = "snapshot: no sandbox is running; "

@@ -71,7 +71,7 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
 
 def resolve(options: Options) -> Target:
     """Return the target with the mode that this run has; raises UsageError."""
-    target = load(options.target)
+    target = load(options.target, environ=options.environ)
     redaction.register(target.secrets())
     if options.mode is not None and options.mode not in get_args(Mode):
         msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
@@ -125,7 +125,8 @@ class _Gate:
 
                 stage, fault = self.options.stage, self.options.fault
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
-                self.target = replace(load(self.options.target, handle=sandbox.handle), mode=self.target.mode)
+                found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
+                self.target = replace(found, mode=self.target.mode)
                 redaction.register(self.target.secrets())
                 self.report.url = self.target.url
                 self._mark("sandbox")
@@ -212,6 +213,7 @@ class _Gate:
             handle=sandbox if sandbox.exists() else None,
             state=root_of(self.target, self.options.state),
             rate_limits=None if self.target.handle else state.rations().path,
+            platform_repo=self.options.platform_repo,
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
             launch=self.launch,
