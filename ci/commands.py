@@ -18,7 +18,6 @@ from ci import environment
 from ci.child import Child
 from ci.gate import EXIT, EXIT_USAGE
 from ci.machine import (
-    BROWSER_VARIABLE,
     VERCEL_CLI_VARIABLE,
     provide_browser,
     provide_pgbouncer,
@@ -28,7 +27,9 @@ from ci.machine import (
 from ci.options import Options, Request, need_writable, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
+from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
+from fixtures.model.child_environment import child_environment
 from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
@@ -81,11 +82,11 @@ def _carry_out(request: Request) -> int:
     if request.command == "list-faults":
         return _list_faults()
     with Signals().caught():
-        return Child(["--list-checks", *request.pytest_args], os.environ).wait(_LISTING_SECONDS)
+        return Child(["--list-checks", *request.pytest_args], child_environment()).wait(_LISTING_SECONDS)
 
 
 def _stage(options: Options) -> int:
-    target = load(options.target)
+    target = load(options.target, environ=options.environ)
     redaction.register(target.secrets())
     # What pytest would refuse after everything has been set up.
     runbook()
@@ -100,7 +101,7 @@ def _stage(options: Options) -> int:
             need_writable("--state", options.state)
         if options.stage == "predeploy" and target.vercel and not target.is_sandbox:
             need(os.environ.get(DEPLOYMENT_VARIABLE))
-        os.environ[BROWSER_VARIABLE] = str(provide_browser())
+        provide_browser()
         if target.is_sandbox:
             provide_postgres()
     from ci.stage import run  # noqa: PLC0415  (the gate is loaded when there is something to judge)
@@ -120,25 +121,23 @@ def _list_faults() -> int:
 
 def _selftest(pytest_args: Sequence[str]) -> int:
     """Prove the suite itself; pytest runs last, so that its summary line is the last one."""
-    for variable in [name for name in os.environ if name.startswith("SYNTHETIC_") and name not in _OF_THE_MACHINE]:
-        del os.environ[variable]
-    os.environ[BROWSER_VARIABLE] = str(provide_browser())
+    provide_browser()
     provide_postgres()
     provide_pgbouncer()
     cli = provide_vercel_cli()
-    if cli:
-        os.environ[VERCEL_CLI_VARIABLE] = str(cli)
+    of_a_run = {name for name in os.environ if name.startswith("SYNTHETIC_")} - _OF_THE_MACHINE
+    environ = child_environment({VERCEL_CLI_VARIABLE: str(cli)} if cli else {}, without=of_a_run)
     programs = Path(sys.executable).parent
     red = [
         [name, *options]
         for name, *options in _LINTERS
-        if subprocess.run([programs / name, *options], check=False).returncode  # noqa: S603
+        if subprocess.run([programs / name, *options], env=environ, check=False).returncode  # noqa: S603
     ]
     for linter in red:
         say(f"RED: {' '.join(linter)}")
     arguments = ["tests/selftest", "-n", "2", "--dist", "loadgroup", *pytest_args]
     with Signals().caught():
-        tests = Child(arguments, os.environ).wait(_SELFTEST_SECONDS)
+        tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
     return tests or int(bool(red))
 
 

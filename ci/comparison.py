@@ -12,6 +12,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fixtures.state.state import Good, State
+from fixtures.target.candidate import CandidateUnreadyError, find, named
 from fixtures.target.target import Target
 from fixtures.target.variants import Side
 from fixtures.target.vercel import Deployment, Project, Vercel, VercelError
@@ -57,6 +58,47 @@ class Scene:
             raise LookupError(msg)
         url = f"{self.scheme}://{deployment.url}"
         return Side(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url, own_address=True)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Which deployment is judged. id: None where it is not known.  problem: why none can be, in words."""
+
+    id: str | None = None
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def identify(target: Target, stage: str, asked: str | None, vercel: Vercel) -> Judged:
+    """
+    Find out which deployment is judged: before its promotion the one that was asked for, afterwards production's.
+
+    Raises VercelError, and UsageError where another must be named.
+    """
+    if stage == "predeploy":
+        handle = target.handle
+        try:
+            return Judged(find(target, asked or (handle.candidate_id if handle else None), vercel).id)
+        except CandidateUnreadyError as error:
+            return Judged(problem=str(error))
+    if asked and not asked.startswith("dpl_"):
+        asked = vercel.deployment(named(asked)).id
+    candidate = vercel.production_id(target.host)
+    if asked and candidate != asked:
+        serves = f"asked to verify {asked}, but production serves {candidate}: it was never promoted"
+        return Judged(candidate, problem=serves)
+    if candidate is None:
+        unknown = f"it is not known which deployment is judged: the alias of {target.host} names none"
+        return Judged(notes=(unknown,))
+    return Judged(candidate)
+
+
+def moved(scene: Scene, target: Target, vercel: Vercel) -> str:
+    """Return how production moved since it was looked up, "" when it did not; raises VercelError."""
+    serving = vercel.production_id(target.host)
+    if serving == scene.candidate_id:
+        return ""
+    return f"production moved from {scene.candidate_id} to {serving} while it was verified: verify again"
 
 
 def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel, state: State) -> Scene:

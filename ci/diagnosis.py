@@ -11,25 +11,14 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from ci.causes import (
-    Attribution,
-    Choice,
-    Surroundings,
-    at_sight,
-    choose,
-    from_alias,
-    from_pairs,
-    from_single,
-    look_around,
-    without_pairs,
-)
+from ci.causes import Attribution, at_sight, from_alias, without_pairs
 from ci.comparison import Scene
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.runs import ROUNDS, RunError, Runs, Started
+from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single
+from ci.runs import RunError, Runs, Started
+from ci.surroundings import Surroundings, look_around
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
-
-_URGENT = frozenset({Severity.P0, Severity.P1})
 
 
 @dataclass(frozen=True)
@@ -119,7 +108,7 @@ class Inquiry:
 
         The database is the same on both sides and proves nothing of either; what is rationed is proved by its one pair.
         """
-        guilty = [check for check in unsettled if check.rollback_eligible and check.severity in _URGENT]
+        guilty = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
         if not guilty or self.scene.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]

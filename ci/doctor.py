@@ -20,7 +20,7 @@ import httpx
 
 from ci import environment, machine, privileges
 from ci.gate import EXIT_USAGE
-from ci.steps import SetupError
+from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
 from fixtures.model import redaction
 from fixtures.postgres.binaries import PostgresMissing, locate
 from fixtures.run.certificates import certificates
@@ -103,15 +103,13 @@ def _machine() -> Iterator[Finding]:
 
 def _browser() -> Finding:
     try:
-        path = machine.find_browser()
-    except SetupError as error:
+        path = find_browser()
+    except BrowserError as error:
         return Finding("browser", str(error), good=False)
     if path is None:
-        mend = ".venv/bin/playwright install --with-deps --only-shell chromium"
-        return Finding(
-            "browser", "none starts; ci/verify STAGE tries to install one", good=False, mend=mend, absent=True
-        )
-    return Finding("browser", f"{machine.browser_version(path)} ({path})")
+        text = "none starts; ci/verify STAGE tries to install one"
+        return Finding("browser", text, good=False, mend=BY_PLAYWRIGHT, absent=True)
+    return Finding("browser", f"{browser_version(path)} ({path})")
 
 
 def _vercel_cli() -> Finding:

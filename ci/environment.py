@@ -93,10 +93,14 @@ def _make(root: Path) -> None:
 
 def _works(root: Path) -> bool:
     """Whether there is an environment whose interpreter starts and finds its packages."""
-    from subprocess import DEVNULL, run  # noqa: PLC0415
+    import subprocess  # noqa: PLC0415
 
+    from fixtures.model.child_environment import child_environment  # noqa: PLC0415
+
+    if not python_of(root).exists():
+        return False
     probe = [str(python_of(root)), "-c", "import pip"]
-    return python_of(root).exists() and run(probe, stderr=DEVNULL, check=False).returncode == 0  # noqa: S603
+    return subprocess.run(probe, env=child_environment(), stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603
 
 
 def need_ensurepip() -> None:

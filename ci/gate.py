@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome, Severity, Verdict
+from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome, Verdict
 
 EXIT_USAGE = 2
 EXIT = {
@@ -33,7 +33,6 @@ MEANING = {
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # Red for a reason that says nothing about the platform.
 OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
-_URGENT = frozenset({Severity.P0, Severity.P1})
 _RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
 _MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUPERSEDED})
 
@@ -85,7 +84,7 @@ def decide(
         return Judgement(Decision.HOLD, 2, [torn or "there is no verdict"])
 
     red = [(check, causes.get(check.node_id, Cause.UNKNOWN)) for check in red_of(verdict)]
-    urgent = [pair for pair in red if pair[0].severity in _URGENT]
+    urgent = [pair for pair in red if pair[0].severity.is_urgent]
     guilty = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
     blocking = [pair for pair in urgent if pair[1] not in OURS]
     lasting = [pair for pair in urgent if _lasting(*pair, stage)]
@@ -132,7 +131,7 @@ def _unmeasured(verdict: Verdict) -> list[str]:
     return [
         f"{check.severity} {check.node_id}: {check.outcome}{_why(check)}"
         for check in verdict.checks
-        if check.severity in _URGENT and check.outcome in _MISSING
+        if check.severity.is_urgent and check.outcome in _MISSING
     ]
 
 

@@ -7,7 +7,8 @@ import time
 import msgspec
 
 from ci.notify import Message, Status, compare, send
-from ci.report import RedCheck, Report
+from ci.red_checks import RedCheck
+from ci.report import Report
 from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
 from fixtures.state.state import Incident, State
 

@@ -7,88 +7,34 @@ Whatever cannot be had is a SetupError of one line that ends in the command whic
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 from ci import environment
 from ci.steps import SetupError, apt_install, may_use_apt, run_step, say
+from fixtures.browser.executable import INSTALL, SHELL, BrowserError, find_browser
 from fixtures.postgres.binaries import Binaries, PostgresMissing, cache_root, locate
 
-BROWSER_VARIABLE = "SYNTHETIC_BROWSER"
 VERCEL_CLI_VARIABLE = "SYNTHETIC_VERCEL_CLI"
 VERCEL_CLI_VERSION = "60.1.3"
-_SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
-_SHELL_PACKAGE = "chromium-headless-shell"
-_START_SECONDS = 20
-
-
-def browser_version(path: Path) -> str | None:
-    """Return what the browser says of itself, None when it does not start (a shared library may be missing)."""
-    try:
-        answer = subprocess.run(  # noqa: S603  (a browser that was found, a fixed argument)
-            [path, "--version"], capture_output=True, text=True, timeout=_START_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
-
-
-def find_browser() -> Path | None:
-    """
-    Return the first browser that starts: SYNTHETIC_BROWSER, Playwright's headless shell, the system's.
-
-    Raises SetupError when SYNTHETIC_BROWSER names none: a wrong choice is not silently replaced.
-    """
-    chosen = os.environ.get(BROWSER_VARIABLE)
-    if chosen:
-        if browser_version(Path(chosen)) is None:
-            msg = f"{BROWSER_VARIABLE}={chosen} does not start; fix: unset {BROWSER_VARIABLE}, or name a Chromium"
-            raise SetupError(msg)
-        return Path(chosen)
-    system = [Path(found) for name in _SYSTEM_BROWSERS if (found := shutil.which(name))]
-    return next((path for path in (*_playwright_shells(), *system) if browser_version(path) is not None), None)
-
-
-def _playwright_shells() -> Iterator[Path]:
-    """Headless shells of the installed Playwright's own revision, looked up without starting its driver."""
-    spec = find_spec("playwright")
-    if spec is None or spec.origin is None:
-        return
-    package = Path(spec.origin).parent / "driver" / "package"
-    listed = json.loads((package / "browsers.json").read_text(encoding="utf-8"))["browsers"]
-    revision = next(entry["revision"] for entry in listed if entry["name"] == _SHELL_PACKAGE)
-    given = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
-    if given == "0":
-        directory = package / ".local-browsers"
-    elif given:
-        directory = Path(given)
-    elif sys.platform == "darwin":
-        directory = Path.home() / "Library" / "Caches" / "ms-playwright"
-    else:
-        directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ms-playwright"
-    yield from directory.glob(f"chromium_headless_shell-{revision}/chrome-headless-shell-*/chrome-headless-shell")
 
 
 def provide_browser() -> Path:
     """Return a browser that starts, installing one where there is none; raises SetupError."""
-    found = find_browser()
+    try:
+        found = find_browser()
+    except BrowserError as error:
+        raise SetupError(str(error)) from None
     if found:
         return found
-    by_playwright = ".venv/bin/playwright install --with-deps --only-shell chromium"
-    by_apt = f"apt-get install -y {_SHELL_PACKAGE}"
-    fix = f"{by_playwright}, or on Debian, as root, {by_apt}"
     command = [sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"]
     # Where the download host is shut off, its own thirty seconds a try would be most of the wait.
     hurry = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000"}
     try:
-        run_step("downloading Playwright's headless shell", command, fix=fix, limit=180, environment=hurry)
+        run_step("downloading Playwright's headless shell", command, fix=INSTALL, limit=180, environment=hurry)
     except SetupError as error:
         if not may_use_apt():
             raise
@@ -98,10 +44,10 @@ def provide_browser() -> Path:
         if found:
             return found
     if may_use_apt():
-        apt_install(_SHELL_PACKAGE, fix=fix)
+        apt_install(SHELL, fix=INSTALL)
         found = find_browser()
     if not found:
-        msg = f"no browser starts; fix: {fix}"
+        msg = f"no browser starts; fix: {INSTALL}"
         raise SetupError(msg)
     return found
 

@@ -9,42 +9,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
 
+from fixtures.model.child_environment import child_environment
 from fixtures.model.stages import STAGES, Stage
-from fixtures.target.target import Mode, UsageError
+from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
 
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
 MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """
+    What is verified, and where the run reads and writes; paths are absolute.
+
+    target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  state: directory of what outlives a run, None: the
+    stage's own choice.  platform_repo: a checkout of the platform, None: SYNTHETIC_PLATFORM_REPO.
+    """
+
+    target: str | None = None
+    state: Path | None = None
+    reports: Path = Path("reports")
+    platform_repo: Path | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that the target is resolved against, here and in every run of pytest."""
+        return child_environment({PLATFORM_REPO_VARIABLE: str(self.platform_repo)} if self.platform_repo else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TargetOptions):
     """
     One stage to run.
 
-    target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  fault: how the sandbox is broken.
-    state: directory of what outlives a run, None: the stage's own choice.  mode: None: the target's own.
-    workers: pytest-xdist's, 0: none.  dry_run: measure and decide, but roll nothing back and tell nobody.
-    Paths are absolute.
+    fault: how the sandbox is broken.  mode: None: the target's own.  workers: pytest-xdist's, 0: none.
+    dry_run: measure and decide, but roll nothing back and tell nobody.
     """
 
     stage: Stage
-    target: str | None = None
     fault: str | None = None
-    state: Path | None = None
     mode: Mode | None = None
-    reports: Path = Path("reports")
     workers: int = 0
     dry_run: bool = False
     pytest_args: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class SnapshotOptions:
-    """A snapshot to take, or with `compare` to judge the one that was taken. The others as in `Options`."""
+@dataclass(frozen=True, kw_only=True)
+class SnapshotOptions(TargetOptions):
+    """A snapshot to take, or with `compare` to judge the one that was taken."""
 
-    target: str | None = None
-    state: Path | None = None
-    reports: Path = Path("reports")
     compare: bool = False
 
 
@@ -91,11 +104,15 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--target", metavar="NAME|URL", help="default: SYNTHETIC_TARGET, else the sandbox")
     stage.add_argument("--fault", metavar="NAME", help="break the sandbox in this way")
     stage.add_argument("--state", metavar="DIR", type=_absolute, help="what outlives a run (last good, rollbacks, …)")
+    repo = "checkout of the platform, for its migrations (default: SYNTHETIC_PLATFORM_REPO)"
+    stage.add_argument("--platform-repo", metavar="PATH", type=_absolute, help=repo)
     stage.add_argument("--mode", choices=MODES, help="instead of the target's own mode")
     stage.add_argument("--reports", metavar="DIR", type=_absolute, help="where the run writes (default: reports)")
     stage.add_argument("-n", "--workers", metavar="N", type=_count, help="pytest-xdist workers (default: none)")
     stage.add_argument("--dry-run", action="store_true", help="measure and decide, roll nothing back, tell nobody")
-    snapshot = parser.add_argument_group("options of snapshot, besides --target, --state and --reports")
+    snapshot = parser.add_argument_group(
+        "options of snapshot, besides --target, --state, --reports and --platform-repo"
+    )
     snapshot.add_argument(
         "--compare", action="store_true", help="some time later: judge what has changed since the one that was taken"
     )
@@ -122,29 +139,27 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
     if given.compare and command != "snapshot":
         msg = f"--compare: only for snapshot, not for {command}"
         raise UsageError(msg)
+    around = {"target": given.target, "state": given.state, "reports": given.reports or root / "reports"}
+    around["platform_repo"] = given.platform_repo
     if command in STAGES:
         options = Options(
+            **around,
             stage=command,
-            target=given.target,
             fault=given.fault,
-            state=given.state,
             mode=given.mode,
-            reports=given.reports or root / "reports",
             workers=given.workers or 0,
             dry_run=given.dry_run,
             pytest_args=pytest_args,
         )
         return Request(command, options=options, pytest_args=pytest_args)
-    of_a_stage = ("target", "fault", "state", "mode", "reports", "workers", "dry_run")
-    shared = ("target", "state", "reports") if command == "snapshot" else ()
+    of_a_stage = (*around, "fault", "mode", "workers", "dry_run")
+    shared = tuple(around) if command == "snapshot" else ()
     stray = [name for name in of_a_stage if name not in shared and getattr(given, name) not in {None, False}]
     if stray:
         msg = f"--{stray[0].replace('_', '-')}: only for a stage ({', '.join(STAGES)}), not for {command}"
         raise UsageError(msg)
     if command == "snapshot":
-        reports = given.reports or root / "reports"
-        snapshot = SnapshotOptions(given.target, given.state, reports, compare=given.compare)
-        return Request(command, snapshot=snapshot)
+        return Request(command, snapshot=SnapshotOptions(**around, compare=given.compare))
     return Request(command, subject=given.subject, pytest_args=pytest_args)
 
 

@@ -7,45 +7,23 @@ Everything goes through the masks; nothing is decided here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from ci.causes import Attribution
-from ci.gate import red_of
-from fixtures.checks.failure_text import shortened
+from ci.gate import Judgement
+from ci.red_checks import RedCheck, silence
 from fixtures.model import redaction
-from fixtures.model.verdict import Cause, CheckResult, Outcome, Verdict, write_atomically
+from fixtures.model.verdict import Outcome, Verdict, write_atomically
+from fixtures.report.difference_page import PAGE
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
 # Details of so many red checks are read in a terminal.
 _SHOWN = 8
 _MANY = 3
-_LINE = 300
-_RAISED = "AssertionError: "
 _CUT = "\n\n(cut: see decision.json)\n"
-
-
-class RedCheck(msgspec.Struct, kw_only=True):
-    """
-    One red check. measured: against its limit, or what the check said.  answer: what was wrong with it, and its body.
-
-    asked: exchanges, where `measured` shows none.  evidence: of the cause.  files: its own.
-    """
-
-    node_id: str
-    severity: str
-    title: str
-    measured: str
-    cause: str
-    evidence: str
-    first_action: str
-    rollback_eligible: bool
-    answer: list[str] = []
-    asked: list[str] = []
-    files: list[str] = []
 
 
 class RollbackReport(msgspec.Struct, kw_only=True):
@@ -85,6 +63,11 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     notes: list[str] = []
     pages: list[str] = []
     seconds: dict[str, float] = {}
+
+    def decided(self, judgement: Judgement) -> None:
+        """Take a decision over, in place of the one before."""
+        self.decision, self.exit_code, self.meaning = judgement.decision, judgement.exit_code, judgement.meaning
+        self.rule, self.reasons = judgement.rule, judgement.reasons
 
     def write(self, directory: Path) -> None:
         """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
@@ -153,7 +136,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
 
     def _silence(self) -> list[str]:
         """Return one line where nothing at all was answered: so many red checks are one fact then."""
-        silent = {_silence([check.measured, *check.asked]) for check in self.red}
+        silent = {silence([check.measured, *check.asked]) for check in self.red}
         if len(self.red) < _MANY or len(silent) > 1 or "" in silent:
             return []
         return [f"none of the {len(self.red)} red checks got an answer from {self.url} ({silent.pop()})"]
@@ -178,26 +161,11 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
                 return f"rollback {move} is {step}: {rollback.detail}. Look at production now"
 
 
-def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedCheck]:
-    """Return what is red, worst first, with its cause."""
-    unknown = Attribution(Cause.UNKNOWN, "no cause was looked for")
-    found = {check.node_id: causes.get(check.node_id, unknown) for check in red_of(verdict)}
-    return [
-        RedCheck(
-            node_id=check.node_id,
-            severity=check.severity,
-            title=check.title,
-            measured=measured(check),
-            cause=found[check.node_id].cause,
-            evidence=found[check.node_id].evidence,
-            first_action=_first_action(check, found[check.node_id].cause, verdict.url),
-            rollback_eligible=check.rollback_eligible,
-            answer=_answer(check),
-            asked=check.asked_besides([measured(check)]),
-            files=check.evidence,
-        )
-        for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))
-    ]
+def forget(directory: Path, *, before: float) -> None:
+    """Remove what an earlier run has left there, epoch seconds: it would be taken for this one's."""
+    for path in (directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)):
+        if path.exists() and path.stat().st_mtime < before:
+            path.unlink()
 
 
 def unjudged(verdict: Verdict) -> list[str]:
@@ -207,37 +175,6 @@ def unjudged(verdict: Verdict) -> list[str]:
     if not any(reason.endswith(": before-snapshot") for reason in lacking):
         return []
     return ["what changed in the database was not judged: run `ci/verify snapshot` ahead of the migrations"]
-
-
-def measured(check: CheckResult) -> str:
-    """Return what was measured against which limit; without numbers, the first line of what the check said."""
-    over = [
-        f"{found.name} {found.value:g} {found.unit}, limit {found.limit:g} {found.unit} ({found.samples} samples)"
-        for found in check.measurements
-        if found.limit is not None and found.value > found.limit
-    ]
-    said = check.reason.strip().removeprefix(_RAISED).splitlines()
-    return "; ".join(over) or (said[0] if said else "red")
-
-
-def _answer(check: CheckResult) -> list[str]:
-    """Return what follows an exchange in what the check said: what was wrong with it, and the beginning of its body."""
-    first, *rest = check.reason.strip().removeprefix(_RAISED).splitlines() or [""]
-    return [shortened(line, _LINE) for line in rest[:2]] if " -> " in first else []
-
-
-def _silence(lines: Iterable[str]) -> str:
-    """Return why nothing was answered, as the exchanges among these lines say; "" where something was."""
-    said = {line.partition(" -> ")[2].partition(" in ")[0] for line in lines if " -> " in line}
-    return said.pop() if len(said) == 1 and min(said).startswith("no answer") else ""
-
-
-def _first_action(check: CheckResult, cause: Cause, url: str) -> str:
-    if _silence([measured(check), *check.asked]):
-        return f"`curl -sv {url}` from here and from another network: is it this runner's, or the site, that is down?"
-    if cause is Cause.THIRD_PARTY:
-        return f"Follow the vendor's status page: nothing of ours mends it. If all is well there: {check.first_action}"
-    return check.first_action
 
 
 def _grouped(reasons: Iterable[str]) -> list[str]:

@@ -7,7 +7,6 @@ asked. Accepted is not done: the alias job, the alias and a fresh request to pro
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import httpx
 import msgspec
 
 from ci.web import new_client
+from fixtures.checks.answers import Sent, answer_of
 from fixtures.state.state import UNFINISHED, RollbackRecord, State, Step
 from fixtures.target.vercel import AliasRequest, Vercel, VercelError
 
@@ -24,7 +24,6 @@ PROOF_DEADLINE = 75.0
 _ASK_LIMIT = 20.0
 _POLL = 0.1
 _POLL_MOST = 0.5
-_DPL = re.compile(r"[?&]dpl=(dpl_[A-Za-z0-9]+)")
 _RUNNING = frozenset({"pending", "in-progress"})
 
 
@@ -243,11 +242,9 @@ def named_deployment(url: str) -> str:
             response = client.get(url, headers={"cache-control": "no-cache"})
     except httpx.HTTPError as error:
         return f"nobody ({type(error).__name__})"
-    named: str | None = response.headers.get("x-deployment-id")
-    in_page = _DPL.search(response.text)
     trouble = response.headers.get("x-vercel-error", "")
     unnamed = f"an answer that names no deployment ({f'{response.status_code} {trouble}'.strip()})"
-    return named or (in_page.group(1) if in_page else unnamed)
+    return answer_of(response, 0.0, Sent()).deployment or unnamed
 
 
 def _ours(last: AliasRequest | None, target_id: str, before_at: int | None) -> bool:

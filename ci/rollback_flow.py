@@ -19,7 +19,6 @@ from fixtures.state.state import State, StateBusyError, StateError
 from fixtures.target.target import Target
 from fixtures.target.vercel import Deployment, Vercel, VercelError
 
-_URGENT = frozenset({Severity.P0, Severity.P1})
 _LOCK_WAIT = 30.0
 
 
@@ -151,4 +150,4 @@ class Actor:
 
 
 def _urgent_and_red(check: CheckResult) -> bool:
-    return check.outcome is Outcome.FAILED and check.severity in _URGENT
+    return check.outcome is Outcome.FAILED and check.severity.is_urgent

@@ -6,22 +6,22 @@ Every run leaves a verdict; a run that leaves none is a `RunError` in words, and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
+from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
 from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
 from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.target import PLATFORM_REPO_VARIABLE
 from fixtures.target.variants import DEPLOYMENT_VARIABLE, Side, write_sides
 
-ROUNDS = 5
 VERDICT = "verdict.json"
 # pytest's own code for wrong usage, and the suite's.
 _USAGE = frozenset({2, 4})
@@ -97,7 +97,7 @@ class Runs:
 
     directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
     state: where every target's is.
-    rations: what was taken of them; None: the sandbox's own.
+    rations: what was taken of them; None: the sandbox's own.  platform_repo: None: the variable's, or none.
     """
 
     stage: str
@@ -108,9 +108,9 @@ class Runs:
     handle: Path | None = None
     state: Path | None = None
     rate_limits: Path | None = None
+    platform_repo: Path | None = None
     workers: int = 0
     pytest_args: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     launch: Launch = launch_pytest
 
     def all_checks(self, deployment_id: str | None) -> Started:
@@ -124,7 +124,7 @@ class Runs:
         node_ids = [check.node_id for check in checks]
         return self._rerun("rest", node_ids, deployment_id, limit=_LIMIT[self.stage], proof=False)
 
-    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int = ROUNDS) -> Started:
+    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int) -> Started:
         """Start the checks on both sides, interleaved, in one process."""
         node_ids = [check.node_id for check in checks]
         sides = [candidate, control]
@@ -182,17 +182,20 @@ class Runs:
         verdict = reports / VERDICT
         verdict.unlink(missing_ok=True)
         log = None if reports == self.reports else reports / "output.log"
-        environ = {**self.environ, DIRECTORY_VARIABLE: str(self.directory), ID_VARIABLE: self.run_id}
-        # A browser that is killed leaves its files, and the directory goes with the gate.
-        environ["TMPDIR"] = str(self.directory)
-        environ.pop(DEPLOYMENT_VARIABLE, None)
-        environ.pop(RERUN_VARIABLE, None)
-        if proof:
-            environ[RERUN_VARIABLE] = "1"
-        if deployment_id:
-            environ[DEPLOYMENT_VARIABLE] = deployment_id
-        if self.rate_limits:
-            environ[rate_limits.VARIABLE] = str(self.rate_limits)
-        if self.handle:
-            environ[VARIABLE] = str(self.handle)
+        environ = self._environ(deployment_id, proof=proof)
         return Started(name, self.launch(arguments, environ, log), verdict, limit, log)
+
+    def _environ(self, deployment_id: str | None, *, proof: bool) -> dict[str, str]:
+        own = {
+            DIRECTORY_VARIABLE: self.directory,
+            ID_VARIABLE: self.run_id,
+            # A browser that is killed leaves its files, and the directory goes with the gate.
+            "TMPDIR": self.directory,
+            RERUN_VARIABLE: "1" if proof else None,
+            DEPLOYMENT_VARIABLE: deployment_id,
+            rate_limits.VARIABLE: self.rate_limits,
+            VARIABLE: self.handle,
+            PLATFORM_REPO_VARIABLE: self.platform_repo,
+        }
+        told = {name: str(value) for name, value in own.items() if value}
+        return child_environment(told, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})

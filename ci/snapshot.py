@@ -7,7 +7,6 @@ differs, and decides by the gate's own table; `judge` is what a watch calls at i
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,8 @@ from ci.causes import Attribution
 from ci.gate import EXIT, decide
 from ci.incidents import tell
 from ci.options import SnapshotOptions, need_writable
-from ci.report import Report, red_checks
+from ci.red_checks import red_checks
+from ci.report import Report
 from ci.steps import say
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.difference import before_of, keep_before, take_after
@@ -30,12 +30,13 @@ from fixtures.model import redaction
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
+from fixtures.run.directory import new_run_id
 from fixtures.state.state import State, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import VARIABLE
 from fixtures.target.target import Target, UsageError, load
 
 STAGE: Final = "compare"
-# A job that migrates holds no other secret. Where the migrations can be read comes by SYNTHETIC_PLATFORM_REPO.
+# A job that migrates holds no other secret.
 _USES: Final = frozenset({"database"})
 _SECTIONS = {
     "new unusable indexes": "migration-procedure",
@@ -49,7 +50,7 @@ _MILLISECONDS = 1000
 
 def run(options: SnapshotOptions) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
-    target = load(options.target, uses=_USES)
+    target = load(options.target, environ=options.environ, uses=_USES)
     redaction.register(target.secrets())
     if target.url == "sandbox":
         msg = "snapshot: no sandbox is running; "
@@ -65,7 +66,7 @@ def run(options: SnapshotOptions) -> int:
         need_writable("--state", options.state)
     if options.compare:
         need_writable("--reports", options.reports)
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    run_id = new_run_id()
     try:
         state = open_state(root_of(target, options.state), target.name)
         if options.compare:
@@ -139,9 +140,7 @@ def judge(
     except (SnapshotError, StateError) as error:
         problem = str(error)
     red = [check.node_id for check in verdict.checks if check.outcome is Outcome.FAILED] if verdict else []
-    judgement = decide(verdict, dict.fromkeys(red, Cause.EXISTING), STAGE, problem=problem)
-    report.decision, report.exit_code, report.meaning = judgement.decision, judgement.exit_code, judgement.meaning
-    report.rule, report.reasons = judgement.rule, judgement.reasons
+    report.decided(decide(verdict, dict.fromkeys(red, Cause.EXISTING), STAGE, problem=problem))
     if verdict:
         same = Attribution(Cause.EXISTING, "the database is the same under every deployment")
         report.red = red_checks(verdict, dict.fromkeys(red, same))

@@ -7,24 +7,23 @@ Whatever goes wrong in here is "cannot tell" (hold, exit 3) with a report: the g
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from ci.comparison import Scene, survey
+from ci.comparison import Scene, identify, moved, survey
 from ci.diagnosis import Findings, Inquiry
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
-from ci.report import Report, red_checks, unjudged
+from ci.red_checks import red_checks
+from ci.report import Report, forget, unjudged
 from ci.rollback import settle
 from ci.rollback_flow import Actor
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
@@ -34,9 +33,8 @@ from ci.steps import say
 from fixtures.model import redaction
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
-from fixtures.run.directory import RunDirectory
+from fixtures.run.directory import RunDirectory, new_run_id
 from fixtures.state.state import State, StateError, open_state, root_of
-from fixtures.target.candidate import CandidateUnreadyError, find, named
 from fixtures.target.target import Mode, Target, UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
 from fixtures.target.vercel import Vercel, VercelError
@@ -52,18 +50,11 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
             say(redaction.mask(str(error)))
             return EXIT_USAGE
         if target.mode == "off":
-            _forget(options.reports, before=time.time())
+            forget(options.reports, before=time.time())
             sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
             return 0
         with _private_directory() as directory:
             return _Gate(options, target, directory, signals, launch).run()
-
-
-def _forget(reports: Path, *, before: float) -> None:
-    """Remove what an earlier run has left there, epoch seconds: it would be taken for this one's."""
-    for path in (reports / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)):
-        if path.exists() and path.stat().st_mtime < before:
-            path.unlink()
 
 
 def _missed(options: Options, verdict: Verdict) -> list[str]:
@@ -79,7 +70,7 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
 
 def resolve(options: Options) -> Target:
     """Return the target with the mode that this run has; raises UsageError."""
-    target = load(options.target)
+    target = load(options.target, environ=options.environ)
     redaction.register(target.secrets())
     if options.mode is not None and options.mode not in get_args(Mode):
         msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
@@ -110,7 +101,7 @@ class _Gate:
         self.vercel: Vercel | None = None
         self.scene = Scene()
         self.report = Report(
-            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+            run_id=new_run_id(),
             stage=options.stage,
             target=target.name,
             url=target.url,
@@ -127,7 +118,8 @@ class _Gate:
 
                 stage, fault = self.options.stage, self.options.fault
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
-                self.target = replace(load(self.options.target, handle=sandbox.handle), mode=self.target.mode)
+                found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
+                self.target = replace(found, mode=self.target.mode)
                 redaction.register(self.target.secrets())
                 self.report.url = self.target.url
                 self._mark("sandbox")
@@ -139,11 +131,11 @@ class _Gate:
             say(redaction.mask(str(error)))
             return EXIT_USAGE
         except Interrupted as interrupted:
-            self._decided(decide(None, {}, self.options.stage, problem=f"ended by {interrupted} before it could tell"))
+            self.report.decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
             sys.stderr.write(redaction.mask(traceback.format_exc()))
             problem = f"the gate itself failed: {type(error).__name__}: {error}"
-            self._decided(decide(None, {}, self.options.stage, problem=problem))
+            self.report.decided(self._cannot_tell(problem))
         finally:
             if self.vercel:
                 self.vercel.close()
@@ -157,7 +149,7 @@ class _Gate:
             self.vercel = Vercel(self.target.vercel)
         candidate_id, problem = self._identify(state)
         if problem:
-            self._decided(decide(None, {}, self.options.stage, problem=problem))
+            self.report.decided(self._cannot_tell(problem))
             return
         runs = self._runs(state)
         started = runs.all_checks(candidate_id)
@@ -183,7 +175,7 @@ class _Gate:
         if verdict and judgement.decision is Decision.ROLLBACK:
             actor = Actor(self.options, self.target, self.scene, state, self.vercel, runs, self.signals, self.report)
             judgement = actor.roll_back(judgement, verdict, findings, self.began)
-        self._decided(judgement)
+        self.report.decided(judgement)
         if not self.options.dry_run:
             self._keep_books(verdict, state)
 
@@ -214,6 +206,7 @@ class _Gate:
             handle=sandbox if sandbox.exists() else None,
             state=root_of(self.target, self.options.state),
             rate_limits=None if self.target.handle else state.rations().path,
+            platform_repo=self.options.platform_repo,
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
             launch=self.launch,
@@ -228,30 +221,13 @@ class _Gate:
         try:
             if not self.options.dry_run:
                 self.report.notes += settle(state, self.vercel, self.target.host)
-            if self.options.stage == "predeploy":
-                return self._find_candidate(asked, self.vercel)
-            if asked and not asked.startswith("dpl_"):
-                asked = self.vercel.deployment(named(asked)).id
-            candidate = self.vercel.production_id(self.target.host)
+            judged = identify(self.target, self.options.stage, asked, self.vercel)
         except VercelError as error:
             self._note(f"{error}; no deployment can be blamed in this run")
             return asked, None
-        self.report.deployment_id = candidate
-        if asked and candidate != asked:
-            return candidate, f"asked to verify {asked}, but production serves {candidate}: it was never promoted"
-        if candidate is None:
-            self._note(f"it is not known which deployment is judged: the alias of {self.target.host} names none")
-        return candidate, None
-
-    def _find_candidate(self, asked: str | None, vercel: Vercel) -> tuple[str | None, str | None]:
-        """Return who is judged before its promotion, and why it cannot be asked; raises UsageError."""
-        handle = self.target.handle
-        try:
-            candidate = find(self.target, asked or (handle.candidate_id if handle else None), vercel)
-        except CandidateUnreadyError as error:
-            return None, str(error)
-        self.report.deployment_id = candidate.id
-        return candidate.id, None
+        self.report.deployment_id = judged.id
+        self.report.notes += judged.notes
+        return judged.id, judged.problem
 
     def _survey(self, candidate_id: str | None, state: State) -> None:
         if self.vercel is None:
@@ -275,28 +251,23 @@ class _Gate:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
         return decide(verdict, causes, self.options.stage, problem=problem)
 
+    def _cannot_tell(self, problem: str) -> Judgement:
+        return decide(None, {}, self.options.stage, problem=problem)
+
     def _unmoved(self, judgement: Judgement) -> Judgement:
         """Hold when production moved meanwhile: a verdict over two deployments is a verdict over neither."""
         if self.vercel is None or self.scene.candidate_id is None:
             return judgement
         try:
-            serving = self.vercel.production_id(self.target.host)
+            problem = moved(self.scene, self.target, self.vercel)
         except VercelError as error:
             self._note(f"whether production moved during the run is not known: {error}")
             return judgement
-        if serving == self.scene.candidate_id:
-            return judgement
-        problem = f"production moved from {self.scene.candidate_id} to {serving} while it was verified: verify again"
-        return decide(None, {}, self.options.stage, problem=problem)
-
-    def _decided(self, judgement: Judgement) -> None:
-        report = self.report
-        report.decision, report.exit_code, report.meaning = judgement.decision, judgement.exit_code, judgement.meaning
-        report.rule, report.reasons = judgement.rule, judgement.reasons
+        return self._cannot_tell(problem) if problem else judgement
 
     def _reported(self) -> int:
         self._mark("end")
-        _forget(self.options.reports, before=self.started)
+        forget(self.options.reports, before=self.started)
         self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
         try:
             self.report.write(self.options.reports)

@@ -15,6 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fixtures.model.child_environment import child_environment
+
 QUIET_SECONDS = 2.0
 _REPEAT_SECONDS = 10.0
 _STOP_SECONDS = 5.0
@@ -52,7 +54,7 @@ def run_step(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env=child_environment(environment),
                 start_new_session=True,
             )
         except OSError as error:

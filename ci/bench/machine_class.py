@@ -7,7 +7,8 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ci.machine import browser_version, provide_browser
+from ci.machine import provide_browser
+from fixtures.browser.executable import browser_version
 
 
 def stamp() -> dict[str, object]:

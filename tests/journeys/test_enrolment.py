@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from fixtures.checks.declarations import touches
 from fixtures.site.accounts import Session
-from fixtures.site.leftovers import Course
+from fixtures.site.catalogue import Course
 from fixtures.target.target import Target
 
 

@@ -12,8 +12,8 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, then, touches
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 from fixtures.model.routes import NOBODY
-from fixtures.site import catalogue
 from fixtures.site.accounts import Session
+from fixtures.site.catalogue import Data, empty
 from fixtures.site.client import Site
 from fixtures.target.target import Target
 
@@ -32,12 +32,6 @@ class _Row(msgspec.Struct):
 
 class _Rows(msgspec.Struct):
     enrollments: list[_Row]
-
-
-class _Enrolments(msgspec.Struct):
-    """GET /api/enrollments."""
-
-    data: _Rows
 
 
 class _User(msgspec.Struct):
@@ -64,20 +58,14 @@ class _Total(msgspec.Struct):
     total: int
 
 
-class _Listing(msgspec.Struct):
-    """GET /api/courses."""
-
-    data: _Total
-
-
 def _nothing(site: Site, target: Target, why: str) -> NotApplicable | NotMeasured:
     """Return what to raise where there is nothing to reach for; in a shop without courses it is nobody's fault."""
-    sold = site.ask("GET /api/courses?limit=1").read(_Listing).data.total
-    return NotMeasured(why) if sold else catalogue.empty(target, "nobody is enrolled")
+    sold = site.ask("GET /api/courses?limit=1").read(Data[_Total]).data.total
+    return NotMeasured(why) if sold else empty(target, "nobody is enrolled")
 
 
 def _rows(enrolments: Answer) -> list[_Row]:
-    return enrolments.read(_Enrolments).data.enrollments
+    return enrolments.read(Data[_Rows]).data.enrollments
 
 
 # P1, since the proofs of a rollback repeat every P0, and the platform rations the second student's sign-in.

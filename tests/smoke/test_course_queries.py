@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, then
-from fixtures.site import catalogue
+from fixtures.site.catalogue import Data, FullPage, Listed, empty
 from fixtures.target.target import Target
 
 
@@ -23,36 +23,14 @@ class Course(msgspec.Struct):
     difficulty: str
 
 
-class Page(msgspec.Struct):
-    """One page of the list."""
-
-    courses: list[Course]
-    total: int
-    page: int
-    limit: int
-    totalPages: int  # noqa: N815  (the platform's word)
-    hasNext: bool  # noqa: N815
-    hasPrev: bool  # noqa: N815
+Listing = Data[FullPage[Course]]
 
 
-class Listing(msgspec.Struct):
-    """GET /api/courses."""
+class Found(Listed[Course]):
+    """What GET /api/courses/search came to."""
 
-    data: Page
-
-
-class Found(msgspec.Struct):
-    """What a search came to."""
-
-    courses: list[Course]
     total: int
     query: str
-
-
-class Search(msgspec.Struct):
-    """GET /api/courses/search."""
-
-    data: Found
 
 
 @pytest.mark.postdeploy
@@ -64,8 +42,8 @@ def test_pages_of_the_course_list_follow_one_another(answers: list[Answer]) -> N
 
     assert (first.limit, second.limit, first.page, second.page) == (2, 2, 1, 2)
     assert first.total == second.total
-    assert first.totalPages == -(-first.total // 2)
-    assert (first.hasPrev, first.hasNext, second.hasPrev) == (False, first.total > 2, True)
+    assert first.total_pages == -(-first.total // 2)
+    assert (first.has_prev, first.has_next, second.has_prev) == (False, first.total > 2, True)
     assert [course.title for course in second.courses if course in first.courses] == []
     assert len(first.courses) + len(second.courses) == min(first.total, 4)
 
@@ -96,10 +74,10 @@ def test_search_finds_a_course_by_its_title(answers: list[Answer], followed: lis
     listing, without_text = answers
     courses = listing.read(Listing).data.courses
     if not courses:
-        raise catalogue.empty(target, "there is nothing to search for")
+        raise empty(target, "there is nothing to search for")
 
     title = courses[0].title
-    found = followed[0].read(Search).data
+    found = followed[0].read(Data[Found]).data
     assert found.query == title
     assert title in [course.title for course in found.courses]
     assert without_text.status == HTTPStatus.BAD_REQUEST

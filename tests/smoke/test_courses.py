@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, then, touches
-from fixtures.site import catalogue
+from fixtures.site.catalogue import Data, FullPage, Page, empty
 from fixtures.target.target import Target
 
 
@@ -26,20 +26,10 @@ class Course(msgspec.Struct):
     published: bool
 
 
-class Listing(msgspec.Struct):
-    """One page of the list."""
-
-    courses: list[Course]
-    total: int
-    page: int
-    limit: int
-
-
-class Courses(msgspec.Struct):
+class Courses(Data[Page[Course]]):
     """GET /api/courses."""
 
     success: bool
-    data: Listing
 
 
 class Module(msgspec.Struct):
@@ -59,11 +49,10 @@ class Detail(msgspec.Struct):
     modules: list[Module]
 
 
-class CourseDetail(msgspec.Struct):
+class CourseDetail(Data[Detail]):
     """GET /api/courses/{id}."""
 
     success: bool
-    data: Detail
 
 
 @pytest.mark.postdeploy
@@ -93,7 +82,7 @@ def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer
     """Without modules a buyer sees an empty course, and a student cannot open a lesson."""
     courses = answer.read(Courses).data.courses
     if not courses:
-        raise catalogue.empty(target, "no course could be opened")
+        raise empty(target, "no course could be opened")
 
     course = followed[0].read(CourseDetail).data
     assert course.title == courses[0].title
@@ -140,34 +129,16 @@ class Card(msgspec.Struct):
     total_ratings: int
 
 
-class Cards(msgspec.Struct):
-    """One page of them."""
-
-    courses: list[Card]
-    total: int
-    page: int
-    limit: int
-    totalPages: int  # noqa: N815  (the platform's word)
-    hasNext: bool  # noqa: N815
-    hasPrev: bool  # noqa: N815
-
-
-class CardList(msgspec.Struct):
-    """GET /api/courses, in full."""
-
-    data: Cards
-
-
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /api/courses")
 def test_course_list_carries_what_the_shop_shows(answer: Answer) -> None:
     """A card whose field is gone crashes in the browser, behind an answer that is 200."""
-    page = answer.read(CardList).data
+    page = answer.read(Data[FullPage[Card]]).data
 
     assert len({card.id for card in page.courses}) == min(page.total, page.limit)
-    assert (page.page, page.hasPrev, page.hasNext) == (1, False, page.totalPages > 1)
+    assert (page.page, page.has_prev, page.has_next) == (1, False, page.total_pages > 1)
 
 
 # Keys of a user's own row that no answer about a course has any business with.

@@ -12,7 +12,7 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, then, touches
 from fixtures.checks.evidence import NotMeasured
-from fixtures.site import catalogue
+from fixtures.site.catalogue import Data, Listed, empty, enrols_for_free
 from fixtures.target.target import Target
 
 from .conftest import its_assets
@@ -54,13 +54,8 @@ class _Course(msgspec.Struct):
     price: float = 0.0
 
 
-class _Courses(msgspec.Struct):
-    courses: list[_Course]
+class _Courses(Listed[_Course]):
     total: int
-
-
-class _Listing(msgspec.Struct):
-    data: _Courses
 
 
 @pytest.mark.postdeploy
@@ -73,7 +68,7 @@ def test_marketplace_shows_the_courses_of_the_api(answers: list[Answer]) -> None
     assert shop.status == HTTPStatus.OK
     assert shop.page.headings(1) == ["Kurs Mağazası"]
 
-    listing = api.read(_Listing).data
+    listing = api.read(Data[_Courses]).data
     text = shop.page.text
     assert [course.title for course in listing.courses if course.title not in text] == []
     assert f"Kurslar ({listing.total})" in shop.page.headings(2)
@@ -157,10 +152,6 @@ def test_account_pages_open(answers: list[Answer]) -> None:
     assert [answer for answer in verification if "E-posta Doğrulama" not in answer.page.text] == []
 
 
-class _Flag(msgspec.Struct):
-    freeEnrollmentEnabled: bool  # noqa: N815  (the platform's word)
-
-
 WAYS = {"Şimdi Satın Al", "Ücretsiz Al", "Kursa Git"}
 
 
@@ -173,12 +164,12 @@ def _every_offer(answers: list[Answer]) -> list[str]:
 def offers(followed: list[Answer], target: Target) -> list[Answer]:
     """Return the page of every offer."""
     if not followed:
-        raise catalogue.empty(target, "no offer could be opened")
+        raise empty(target, "no offer could be opened")
     return followed
 
 
 def _free(courses: Answer) -> set[str]:
-    return {course.title for course in courses.read(_Listing).data.courses if course.price == 0}
+    return {course.title for course in courses.read(Data[_Courses]).data.courses if course.price == 0}
 
 
 @pytest.mark.postdeploy
@@ -190,7 +181,7 @@ def _free(courses: Answer) -> set[str]:
 def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], offers: list[Answer]) -> None:
     """The page where the decision to buy is made. While free enrolment is off, a free course cannot be got."""
     health, courses, shop = answers
-    closed = set() if health.read(_Flag).freeEnrollmentEnabled else _free(courses)
+    closed = set() if enrols_for_free(health) else _free(courses)
     assert [offer for offer in offers if offer.status != HTTPStatus.OK] == []
 
     pages = {offer.url: offer.page for offer in offers}
@@ -210,7 +201,7 @@ def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], of
 def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer], offers: list[Answer]) -> None:
     """A button for what the API refuses, or an open API that no page tells of: half a switch."""
     api, health, courses, _ = answers
-    enabled = health.read(_Flag).freeEnrollmentEnabled
+    enabled = enrols_for_free(health)
     free = _free(courses)
     page = next((offer.page for offer in offers if free & {*offer.page.headings(1)}), None)
     if page is None:

@@ -15,10 +15,10 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, then, touches
 from fixtures.checks.evidence import NotMeasured
 from fixtures.run.current_run import Run
-from fixtures.site import catalogue
 from fixtures.site.accounts import Session
+from fixtures.site.catalogue import Course, courses_of, empty
 from fixtures.site.client import Site, origin_of
-from fixtures.site.leftovers import Course, Enrolment, Ledger, cancel
+from fixtures.site.leftovers import Enrolment, Ledger, cancel
 from fixtures.target.target import Target
 
 from .conftest import AtOnce
@@ -84,23 +84,11 @@ def test_stripe_answers_through_the_platform(answer: Answer) -> None:
     assert answer.status == HTTPStatus.OK
 
 
-class Listing(msgspec.Struct):
-    """One page of the list."""
-
-    courses: list[Course]
-
-
-class Courses(msgspec.Struct):
-    """GET /api/courses."""
-
-    data: Listing
-
-
 DEAREST = "GET /api/courses?sortBy=price&sortOrder=desc&limit=2"
 
 
 def _dearest(answers: list[Answer]) -> Course:
-    course = next(iter(answers[-1].read(Courses).data.courses), None)
+    course = next(iter(courses_of(answers[-1])), None)
     if course is None or not course.price:
         reason = "no course in the shop costs anything, so nothing can be bought"
         raise NotMeasured(reason)
@@ -110,8 +98,8 @@ def _dearest(answers: list[Answer]) -> Course:
 @pytest.fixture
 def paid_course(answers: list[Answer], target: Target) -> Course:
     """Return the dearest course of the shop, of which the test asks last."""
-    if not answers[-1].read(Courses).data.courses:
-        raise catalogue.empty(target, "nothing can be bought")
+    if not courses_of(answers[-1]):
+        raise empty(target, "nothing can be bought")
     return _dearest(answers)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
-import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import touches
 from fixtures.run.rate_limits import RATIONS
+from fixtures.site.accounts import csrf_token
 from fixtures.site.client import Site, cookies_of
 from fixtures.site.fresh_clients import Neighbours, is_loopback
 from fixtures.target.target import Target
@@ -20,13 +20,9 @@ from fixtures.target.target import Target
 STRANGER = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
 
 
-class _Csrf(msgspec.Struct):
-    csrfToken: str  # noqa: N815  (the platform's word)
-
-
 def _sign_in(site: Site) -> Answer:
     csrf = site.ask("GET /api/auth/csrf")
-    form = {"csrfToken": csrf.read(_Csrf).csrfToken, "json": "true", **STRANGER}
+    form = {"csrfToken": csrf_token(csrf), "json": "true", **STRANGER}
     return site.ask("POST /api/auth/callback/credentials", form=form, cookies=cookies_of(csrf))
 
 

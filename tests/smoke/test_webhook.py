@@ -16,10 +16,10 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, touches
 from fixtures.checks.evidence import NotMeasured
 from fixtures.run.current_run import Run
-from fixtures.site import catalogue
 from fixtures.site.accounts import Session
+from fixtures.site.catalogue import courses_of, empty
 from fixtures.site.client import Site
-from fixtures.site.leftovers import Course, Enrolment, Ledger
+from fixtures.site.leftovers import Enrolment, Ledger
 from fixtures.target.target import Target
 
 from .conftest import AtOnce
@@ -100,18 +100,6 @@ class SignedIn(msgspec.Struct):
     user: dict[str, object]
 
 
-class Listing(msgspec.Struct):
-    """One page of the list."""
-
-    courses: list[Course]
-
-
-class Courses(msgspec.Struct):
-    """GET /api/courses."""
-
-    data: Listing
-
-
 class History(msgspec.Struct):
     """GET /api/payments/history."""
 
@@ -130,9 +118,9 @@ def test_webhook_books_an_event_once(
 ) -> None:
     """Stripe sends an event again when it is not sure that it came; booked twice, the accounts are wrong."""
     courses, told = answers
-    course = next(reversed(courses.read(Courses).data.courses), None)
+    course = next(reversed(courses_of(courses)), None)
     if course is None:
-        raise catalogue.empty(target, "no event could be about a course")
+        raise empty(target, "no event could be about a course")
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
     user = told.read(SignedIn).user["id"]
     # Read now: a check that has run in between may have been booked.
@@ -157,9 +145,9 @@ def test_events_that_are_refused_book_nothing(
 ) -> None:
     """Read before it is verified, an event that anyone can write gives away what others pay for, and answers 400."""
     courses, told = answers
-    course = next(reversed(courses.read(Courses).data.courses), None)
+    course = next(reversed(courses_of(courses)), None)
     if course is None:
-        raise catalogue.empty(target, "no event could be about a course")
+        raise empty(target, "no event could be about a course")
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
     user = told.read(SignedIn).user["id"]
     # An amount that nothing costs, and another one each time: what an earlier attempt booked is not this one's.

@@ -15,9 +15,10 @@ import pytest
 from playwright.sync_api import Browser, Error, Page
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
-from ci import machine
-from ci.steps import SetupError
-from fixtures.browser.pages import WATCH, Watch, find_executable, leave_evidence, pytest_runtest_call
+from fixtures.browser import pages
+from fixtures.browser.executable import BrowserError
+from fixtures.browser.red_pages import WATCH, leave_evidence, pytest_runtest_call
+from fixtures.browser.watch import Watch
 from fixtures.checks.evidence import EVIDENCE, Evidence, NotMeasured
 from fixtures.model import redaction
 from fixtures.model.verdict import Cause
@@ -236,23 +237,23 @@ def test_refused_connection_is_a_wall(page: Page, evidence: Evidence, request: p
 
 def test_browser_that_does_not_start_is_not_measured(launch_browser: Callable[..., Browser]) -> None:
     """The page is not to blame, and somebody has to know what to type."""
-    with pytest.raises(NotMeasured, match=r"apt-get install chromium-headless-shell.*: .*launch"):
+    with pytest.raises(NotMeasured, match=r"apt-get install -y chromium-headless-shell: .*launch"):
         launch_browser(executable_path="/bin/false")
 
 
 def test_machine_without_a_browser_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the lack of one nor a wrong choice is a finding about the site."""
-    monkeypatch.setattr(machine, "find_browser", lambda: None)
-    with pytest.raises(NotMeasured, match="playwright install --only-shell chromium"):
-        find_executable()
+    monkeypatch.setattr(pages, "find_browser", lambda **_: None)
+    with pytest.raises(NotMeasured, match="playwright install --with-deps --only-shell chromium"):
+        pages.find_executable()
 
-    def refuse() -> None:
+    def refuse(**_: bool) -> None:
         msg = "SYNTHETIC_BROWSER=/nowhere does not start"
-        raise SetupError(msg)
+        raise BrowserError(msg)
 
-    monkeypatch.setattr(machine, "find_browser", refuse)
+    monkeypatch.setattr(pages, "find_browser", refuse)
     with pytest.raises(NotMeasured, match="SYNTHETIC_BROWSER=/nowhere does not start"):
-        find_executable()
+        pages.find_executable()
 
 
 def _is_free(run: Run, kind: int) -> bool:
@@ -264,13 +265,13 @@ def _is_free(run: Run, kind: int) -> bool:
         return True
 
 
-def test_journeys_share_the_machine(browser_turn: None, run: Run) -> None:
+@pytest.mark.usefixtures("browser_turn")
+def test_journeys_share_the_machine(run: Run) -> None:
     """Two journeys may run at once, a measured load may not join them."""
-    assert browser_turn is None
     assert [_is_free(run, fcntl.LOCK_SH), _is_free(run, fcntl.LOCK_EX)] == [True, False]
 
 
-def test_a_measured_load_is_alone(browser_alone: None, run: Run) -> None:
-    """Contention inflates every paint."""
-    assert browser_alone is None
+@pytest.mark.usefixtures("page", "browser_alone")
+def test_a_measured_load_is_alone(run: Run) -> None:
+    """Contention inflates every paint; a check that opens a page besides does not wait for itself."""
     assert [_is_free(run, fcntl.LOCK_SH), _is_free(run, fcntl.LOCK_EX)] == [False, False]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.report import red_checks
+from ci.red_checks import red_checks
 from fixtures.checks.failure_text import readable
 from fixtures.model.verdict import Outcome, Verdict
 from fixtures.report.summary import red_lines

@@ -22,6 +22,7 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
     """The command changes to the checkout; a relative path is the user's, from where the user stands."""
     monkeypatch.chdir(tmp_path)
     argv = ["--target", "production", "postdeploy", "-n", "2", "--state", "s", "--mode", "shadow", "--dry-run"]
+    argv += ["--platform-repo", "platform"]
 
     assert parse([*argv, "--", "-k", "health"], root=ROOT).options == Options(
         stage="postdeploy",
@@ -29,6 +30,7 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         state=tmp_path / "s",
         mode="shadow",
         reports=ROOT / "reports",
+        platform_repo=tmp_path / "platform",
         workers=2,
         dry_run=True,
         pytest_args=("-k", "health"),
@@ -59,6 +61,11 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         (["daily", "--list-checks"], "--list-checks and --list-faults stand alone; drop daily"),
         (["postdeploy", "--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["postdeploy", "--target", "https://x.test", "--fault", "health-down"], "only the sandbox can be broken"),
+        (
+            ["predeploy", "--platform-repo", "/nowhere"],
+            "--platform-repo /nowhere: no supabase/migrations below it; give a checkout of the platform",
+        ),
+        (["selftest", "--platform-repo", "/nowhere"], "--platform-repo: only for a stage"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(

@@ -22,6 +22,9 @@ from ci.steps import SetupError
 from fixtures.target.target import TARGETS_FILE
 
 CANNOT_TELL = 3
+# All that ci/verify needs before anything is installed.
+OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "steps.py")]
+OWN += [f"fixtures/{name}" for name in ("__init__.py", "model/__init__.py", "model/child_environment.py")]
 
 
 def _pinned(lock: str) -> dict[str, str]:
@@ -86,10 +89,10 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.index = root / "index"
-        (root / "ci").mkdir(parents=True)
-        self.index.mkdir()
-        for name in ("__init__.py", "verify", "environment.py", "steps.py"):
-            shutil.copy2(ROOT / "ci" / name, root / "ci" / name)
+        self.index.mkdir(parents=True)
+        for name in OWN:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
         command = "import os, sys, tiny; print(tiny.VERSION, os.getcwd(), sys.path[0], *sys.argv[1:])"
         (root / "ci" / "commands.py").write_text(command, encoding="utf-8")
         self.lock(self.wheel("1"))

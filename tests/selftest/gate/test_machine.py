@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ci import machine, steps
-from ci.machine import find_browser, find_vercel_cli, provide_browser, provide_vercel_cli
+from ci.machine import find_vercel_cli, provide_browser, provide_vercel_cli
 from ci.steps import SetupError, run_step
-
-Program = Callable[[str, str], Path]
-STARTS = 'echo "Chromium 156.0"'
-BROKEN = "echo 'error while loading shared libraries: libnss3.so' >&2; exit 127"
+from tests.selftest.programs import STARTS, Program, shell_of_playwright, write_program
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     """Make programs on a PATH that has nothing else, on a machine without browser, cache or apt."""
     directory = tmp_path / "bin"
-    directory.mkdir()
     monkeypatch.setenv("PATH", str(directory))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "ms-playwright"))
     monkeypatch.setenv("SYNTHETIC_CACHE", str(tmp_path / "cache"))
@@ -30,72 +25,14 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     monkeypatch.delenv("SYNTHETIC_VERCEL_CLI", raising=False)
     monkeypatch.setattr(machine, "may_use_apt", lambda: False)
 
-    def make(name: str, script: str) -> Path:
-        return _write(directory / name, script)
-
-    return make
-
-
-def _write(path: Path, script: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n", encoding="utf-8")
-    path.chmod(0o755)
-    return path
-
-
-def _shell_of_playwright(tmp_path: Path) -> Path:
-    """Where the installed Playwright would put its headless shell, read from its own list."""
-    import playwright  # noqa: PLC0415  (only its place on disk)
-
-    listed = Path(playwright.__file__).parent / "driver" / "package" / "browsers.json"
-    revision = listed.read_text(encoding="utf-8").split('"chromium-headless-shell"')[1].split('"')[3]
-    directory = f"chromium_headless_shell-{revision}/chrome-headless-shell-linux64"
-    return tmp_path / "ms-playwright" / directory / "chrome-headless-shell"
-
-
-def test_browser_is_the_chosen_one_then_playwrights_then_the_systems(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Four times faster to start: the shell comes before the full browser, an explicit choice before everything."""
-    found = [find_browser()]
-    chrome = program("google-chrome", STARTS)
-    found.append(find_browser())
-    chromium = program("chromium", STARTS)
-    found.append(find_browser())
-    shell = program("chromium-headless-shell", STARTS)
-    found.append(find_browser())
-    own = _write(_shell_of_playwright(tmp_path), STARTS)
-    found.append(find_browser())
-    chosen = _write(tmp_path / "mine", STARTS)
-    monkeypatch.setenv("SYNTHETIC_BROWSER", str(chosen))
-    found.append(find_browser())
-
-    assert found == [None, chrome, chromium, shell, own, chosen]
-
-
-def test_browser_that_does_not_start_is_passed_over(program: Program, tmp_path: Path) -> None:
-    """A downloaded shell without its shared libraries is there, and no use."""
-    _write(_shell_of_playwright(tmp_path), BROKEN)
-    program("chromium-headless-shell", BROKEN)
-    chromium = program("chromium", STARTS)
-
-    assert find_browser() == chromium
-
-
-@pytest.mark.usefixtures("program")
-def test_wrong_choice_of_browser_is_not_silently_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever names a browser wants that one measured."""
-    monkeypatch.setenv("SYNTHETIC_BROWSER", str(tmp_path / "nothing"))
-
-    with pytest.raises(SetupError, match=r"^SYNTHETIC_BROWSER=.*nothing does not start; fix: unset SYNTHETIC_BROWSER"):
-        find_browser()
+    return lambda name, script: write_program(directory / name, script)
 
 
 def test_browser_is_downloaded_where_there_is_none(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Playwright's own installer comes before the system's packages."""
-    shell = _shell_of_playwright(tmp_path)
+    shell = shell_of_playwright(tmp_path / "ms-playwright")
     python = program(
         "python",
         f'[ "$*" = "-m playwright install --only-shell chromium" ] || exit 9\nmkdir -p {shell.parent}\n'
@@ -121,6 +58,15 @@ def test_browser_comes_from_apt_when_the_download_is_shut_off_and_we_may(
 
     assert provide_browser() == shell
     assert log.read_text(encoding="utf-8").split() == ["install", "update", "install"]
+
+
+@pytest.mark.usefixtures("program")
+def test_browser_that_was_chosen_wrongly_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is installed for a choice that was a mistake."""
+    monkeypatch.setenv("SYNTHETIC_BROWSER", str(tmp_path / "nothing"))
+
+    with pytest.raises(SetupError, match=r"^SYNTHETIC_BROWSER=.*nothing does not start; fix: unset SYNTHETIC_BROWSER"):
+        provide_browser()
 
 
 def test_browser_that_cannot_be_had_ends_in_the_command_that_mends(

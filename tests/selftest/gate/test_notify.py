@@ -14,7 +14,8 @@ import pytest
 
 from ci.incidents import tell
 from ci.notify import Message, send
-from ci.report import RedCheck, Report, RollbackReport
+from ci.red_checks import RedCheck
+from ci.report import Report, RollbackReport
 from fixtures.model import redaction
 from fixtures.model.verdict import Outcome
 from fixtures.state.state import State

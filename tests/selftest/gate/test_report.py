@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ci.causes import Attribution
-from ci.report import Report, RollbackReport, cut, measured, red_checks, unjudged
+from ci.red_checks import measured, red_checks
+from ci.report import Report, RollbackReport, cut, unjudged
 from fixtures.model import redaction
 from fixtures.model.verdict import Cause, Measurement, Outcome
 from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict

@@ -53,7 +53,9 @@ def command(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*, compare: bool = False, **instead: Any) -> int:  # noqa: ANN401  (words of a Target)
         monkeypatch.setattr(snapshot, "load", lambda _name, **_: replace(target, **instead))
-        return snapshot.run(SnapshotOptions("elsewhere", tmp_path / "state", tmp_path, compare=compare))
+        return snapshot.run(
+            SnapshotOptions(target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
+        )
 
     return run
 

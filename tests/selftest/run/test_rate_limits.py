@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.browser.pages import Meter
+from fixtures.browser.meter import Meter
 from fixtures.run.current_run import Run
 from fixtures.run.rate_limits import RATIONS, BudgetSpentError, RationBook
 from fixtures.sandbox.app.limits import healthy_limits

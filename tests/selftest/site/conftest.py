@@ -15,8 +15,8 @@ import pytest
 
 from fixtures.run.current_run import Run
 from fixtures.site.accounts import Sessions
+from fixtures.site.catalogue import Course
 from fixtures.site.client import Site, new_client
-from fixtures.site.leftovers import Course
 from fixtures.target.sandbox_handle import Account
 from fixtures.target.target import Target
 from fixtures.target.variants import Side

@@ -1,0 +1,150 @@
+"""
+Pairs: the same check on candidate and control, in turns; what is re-run so, and what the rounds prove.
+
+A pair counts only when every answer of both sides proved which deployment it came from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ci.causes import Attribution, without_pairs
+from ci.comparison import Scene
+from ci.surroundings import Surroundings
+from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
+from fixtures.run.rate_limits import RATIONS
+
+ROUNDS = 5
+SIGNIFICANCE = 0.05
+_EVEN = 0.5
+_A_KIND = 3
+# Four of four against none of four is the least that can be significant.
+_LEAST_PAIRS = 4
+_JUDGED = frozenset({Outcome.PASSED, Outcome.FAILED})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """
+    What is re-run in pairs.
+
+    pairs: five rounds.  single: one round, for the platform rations what they take.  reasons: why the others are not.
+    """
+
+    pairs: list[CheckResult] = field(default_factory=list)
+    single: list[CheckResult] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def choose(checks: Iterable[CheckResult], left: Mapping[str, int], scene: Scene) -> Choice:
+    """
+    Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits.
+
+    left: what they still allow, by the verdict; what it does not name is whole.
+    """
+    choice = Choice()
+    left = {what: left.get(what, ration.amount) for what, ration in RATIONS.items()}
+    for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
+        chosen = [*choice.pairs, *choice.single]
+        if not check.severity.is_urgent:
+            choice.reasons[check.node_id] = f"{check.severity} is not re-run"
+        elif check.host_bound and scene.pinned_url is None:
+            choice.reasons[check.node_id] = "bound to the production host, where no deployment can be pinned"
+        elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
+            choice.reasons[check.node_id] = f"{_A_KIND} of its kind were re-run before it"
+        elif not _missing(check, ROUNDS, left):
+            choice.pairs.append(check)
+            left = _without(check, ROUNDS, left)
+        elif missing := _missing(check, 1, left):
+            choice.reasons[check.node_id] = f"re-running it would use up the platform's {', '.join(missing)}"
+        else:
+            choice.single.append(check)
+            left = _without(check, 1, left)
+    return choice
+
+
+def _without(check: CheckResult, rounds: int, left: Mapping[str, int]) -> dict[str, int]:
+    """Return what is left after so many rounds on both sides, and once more to prove that production healed."""
+    return {what: amount - (2 * rounds + 1) * check.spends.get(what, 0) for what, amount in left.items()}
+
+
+def _missing(check: CheckResult, rounds: int, left: Mapping[str, int]) -> list[str]:
+    after = _without(check, rounds, left)
+    return [what for what in check.spends if after.get(what, 0) < 0]
+
+
+def from_single(check: CheckResult, rerun: CheckResult | None, scene: Scene, around: Surroundings) -> Attribution:
+    """
+    Judge the one pair that the platform's rations allow, together with the red attempt of the run itself.
+
+    A check that fails by chance once in ten would be red twice in a row once in a hundred.
+    """
+    own = [attempt for attempt in check.attempts if attempt.outcome is Outcome.FAILED]
+    pairs = _pairs(rerun.attempts if rerun else [], scene)
+    if not pairs or not any(_proved(attempt, scene.candidate_id) for attempt in own):
+        reason = "rationed, and neither the run nor its one pair proved which deployment answered"
+        return without_pairs(check, around, scene, reason)
+    ((candidate, control),) = pairs
+    shown = f"{candidate.outcome} again on {scene.candidate_id}, {control.outcome} on {scene.control_name}"
+    shown += "; the platform rations it, so one pair has to do"
+    if candidate.outcome is Outcome.PASSED:
+        return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
+    if control.outcome is Outcome.FAILED:
+        return _not_the_deployment(check, 1, 1, 1.0, shown, around)
+    return Attribution(Cause.DEPLOYMENT, shown)
+
+
+def from_pairs(check: CheckResult, rerun: CheckResult | None, scene: Scene, around: Surroundings) -> Attribution:
+    """Judge the pairs of one check. rerun: its entry in the paired run's verdict, None where it has none."""
+    pairs = _pairs(rerun.attempts if rerun else [], scene)
+    if len(pairs) < _LEAST_PAIRS:
+        reason = f"only {len(pairs)} of {ROUNDS} pairs count: the others did not prove which deployment answered"
+        return without_pairs(check, around, scene, reason)
+    failed = sum(candidate.outcome is Outcome.FAILED for candidate, _ in pairs)
+    failed_before = sum(control.outcome is Outcome.FAILED for _, control in pairs)
+    chance = fisher(failed, failed_before, len(pairs))
+    shown = f"red {failed}/{len(pairs)} on {scene.candidate_id}, {failed_before}/{len(pairs)} on {scene.control_name}"
+    if chance < SIGNIFICANCE:
+        return Attribution(Cause.DEPLOYMENT, f"{shown} (p={chance:.3f})")
+    return _not_the_deployment(check, failed, failed_before, chance, shown, around)
+
+
+def _not_the_deployment(
+    check: CheckResult, failed: int, failed_before: int, chance: float, shown: str, around: Surroundings
+) -> Attribution:
+    trouble = around.vendors.get(check.third_party or "")
+    if check.third_party and (trouble or (failed_before and chance >= _EVEN)):
+        said = f"its status page says {trouble}" if trouble else "it fails both alike"
+        return Attribution(Cause.THIRD_PARTY, f"{check.third_party}: {said}; {shown}")
+    if failed_before and chance >= _EVEN:
+        return Attribution(Cause.EXISTING, f"{shown}: the control fails alike")
+    if failed == 0:
+        return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
+    return Attribution(Cause.UNKNOWN, f"{shown} (p={chance:.3f}): too little to tell")
+
+
+def fisher(failed: int, failed_before: int, rounds: int) -> float:
+    """Return the chance (Fisher's exact test, one-sided) of at least this many failures on the first of two sides."""
+    total = failed + failed_before
+    ways = math.comb(2 * rounds, total)
+    worse = range(failed, min(total, rounds) + 1)
+    return sum(math.comb(rounds, k) * math.comb(rounds, total - k) for k in worse if total - k <= rounds) / ways
+
+
+def _pairs(attempts: list[Attempt], scene: Scene) -> list[tuple[Attempt, Attempt]]:
+    """Return the rounds of which both sides were judged, and proved to be who they were to be."""
+    candidates = [attempt for attempt in attempts if attempt.side == "candidate"]
+    controls = [attempt for attempt in attempts if attempt.side == "control"]
+    both = zip(candidates, controls, strict=False)
+    return [
+        (candidate, control)
+        for candidate, control in both
+        if _proved(candidate, scene.candidate_id) and _proved(control, scene.control_id)
+    ]
+
+
+def _proved(attempt: Attempt, deployment_id: str | None) -> bool:
+    named = set(attempt.deployments)
+    return attempt.identified and named == {deployment_id} and attempt.outcome in _JUDGED and attempt.wall is None

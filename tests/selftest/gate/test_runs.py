@@ -1,0 +1,76 @@
+"""What a run of pytest is started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from ci.runs import Runs
+from fixtures.target.variants import Side
+from tests.selftest.gate.verdicts import HEALTH, Ended, a_check
+
+CONTROL = Side(name="control", url="http://127.0.0.1:1", deployment_id="dpl_old")
+
+
+class Started:
+    """Keeps the environment of every run that is started."""
+
+    def __init__(self) -> None:
+        self.environs: list[Mapping[str, str]] = []
+
+    def launch(self, _arguments: Sequence[str], environ: Mapping[str, str], _log: Path | None) -> Ended:
+        """Start nothing."""
+        self.environs.append(environ)
+        return Ended()
+
+
+@pytest.fixture
+def started() -> Started:
+    """Return what keeps the environments."""
+    return Started()
+
+
+@pytest.fixture
+def runs(tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """Return the runs of a stage, which the gate itself was started for with a deployment and a repository."""
+    for name in ("DEPLOYMENT", "RERUN", "PLATFORM_REPO"):
+        monkeypatch.setenv(f"SYNTHETIC_{name}", "the gate's own")
+    (tmp_path / "private").mkdir()
+    return Runs(
+        stage="postdeploy",
+        target="sandbox",
+        run_id="7",
+        directory=tmp_path / "private",
+        reports=tmp_path / "reports",
+        platform_repo=tmp_path / "platform",
+        launch=started.launch,
+    )
+
+
+def _told(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return what a run is told of the gate that started it."""
+    names = ("RUN_ID", "RUN_DIR", "DEPLOYMENT", "RERUN", "PLATFORM_REPO")
+    return {name: environ.get(f"SYNTHETIC_{name}") for name in names}
+
+
+def test_each_run_is_told_whom_it_judges_and_what_it_belongs_to(runs: Runs, started: Started, tmp_path: Path) -> None:
+    """A re-run signs in for nobody else's sake, and the control is not looked up under the candidate's name."""
+    runs.all_checks("dpl_new")
+    runs.first_aid([HEALTH], CONTROL)
+    runs.pairs([a_check()], CONTROL, CONTROL, rounds=1)
+
+    belongs = {"RUN_ID": "7", "RUN_DIR": str(tmp_path / "private"), "PLATFORM_REPO": str(tmp_path / "platform")}
+    assert [_told(environ) for environ in started.environs] == [
+        belongs | {"DEPLOYMENT": "dpl_new", "RERUN": None},
+        belongs | {"DEPLOYMENT": None, "RERUN": "1"},
+        belongs | {"DEPLOYMENT": "dpl_old", "RERUN": "1"},
+    ]
+
+
+def test_what_a_killed_browser_leaves_goes_with_the_gate(runs: Runs, started: Started, tmp_path: Path) -> None:
+    """Its profile holds the session of a student."""
+    runs.all_checks(None)
+
+    assert [environ["TMPDIR"] for environ in started.environs] == [str(tmp_path / "private")]
