@@ -12,6 +12,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from ci import environment
 from ci.child import Child
@@ -40,7 +41,7 @@ from fixtures.target.variants import DEPLOYMENT_VARIABLE
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
 EXIT_INTERRUPTED = 130
 _OF_THE_MACHINE = frozenset({BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, binaries.VARIABLE, binaries.CACHE_VARIABLE})
-_LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
+_LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["lint-imports", "--no-cache", "--no-logo"])
 _SELFTEST_SECONDS = 3600
 _LISTING_SECONDS = 60
 
@@ -140,7 +141,12 @@ def _selftest(pytest_args: Sequence[str]) -> int:
     cli = provide_vercel_cli()
     if cli:
         os.environ[VERCEL_CLI_VARIABLE] = str(cli)
-    red = [linter for linter in _LINTERS if subprocess.run([sys.executable, "-m", *linter], check=False).returncode]  # noqa: S603
+    programs = Path(sys.executable).parent
+    red = [
+        [name, *options]
+        for name, *options in _LINTERS
+        if subprocess.run([programs / name, *options], check=False).returncode  # noqa: S603
+    ]
     for linter in red:
         say(f"RED: {' '.join(linter)}")
     arguments = ["tests/selftest", "-n", "2", "--dist", "loadgroup", *pytest_args]

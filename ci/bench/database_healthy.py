@@ -25,7 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ci.bench.machine_class import stamp
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
-from fixtures.sandbox.faults.database.migrated import run
+from fixtures.sandbox.faults.database.superuser import run
 from fixtures.sandbox.sandbox import Sandbox
 from fixtures.target.sandbox_handle import VARIABLE
 

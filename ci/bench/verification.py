@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from fixtures.model.verdict import Outcome, Verdict
+from fixtures.run.certificates import CA_VARIABLE
 from fixtures.run.rate_limits import FILE
 from fixtures.sandbox.healthy_variants import Oddity
 from fixtures.sandbox.sandbox import Sandbox
@@ -54,7 +55,8 @@ async def verify(sandbox: Sandbox, oddity: Oddity, reports: Path) -> Run:
         fields = {"candidate_id": deployment.id, "candidate_url": address} | changes.handle
         handle = msgspec.structs.replace(sandbox.handle, **fields)
         handle.write(reports / "handle.json")
-        environ = {"SYNTHETIC_DEPLOYMENT": deployment.id, VARIABLE: str(reports / "handle.json")} | changes.environ
+        environ = {"SYNTHETIC_DEPLOYMENT": deployment.id, VARIABLE: str(reports / "handle.json")}
+        environ |= {CA_VARIABLE: str(changes.ca_file)} if changes.ca_file else {}
         arguments = ["-m", f"{oddity.stage} and {oddity.kinds}", f"--stage={oddity.stage}", f"--reports={reports}"]
         arguments += [f"--target={handle.production_url}"] if oddity.by_url else []
         return await _run(arguments, environ, reports)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.sandbox.build import Build
+from fixtures.sandbox.app.call import Build
 from fixtures.state.state import Good
 from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check
 from tests.selftest.gate.world import ACCESS, CHECKS, HEADERS, World, a_world

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from fixtures.model.routes import NOBODY, is_page, probe, routes
-from fixtures.sandbox.faults.contract.pages import torn_bodies_500
+from fixtures.sandbox.faults.contract.inputs import torn_bodies_500
 from tests.selftest.sandbox.running_app import RunningApp, run_app
 
 # What a value can be that is not what it should be.

@@ -22,9 +22,8 @@ import psycopg
 from starlette.types import Receive, Scope, Send
 
 from fixtures.sandbox.app.application import Application, healthy_build
-from fixtures.sandbox.app.call import Platform
+from fixtures.sandbox.app.call import Build, Platform
 from fixtures.sandbox.app.database import Database
-from fixtures.sandbox.build import Build
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.sandbox.database.seed_accounts import give_passwords
 from fixtures.sandbox.edge.listeners import Listeners

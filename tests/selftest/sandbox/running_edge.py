@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from fixtures.sandbox.build import Build
+from fixtures.sandbox.app.call import Build
 from fixtures.sandbox.edge.deployments import Deployment, Environment
 from fixtures.sandbox.edge.edge import Edge
 from fixtures.sandbox.edge.listeners import Listener

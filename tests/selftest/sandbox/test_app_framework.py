@@ -6,8 +6,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from fixtures.sandbox.app.call import Call
-from fixtures.sandbox.build import Handler
+from fixtures.sandbox.app.call import Call, Handler
 from tests.selftest.sandbox.running_app import DEPLOYMENT, RunningApp
 
 GUARDED_PAGES = ["/dashboard", "/courses", "/courses/x", "/courses/x/purchase", "/settings", "/admin/dashboard"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from fixtures.sandbox.app.rendering import price
+from fixtures.sandbox.app.templates import price
 from tests.selftest.sandbox.running_app import DEPLOYMENT, RunningApp
 
 PUBLIC = {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
+from pkgutil import walk_packages
 
 import msgspec
 import pytest
 
 from ci.bench.fault_matrix import read_golden
 from fixtures.model.verdict import CheckResult, Outcome, Verdict
-from fixtures.sandbox.faults import CATALOGUE, nearest
+from fixtures.sandbox import faults
+from fixtures.sandbox.faults import CATALOGUE, Fault, nearest
 from fixtures.sandbox.faults.red_set import is_named, may_be_red, surprises
 from tests.selftest.conftest import ROOT, environment_of_a_run
 
@@ -27,6 +30,14 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> list[CheckResult]:
     command.append(f"--verdict={verdict}")
     subprocess.run(command, cwd=ROOT, env=environment_of_a_run(), capture_output=True, timeout=60, check=True)
     return Verdict.read(verdict).checks
+
+
+def test_the_catalogue_holds_every_fault_that_is_written() -> None:
+    """A fault whose name is taken, or whose module is in no list, would never be tried, and nobody would notice."""
+    modules = [importlib.import_module(found.name) for found in walk_packages(faults.__path__, f"{faults.__name__}.")]
+    written = [fault for module in modules for fault in vars(module).values() if isinstance(fault, Fault)]
+
+    assert sorted(fault.name for fault in written) == sorted(CATALOGUE)
 
 
 def test_every_fault_names_checks_that_exist(checks: list[CheckResult]) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from fixtures.model.verdict import CheckResult, Outcome, Verdict
 from fixtures.sandbox.faults import CATALOGUE
+from fixtures.sandbox.faults.database import backups
 from fixtures.sandbox.faults.fault import Fault
 from fixtures.sandbox.faults.red_set import is_named
-from fixtures.sandbox.faults.vendors import backups
 from tests.selftest.conftest import ROOT, environment_of_a_run
 
 FAULTS = [fault.name for fault in vars(backups).values() if isinstance(fault, Fault)]
