@@ -35,7 +35,7 @@ def lint(house: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_house_keeps_its_layers(house: Path) -> None:
-    """What the next test breaks is whole without it."""
+    """The copy is whole until the next test breaks it."""
     done = lint(house)
 
     assert done.returncode == 0, done.stdout + done.stderr
