@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ci.comparison import Scene
-from ci.surroundings import Surroundings
+from ci.circumstances import Circumstances
+from ci.comparison import Comparison
 from fixtures.model.verdict import Cause, CheckResult, Outcome
 
 
@@ -21,18 +21,18 @@ class Attribution:
     evidence: str
 
 
-def at_sight(check: CheckResult, around: Surroundings) -> Attribution | None:
+def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | None:
     """Return the cause where the run itself and its surroundings tell it, without a control deployment."""
-    walls = {attempt.wall for attempt in check.attempts if attempt.outcome is not Outcome.PASSED}
-    for wall in (Cause.BLOCKED, Cause.SELF_INFLICTED):
-        if wall in walls:
-            return Attribution(wall, _message(check) or f"an answer showed that the runner was {wall}")
+    blockers = {attempt.blocker for attempt in check.attempts if attempt.outcome is not Outcome.PASSED}
+    for blocker in (Cause.BLOCKED, Cause.SELF_INFLICTED):
+        if blocker in blockers:
+            return Attribution(blocker, _message(check) or f"an answer showed that the runner was {blocker}")
     # "Refused" looks the same from both ends; an address outside the platform tells them apart.
-    silent = not around.target or Cause.RUNNER in walls
+    silent = not around.target or Cause.RUNNER in blockers
     if silent and check.kind != "database" and around.controls is False:
         return Attribution(Cause.RUNNER, "neither the target nor the control addresses outside the platform answer")
     if check.kind == "database":
-        if Cause.RUNNER in walls:
+        if Cause.RUNNER in blockers:
             return Attribution(Cause.RUNNER, _message(check) or "the database cannot be reached from here")
         return Attribution(
             Cause.EXISTING, "the database is the same under every deployment; undoing one does not mend it"
@@ -40,31 +40,32 @@ def at_sight(check: CheckResult, around: Surroundings) -> Attribution | None:
     return None
 
 
-def without_pairs(check: CheckResult, around: Surroundings, scene: Scene, reason: str) -> Attribution:
+def without_pairs(check: CheckResult, around: Circumstances, comparison: Comparison, reason: str) -> Attribution:
     """Return the cause of a check that could not be paired, and why it was not."""
     trouble = around.vendors.get(check.third_party or "")
     if trouble:
         return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page says {trouble}")
-    if not _host_bound_and_passed(check, scene):
+    if not _host_bound_and_passed(check, comparison):
         return Attribution(Cause.UNKNOWN, reason)
-    ledger = f"production serves {scene.candidate_id}, and {scene.control_name} passed this check when it was let stand"
+    control = f"{comparison.control_name} passed this check when it was let stand"
+    ledger = f"production serves {comparison.candidate_id}, and {control}"
     return Attribution(Cause.DEPLOYMENT, f"not paired ({reason}); by alias and ledger: {ledger}")
 
 
-def _host_bound_and_passed(check: CheckResult, scene: Scene) -> bool:
+def _host_bound_and_passed(check: CheckResult, comparison: Comparison) -> bool:
     """Without skew protection a host-bound check cannot be paired: the ledger is the only witness."""
-    passed = scene.good.passed if scene.good else []
-    return check.host_bound and scene.pinned_url is None and check.third_party is None and check.node_id in passed
+    passed = comparison.good.passed if comparison.good else []
+    return check.host_bound and comparison.pinned_url is None and check.third_party is None and check.node_id in passed
 
 
-def from_alias(scene: Scene, *, control_passes: bool) -> Attribution:
+def from_alias(comparison: Comparison, *, control_passes: bool) -> Attribution:
     """Judge a deployment that is gone, so that there is nothing to pair: the alias is the evidence."""
-    gone = f"production serves {scene.candidate_id}, which by Vercel's API is {scene.gone}"
+    gone = f"production serves {comparison.candidate_id}, which by Vercel's API is {comparison.gone}"
     if control_passes:
-        return Attribution(Cause.DEPLOYMENT, f"{gone}; {scene.control_name} passes P0 (by alias, not by pairs)")
-    return Attribution(Cause.UNKNOWN, f"{gone}; {scene.control_name} did not pass P0 either")
+        return Attribution(Cause.DEPLOYMENT, f"{gone}; {comparison.control_name} passes P0 (by alias, not by pairs)")
+    return Attribution(Cause.UNKNOWN, f"{gone}; {comparison.control_name} did not pass P0 either")
 
 
 def _message(check: CheckResult) -> str:
-    messages = [attempt.message for attempt in check.attempts if attempt.wall and attempt.message]
+    messages = [attempt.message for attempt in check.attempts if attempt.blocker and attempt.message]
     return messages[-1].strip().splitlines()[0] if messages else ""

@@ -35,12 +35,12 @@ class Child:
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], *, log: Path | None = None) -> None:
         command = [sys.executable, "-m", "pytest", *arguments]
         theirs, ours = os.pipe()
-        self._lifeline = os.fdopen(ours, "wb")
+        self._parent_pipe = os.fdopen(ours, "wb")
         with (log or Path(os.devnull)).open("wb") as output, os.fdopen(theirs, "rb"):
             self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own arguments)
                 command,
                 cwd=ROOT,
-                env={**environ, parent_watchdog.VARIABLE: str(theirs)},
+                env={**environ, parent_watchdog.PIPE_VARIABLE: str(theirs)},
                 stdin=subprocess.DEVNULL,
                 stdout=output if log else None,
                 stderr=subprocess.STDOUT if log else None,
@@ -81,4 +81,4 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        self._lifeline.close()
+        self._parent_pipe.close()

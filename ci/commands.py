@@ -41,7 +41,9 @@ from fixtures.target.variants import DEPLOYMENT_VARIABLE
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
 EXIT_INTERRUPTED = 130
-_OF_THE_MACHINE = frozenset({BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, binaries.VARIABLE, binaries.CACHE_VARIABLE})
+_OF_THE_MACHINE = frozenset(
+    {BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, binaries.POSTGRES_VARIABLE, binaries.CACHE_VARIABLE}
+)
 _LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["lint-imports", "--no-cache", "--no-logo"])
 _SELFTEST_SECONDS = 3600
 _LISTING_SECONDS = 60
@@ -54,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         os.chdir(environment.ROOT)
         return _carry_out(request)
     except UsageError as error:
-        say(redaction.mask(str(error)))
+        say(redaction.redact(str(error)))
         return EXIT_USAGE
     except SetupError as error:
         say(str(error))
@@ -62,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, Interrupted):
         return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001  (Python's own exit code 1 would read as "this deployment was rejected")
-        sys.stderr.write(redaction.mask(traceback.format_exc()))
+        sys.stderr.write(redaction.redact(traceback.format_exc()))
         return EXIT_CANNOT_TELL
 
 

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 from fixtures.state.state import Good, State
 from fixtures.target.candidate import CandidateUnreadyError, find, named
 from fixtures.target.target import Target
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 from fixtures.target.vercel import Deployment, Project, Vercel, VercelError
 
 PINNED = "a rollback pins production: new deployments stay staged until one is promoted by hand"
 
 
 @dataclass(frozen=True)
-class Scene:
+class Comparison:
     """
     candidate: what is judged; None when Vercel does not know it any more or was not asked.
 
@@ -50,14 +50,14 @@ class Scene:
         """The control for a sentence."""
         return f"{self.control_id} ({self.control_source})" if self.control else "no control"
 
-    def side(self, name: str) -> Side:
+    def variant(self, name: str) -> Variant:
         """Return the candidate or the control as a side of pairs; raises LookupError when it cannot be asked."""
         deployment = self.candidate if name == "candidate" else self.control
         if deployment is None:
             msg = f"there is no {name}"
             raise LookupError(msg)
         url = f"{self.scheme}://{deployment.url}"
-        return Side(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url, own_address=True)
+        return Variant(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url, own_address=True)
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,15 @@ def identify(target: Target, stage: str, asked: str | None, vercel: Vercel) -> J
     return Judged(candidate)
 
 
-def moved(scene: Scene, target: Target, vercel: Vercel) -> str:
+def moved(comparison: Comparison, target: Target, vercel: Vercel) -> str:
     """Return how production moved since it was looked up, "" when it did not; raises VercelError."""
     serving = vercel.production_id(target.host)
-    if serving == scene.candidate_id:
+    if serving == comparison.candidate_id:
         return ""
-    return f"production moved from {scene.candidate_id} to {serving} while it was verified: verify again"
+    return f"production moved from {comparison.candidate_id} to {serving} while it was verified: verify again"
 
 
-def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel, state: State) -> Scene:
+def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel, state: State) -> Comparison:
     """Look the candidate and its control up. Raises VercelError, StateError."""
     project = vercel.project()
     candidate, gone = _look_up(vercel, candidate_id) if candidate_id else (None, "")
@@ -114,7 +114,7 @@ def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel,
         control, source = (_look_up(vercel, serving)[0] if serving else None), "serves production"
     elif candidate_id:
         control, source, good = _control(candidate_id, candidate, vercel, state, notes)
-    return Scene(
+    return Comparison(
         candidate_id=candidate_id,
         candidate=None if gone else candidate,
         gone=gone,

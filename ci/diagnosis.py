@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from ci.causes import Attribution, at_sight, from_alias, without_pairs
-from ci.comparison import Scene
+from ci.causes import Attribution, at_first_answer, from_alias, without_pairs
+from ci.circumstances import Circumstances, look_around
+from ci.comparison import Comparison
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single
 from ci.runs import RunError, Runs, Started
-from ci.surroundings import Surroundings, look_around
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
 
 @dataclass(frozen=True)
-class Findings:
+class DiagnosisResult:
     """causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked."""
 
     causes: dict[str, Attribution] = field(default_factory=dict)
@@ -37,40 +37,40 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class Diagnosis:
     """Everything that is needed to find out why checks are red."""
 
     target: Target
-    scene: Scene
+    comparison: Comparison
     runs: Runs
 
-    def into(self, verdict: Verdict, known: Collection[str] = ()) -> Findings:
+    def into(self, verdict: Verdict, known: Collection[str] = ()) -> DiagnosisResult:
         """Find the causes of the red checks of a verdict, but for those that are known."""
         red = [check for check in red_of(verdict) if check.node_id not in known]
         if not red:
-            return Findings()
+            return DiagnosisResult()
         around = look_around(self.target, [check.third_party for check in red if check.third_party])
-        causes = {check.node_id: seen for check in red if (seen := at_sight(check, around))}
+        causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
         unsettled = [check for check in red if check.node_id not in causes]
         choice = self._choose(unsettled, verdict.left)
-        aid = self._first_aid(unsettled, verdict, choice.single)
+        control_proof = self._prove_control(unsettled, verdict, choice.single)
         try:
-            if self.scene.gone:
-                passes, why = self._judge_aid(aid)
-                causes |= {check.node_id: from_alias(self.scene, control_passes=passes) for check in unsettled}
+            if self.comparison.gone:
+                passes, why = self._judge_control_proof(control_proof)
+                causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
             else:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
-                passes, why = self._judge_aid(aid)
+                passes, why = self._judge_control_proof(control_proof)
                 if failing:
                     passes, why = False, f"{failing} did not pass on it"
         except BaseException:
-            if aid:
-                aid.end()
+            if control_proof:
+                control_proof.end()
             raise
-        return Findings(causes, passes if aid else None, why)
+        return DiagnosisResult(causes, passes if control_proof else None, why)
 
-    def confirm(self, verdict: Verdict, findings: Findings) -> tuple[Verdict, Findings]:
+    def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """
         Run again on production what was not reproduced on the deployment's own address, and what an early end left out.
 
@@ -79,7 +79,7 @@ class Inquiry:
         flaky = findings.flaky
         again = [check for check in verdict.checks if check.node_id in flaky or check.outcome is Outcome.SUPERSEDED]
         try:
-            second = self.runs.rest(again, self.scene.candidate_id).finish()
+            second = self.runs.rest(again, self.comparison.candidate_id).finish()
         except RunError as error:
             return verdict, replace(findings, notes=[f"what was not reproduced could not be confirmed: {error}"])
         found = by_node(second.checks)
@@ -97,36 +97,38 @@ class Inquiry:
         return verdict, replace(known, causes={**causes, **later.causes})
 
     def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
-        missing = self._missing_side()
-        if missing or self.scene.gone:
+        missing = self._missing_variant()
+        if missing or self.comparison.gone:
             return Choice(reasons={check.node_id: missing for check in unsettled})
-        return choose(unsettled, left, self.scene)
+        return choose(unsettled, left, self.comparison)
 
-    def _first_aid(self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]) -> Started | None:
+    def _prove_control(
+        self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]
+    ) -> Started | None:
         """
         Start the P0 proof of the control where a rollback may come of it.
 
         The database is the same on both sides and proves nothing of either; what is rationed is proved by its one pair.
         """
-        guilty = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
-        if not guilty or self.scene.control is None or self.runs.stage not in ROLLBACK_STAGES:
+        blamed = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
+        if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
         proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
         p0 = [check.node_id for check in proofs if check.node_id not in by_node(single)]
-        return self.runs.first_aid(p0, self.scene.side("control"))
+        return self.runs.prove_control(p0, self.comparison.variant("control"))
 
-    def _judge_aid(self, aid: Started | None) -> tuple[bool, str]:
-        if aid is None:
+    def _judge_control_proof(self, control_proof: Started | None) -> tuple[bool, str]:
+        if control_proof is None:
             return False, "it was not asked"
         try:
-            verdict = aid.finish()
+            verdict = control_proof.finish()
         except RunError as error:
             return False, str(error)
-        return passes_p0(verdict, pinned=self.scene.pinned_url is not None)
+        return passes_p0(verdict, pinned=self.comparison.pinned_url is not None)
 
     def _paired(
-        self, unsettled: list[CheckResult], choice: Choice, around: Surroundings
+        self, unsettled: list[CheckResult], choice: Choice, around: Circumstances
     ) -> tuple[dict[str, Attribution], str]:
         """Return the causes, and the rationed P0 checks that the control did not pass in its pair."""
         running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1)]
@@ -141,23 +143,25 @@ class Inquiry:
         for check in unsettled:
             rerun = reruns.get(check.node_id)
             if check.node_id in reasons:
-                causes[check.node_id] = without_pairs(check, around, self.scene, reasons[check.node_id])
+                causes[check.node_id] = without_pairs(check, around, self.comparison, reasons[check.node_id])
             elif check in choice.single:
-                causes[check.node_id] = from_single(check, rerun, self.scene, around)
+                causes[check.node_id] = from_single(check, rerun, self.comparison, around)
             else:
-                causes[check.node_id] = from_pairs(check, rerun, self.scene, around)
+                causes[check.node_id] = from_pairs(check, rerun, self.comparison, around)
         urgent = [check for check in choice.single if check.severity is Severity.P0]
         return causes, "; ".join(check.title for check in urgent if not _control_passes(reruns.get(check.node_id)))
 
     def _start(self, checks: list[CheckResult], rounds: int) -> Started | None:
         if not checks:
             return None
-        return self.runs.pairs(checks, self.scene.side("candidate"), self.scene.side("control"), rounds=rounds)
+        return self.runs.pairs(
+            checks, self.comparison.variant("candidate"), self.comparison.variant("control"), rounds=rounds
+        )
 
-    def _missing_side(self) -> str:
-        if self.scene.candidate is None:
+    def _missing_variant(self) -> str:
+        if self.comparison.candidate is None:
             return "it is not known which deployment production serves"
-        return "" if self.scene.control else "there is no earlier deployment to compare with"
+        return "" if self.comparison.control else "there is no earlier deployment to compare with"
 
 
 def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
@@ -166,7 +170,7 @@ def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
 
 
 def _control_passes(rerun: CheckResult | None) -> bool:
-    outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.side == "control"] if rerun else []
+    outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.variant == "control"] if rerun else []
     return bool(outcomes) and set(outcomes) == {Outcome.PASSED}
 
 
@@ -176,8 +180,8 @@ def left_out(check: CheckResult) -> bool:
 
     A session is not taken anew for a proof: the check of the sign-in itself is, and proves what matters.
     """
-    rationed = any(attempt.wall is Cause.SELF_INFLICTED for attempt in check.attempts)
-    return check.outcome is Outcome.NOT_MEASURED and rationed and not check.spends
+    rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
+    return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends
 
 
 def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:

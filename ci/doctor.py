@@ -42,7 +42,7 @@ class Finding:
     about: str
     text: str
     good: bool | None = True
-    mend: str = ""
+    remedy: str = ""
     absent: bool = False
 
     @property
@@ -77,9 +77,9 @@ def _show(title: str, findings: list[Finding]) -> None:
     lines = [f"{title}:"]
     for finding in findings:
         lines.append(f"  {finding.sign:<7}  {finding.about:<{width}}  {finding.text}")
-        if finding.good is False and finding.mend:
-            lines.append(f"  {'':<7}  {'':<{width}}  mend: {finding.mend}")
-    sys.stdout.write(redaction.mask("\n".join(lines)) + "\n")
+        if finding.good is False and finding.remedy:
+            lines.append(f"  {'':<7}  {'':<{width}}  mend: {finding.remedy}")
+    sys.stdout.write(redaction.redact("\n".join(lines)) + "\n")
 
 
 def _machine() -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def _machine() -> Iterator[Finding]:
         )
     except PostgresMissing as error:
         yield Finding(
-            "postgresql", "not found; ci/verify installs the locked wheel", good=False, mend=str(error), absent=True
+            "postgresql", "not found; ci/verify installs the locked wheel", good=False, remedy=str(error), absent=True
         )
     yield _vercel_cli()
 
@@ -108,7 +108,7 @@ def _browser() -> Finding:
         return Finding("browser", str(error), good=False)
     if path is None:
         text = "none starts; ci/verify STAGE tries to install one"
-        return Finding("browser", text, good=False, mend=BY_PLAYWRIGHT, absent=True)
+        return Finding("browser", text, good=False, remedy=BY_PLAYWRIGHT, absent=True)
     return Finding("browser", f"{browser_version(path)} ({path})")
 
 
@@ -161,9 +161,9 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
         yield _reach("control address", address)
     if target.vercel and variables.get("vercel_token") not in missing:
         yield _token(target.vercel)
-    for secret, about, url, token, mend in _services(target):
+    for secret, about, url, token, remedy in _services(target):
         if variables.get(secret) not in missing:
-            yield _asked(about, url, token, mend)
+            yield _asked(about, url, token, remedy)
     if target.database_dsn and variables.get("database_dsn") not in missing:
         yield from (
             Finding("database", *seen)
@@ -183,14 +183,14 @@ def _reach(about: str, url: str) -> Finding:
         status = httpx.get(url, timeout=_SECONDS, follow_redirects=False, verify=certificates()).status_code
     except httpx.HTTPError as error:
         return Finding(
-            about, f"{url}: no answer ({type(error).__name__})", good=False, mend=f"curl -sv {url} says where it ends"
+            about, f"{url}: no answer ({type(error).__name__})", good=False, remedy=f"curl -sv {url} says where it ends"
         )
     return Finding(about, f"{url}: answers {status}")
 
 
 def _token(access: VercelAccess) -> Finding:
-    mend = "make a token in Vercel's account settings, with access to the team, and set its variable"
-    return _asked("vercel token", f"{access.api}/v2/user", access.token, mend)
+    remedy = "make a token in Vercel's account settings, with access to the team, and set its variable"
+    return _asked("vercel token", f"{access.api}/v2/user", access.token, remedy)
 
 
 def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
@@ -198,21 +198,21 @@ def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
     around = target.services
     if around.github:
         url = f"{around.github.api}/repos/{around.github.repository}"
-        mend = "make a fine-grained token with read of Checks and Commit statuses for this repository"
-        yield "github_token", "github token", url, around.github.token, mend
+        remedy = "make a fine-grained token with read of Checks and Commit statuses for this repository"
+        yield "github_token", "github token", url, around.github.token, remedy
     if around.stripe:
-        mend = "make a restricted key (rk_…) with read of Balance and Webhook Endpoints, and nothing else"
-        yield "stripe_restricted_key", "stripe key", f"{around.stripe.api}/v1/balance", around.stripe.key, mend
+        remedy = "make a restricted key (rk_…) with read of Balance and Webhook Endpoints, and nothing else"
+        yield "stripe_restricted_key", "stripe key", f"{around.stripe.api}/v1/balance", around.stripe.key, remedy
     if around.sentry:
         url = f"{around.sentry.api}/api/0/organizations/{around.sentry.organization}/"
         yield "sentry_token", "sentry token", url, around.sentry.token, "make a token with org:read"
 
 
-def _asked(about: str, url: str, token: str, mend: str) -> Finding:
+def _asked(about: str, url: str, token: str, remedy: str) -> Finding:
     """Show a token to the service that it is for."""
     try:
         answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS)
     except httpx.HTTPError as error:
         text = f"{url}: no answer ({type(error).__name__})"
-        return Finding(about, text, good=False, mend=f"curl -sv {url}")
-    return Finding(about, f"{url} answers {answer.status_code}", answer.is_success, mend)
+        return Finding(about, text, good=False, remedy=f"curl -sv {url}")
+    return Finding(about, f"{url} answers {answer.status_code}", answer.is_success, remedy)

@@ -34,7 +34,7 @@ ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # Red for a reason that says nothing about the platform.
 OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
 _RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
-_MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUPERSEDED})
+_MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUITE_ERROR, Outcome.SUPERSEDED})
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def decide(
 
     red = [(check, causes.get(check.node_id, Cause.UNKNOWN)) for check in red_of(verdict)]
     urgent = [pair for pair in red if pair[0].severity.is_urgent]
-    guilty = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
+    blamed = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
     blocking = [pair for pair in urgent if pair[1] not in OURS]
     lasting = [pair for pair in urgent if _lasting(*pair, stage)]
     unsettled = [pair for pair in urgent if pair[1] is not Cause.FLAKY]
 
     table = [
-        (3, Decision.ROLLBACK, _lines(guilty) if stage in ROLLBACK_STAGES else []),
+        (3, Decision.ROLLBACK, _lines(blamed) if stage in ROLLBACK_STAGES else []),
         (4, Decision.BLOCK, _lines(blocking) if stage == "predeploy" else []),
         (5, Decision.INCIDENT, _lines(lasting)),
         (6, Decision.HOLD, _lines(unsettled) + _unmeasured(verdict)),
@@ -136,8 +136,8 @@ def _unmeasured(verdict: Verdict) -> list[str]:
 
 
 def _why(check: CheckResult) -> str:
-    walls = [f", cause {attempt.wall}" for attempt in check.attempts if attempt.wall]
-    return f"{walls[0] if walls else ''}{f' ({check.reason})' if check.reason else ''}"
+    blockers = [f", cause {attempt.blocker}" for attempt in check.attempts if attempt.blocker]
+    return f"{blockers[0] if blockers else ''}{f' ({check.reason})' if check.reason else ''}"
 
 
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:

@@ -32,7 +32,7 @@ def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) ->
         problem = _post(webhook, _opened(report, change.opened, shown), notes)
         if not problem:
             kept = [msgspec.structs.replace(one, notified=one.notified or one in change.opened) for one in kept]
-            kept = [one for one in kept if not _mended(report, one)]
+            kept = [one for one in kept if not _repaired(report, one)]
     if change.resolved and _post(webhook, _resolved(change.resolved), notes):
         kept = [*kept, *change.resolved]
     state.replace_incidents(kept)
@@ -87,14 +87,14 @@ def _line(check: RedCheck) -> str:
 
 
 def _status(report: Report, opened: list[Incident]) -> Status:
-    if all(_mended(report, incident) for incident in opened):
+    if all(_repaired(report, incident) for incident in opened):
         return "Resolved"
     if report.decision == Decision.HOLD or any(incident.cause == Cause.UNKNOWN for incident in opened):
         return "Investigating"
     return "Identified"
 
 
-def _mended(report: Report, incident: Incident) -> bool:
+def _repaired(report: Report, incident: Incident) -> bool:
     """Whether the rollback mended it: all of P0, and all that was blamed on the deployment, was seen green after it."""
     healed = report.rollback is not None and report.rollback.step == "healed"
     return healed and (incident.cause == Cause.DEPLOYMENT or incident.severity == Severity.P0)

@@ -39,17 +39,17 @@ class Message:
 
     def payload(self) -> dict[str, Any]:
         """Return what Slack's incoming webhook takes, within its limits and without any secret."""
-        head = redaction.mask(f"[INCIDENT] {self.title}")
+        head = redaction.redact(f"[INCIDENT] {self.title}")
         eta = "resolved" if self.status == "Resolved" else _ETA.get(self.severity, "response in under 1 day")
         facts = {"Severity": self.severity, "Status": self.status, "Impact": self.impact, "ETA": eta}
-        body = "\n".join(redaction.mask(line) for line in self.lines)
+        body = "\n".join(redaction.redact(line) for line in self.lines)
         return {
             "text": _escape(f"{head} ({self.severity}, {self.status})")[:_SECTION],
             "blocks": [
                 {"type": "header", "text": {"type": "plain_text", "text": head[:_HEADER]}},
                 {
                     "type": "section",
-                    "fields": [_text(f"*{name}*\n{redaction.mask(text)}") for name, text in facts.items()],
+                    "fields": [_text(f"*{name}*\n{redaction.redact(text)}") for name, text in facts.items()],
                 },
                 {"type": "section", "text": {"type": "mrkdwn", "text": _escape(body)[:_SECTION] or " "}},
             ],
@@ -96,7 +96,7 @@ def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = tim
             else:
                 if response.is_success:
                     return None
-                problem = f"{response.status_code} {redaction.mask(response.text)[:80]}".strip()
+                problem = f"{response.status_code} {redaction.redact(response.text)[:80]}".strip()
                 if response.status_code not in _AGAIN:
                     break
                 after = response.headers.get("retry-after", "")

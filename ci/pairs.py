@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ci.causes import Attribution, without_pairs
-from ci.comparison import Scene
-from ci.surroundings import Surroundings
+from ci.circumstances import Circumstances
+from ci.comparison import Comparison
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
-from fixtures.run.rate_limits import RATIONS
+from fixtures.run.rate_limits import RATE_LIMITS
 
 ROUNDS = 5
 SIGNIFICANCE = 0.05
@@ -38,19 +38,19 @@ class Choice:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def choose(checks: Iterable[CheckResult], left: Mapping[str, int], scene: Scene) -> Choice:
+def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: Comparison) -> Choice:
     """
     Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits.
 
     left: what they still allow, by the verdict; what it does not name is whole.
     """
     choice = Choice()
-    left = {what: left.get(what, ration.amount) for what, ration in RATIONS.items()}
+    left = {what: left.get(what, rate_limit.amount) for what, rate_limit in RATE_LIMITS.items()}
     for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
         chosen = [*choice.pairs, *choice.single]
         if not check.severity.is_urgent:
             choice.reasons[check.node_id] = f"{check.severity} is not re-run"
-        elif check.host_bound and scene.pinned_url is None:
+        elif check.host_bound and comparison.pinned_url is None:
             choice.reasons[check.node_id] = "bound to the production host, where no deployment can be pinned"
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
             choice.reasons[check.node_id] = f"{_A_KIND} of its kind were re-run before it"
@@ -75,19 +75,21 @@ def _missing(check: CheckResult, rounds: int, left: Mapping[str, int]) -> list[s
     return [what for what in check.spends if after.get(what, 0) < 0]
 
 
-def from_single(check: CheckResult, rerun: CheckResult | None, scene: Scene, around: Surroundings) -> Attribution:
+def from_single(
+    check: CheckResult, rerun: CheckResult | None, comparison: Comparison, around: Circumstances
+) -> Attribution:
     """
     Judge the one pair that the platform's rations allow, together with the red attempt of the run itself.
 
     A check that fails by chance once in ten would be red twice in a row once in a hundred.
     """
     own = [attempt for attempt in check.attempts if attempt.outcome is Outcome.FAILED]
-    pairs = _pairs(rerun.attempts if rerun else [], scene)
-    if not pairs or not any(_proved(attempt, scene.candidate_id) for attempt in own):
+    pairs = _pairs(rerun.attempts if rerun else [], comparison)
+    if not pairs or not any(_proved(attempt, comparison.candidate_id) for attempt in own):
         reason = "rationed, and neither the run nor its one pair proved which deployment answered"
-        return without_pairs(check, around, scene, reason)
+        return without_pairs(check, around, comparison, reason)
     ((candidate, control),) = pairs
-    shown = f"{candidate.outcome} again on {scene.candidate_id}, {control.outcome} on {scene.control_name}"
+    shown = f"{candidate.outcome} again on {comparison.candidate_id}, {control.outcome} on {comparison.control_name}"
     shown += "; the platform rations it, so one pair has to do"
     if candidate.outcome is Outcome.PASSED:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
@@ -96,23 +98,26 @@ def from_single(check: CheckResult, rerun: CheckResult | None, scene: Scene, aro
     return Attribution(Cause.DEPLOYMENT, shown)
 
 
-def from_pairs(check: CheckResult, rerun: CheckResult | None, scene: Scene, around: Surroundings) -> Attribution:
+def from_pairs(
+    check: CheckResult, rerun: CheckResult | None, comparison: Comparison, around: Circumstances
+) -> Attribution:
     """Judge the pairs of one check. rerun: its entry in the paired run's verdict, None where it has none."""
-    pairs = _pairs(rerun.attempts if rerun else [], scene)
+    pairs = _pairs(rerun.attempts if rerun else [], comparison)
     if len(pairs) < _LEAST_PAIRS:
         reason = f"only {len(pairs)} of {ROUNDS} pairs count: the others did not prove which deployment answered"
-        return without_pairs(check, around, scene, reason)
+        return without_pairs(check, around, comparison, reason)
     failed = sum(candidate.outcome is Outcome.FAILED for candidate, _ in pairs)
     failed_before = sum(control.outcome is Outcome.FAILED for _, control in pairs)
     chance = fisher(failed, failed_before, len(pairs))
-    shown = f"red {failed}/{len(pairs)} on {scene.candidate_id}, {failed_before}/{len(pairs)} on {scene.control_name}"
+    before = f"{failed_before}/{len(pairs)} on {comparison.control_name}"
+    shown = f"red {failed}/{len(pairs)} on {comparison.candidate_id}, {before}"
     if chance < SIGNIFICANCE:
         return Attribution(Cause.DEPLOYMENT, f"{shown} (p={chance:.3f})")
     return _not_the_deployment(check, failed, failed_before, chance, shown, around)
 
 
 def _not_the_deployment(
-    check: CheckResult, failed: int, failed_before: int, chance: float, shown: str, around: Surroundings
+    check: CheckResult, failed: int, failed_before: int, chance: float, shown: str, around: Circumstances
 ) -> Attribution:
     trouble = around.vendors.get(check.third_party or "")
     if check.third_party and (trouble or (failed_before and chance >= _EVEN)):
@@ -133,18 +138,18 @@ def fisher(failed: int, failed_before: int, rounds: int) -> float:
     return sum(math.comb(rounds, k) * math.comb(rounds, total - k) for k in worse if total - k <= rounds) / ways
 
 
-def _pairs(attempts: list[Attempt], scene: Scene) -> list[tuple[Attempt, Attempt]]:
+def _pairs(attempts: list[Attempt], comparison: Comparison) -> list[tuple[Attempt, Attempt]]:
     """Return the rounds of which both sides were judged, and proved to be who they were to be."""
-    candidates = [attempt for attempt in attempts if attempt.side == "candidate"]
-    controls = [attempt for attempt in attempts if attempt.side == "control"]
+    candidates = [attempt for attempt in attempts if attempt.variant == "candidate"]
+    controls = [attempt for attempt in attempts if attempt.variant == "control"]
     both = zip(candidates, controls, strict=False)
     return [
         (candidate, control)
         for candidate, control in both
-        if _proved(candidate, scene.candidate_id) and _proved(control, scene.control_id)
+        if _proved(candidate, comparison.candidate_id) and _proved(control, comparison.control_id)
     ]
 
 
 def _proved(attempt: Attempt, deployment_id: str | None) -> bool:
     named = set(attempt.deployments)
-    return attempt.identified and named == {deployment_id} and attempt.outcome in _JUDGED and attempt.wall is None
+    return attempt.identified and named == {deployment_id} and attempt.outcome in _JUDGED and attempt.blocker is None

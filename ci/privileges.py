@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psycopg
 
 from fixtures.database import errors
-from fixtures.database.privileges import mending, question, views
+from fixtures.database.privileges import question, remedy, views
 from fixtures.database.session import connect
 
 _RUN = "doctor"
@@ -38,7 +38,7 @@ class Seen(NamedTuple):
 
     text: str
     good: bool | None = True
-    mend: str = ""
+    remedy: str = ""
 
 
 def look(dsn: str, variable: str = "DSN") -> Iterator[Seen]:
@@ -63,10 +63,10 @@ def _connected(
             yield from looks(connection)
     except psycopg.Error as error:
         reason = errors.first_line(error)
-        mend = f'psql "${variable}" from this machine says the same until host, port and network are right'
+        remedy = f'psql "${variable}" from this machine says the same until host, port and network are right'
         if reason.startswith("wrong DSN"):
-            mend = f"export {variable}=postgresql://…, the DSN of the role that {role_file} makes"
-        yield Seen(f"no connection: {reason}", good=False, mend=mend)
+            remedy = f"export {variable}=postgresql://…, the DSN of the role that {role_file} makes"
+        yield Seen(f"no connection: {reason}", good=False, remedy=remedy)
 
 
 def _look_at_copying(connection: psycopg.Connection) -> Iterator[Seen]:
@@ -83,19 +83,19 @@ def _look(connection: psycopg.Connection) -> Iterator[Seen]:
     yield Seen(
         f"statistics {'counted since ' + since if counting else 'are not counted'}",
         good=counting,
-        mend="ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf()",
+        remedy="ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf()",
     )
     yield Seen(
         f"pg_stat_statements {statements or 'is not there'}",
         good=statements is not None,
-        mend="CREATE EXTENSION pg_stat_statements (and shared_preload_libraries, with a restart)",
+        remedy="CREATE EXTENSION pg_stat_statements (and shared_preload_libraries, with a restart)",
     )
     answers = connection.execute(question().encode()).fetchone() or ()
     for (what, view), seen in zip(views().items(), answers, strict=True):
-        yield Seen(f"{'sees' if seen else 'does not see'} {view.what}", bool(seen), mending(what, f'"{role}"'))
+        yield Seen(f"{'sees' if seen else 'does not see'} {view.what}", bool(seen), remedy(what, f'"{role}"'))
     (readable,) = connection.execute(_READABLE).fetchone() or (None,)
     yield Seen(
         f"can read {readable or 'no table of the platform'}",
         good=not readable,
-        mend="give the checks the role of ci/sql/monitor_role.sql: no customer's row may leave through them",
+        remedy="give the checks the role of ci/sql/monitor_role.sql: no customer's row may leave through them",
     )

@@ -72,9 +72,10 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     def write(self, directory: Path) -> None:
         """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
         write_atomically(
-            directory / "decision.json", redaction.mask(msgspec.json.format(_encoded(self), indent=1)).encode() + b"\n"
+            directory / "decision.json",
+            redaction.redact(msgspec.json.format(_encoded(self), indent=1)).encode() + b"\n",
         )
-        summary = redaction.mask("\n".join(self.markdown())) + "\n"
+        summary = redaction.redact("\n".join(self.markdown())) + "\n"
         write_atomically(directory / "summary.md", summary.encode())
         github = os.environ.get("GITHUB_STEP_SUMMARY")
         if github:
@@ -102,7 +103,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         lines += [f"note: {note}" for note in self.notes]
         if self.seconds:
             lines.append("times: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
-        return [redaction.mask(line) for line in lines]
+        return [redaction.redact(line) for line in lines]
 
     def markdown(self) -> list[str]:
         """Return the summary for people, as Markdown."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ci.comparison import PINNED, Scene
-from ci.diagnosis import Findings, left_out
+from ci.comparison import PINNED, Comparison
+from ci.diagnosis import DiagnosisResult, left_out
 from ci.gate import Judgement, escalated
 from ci.options import Options
 from ci.report import Report, RollbackReport
@@ -23,12 +23,12 @@ _LOCK_WAIT = 30.0
 
 
 @dataclass(frozen=True)
-class Actor:
+class RollbackFlow:
     """Acts for one run, and writes what it did into its report."""
 
     options: Options
     target: Target
-    scene: Scene
+    comparison: Comparison
     state: State
     vercel: Vercel | None
     runs: Runs
@@ -40,7 +40,7 @@ class Actor:
         """Whether this run may change anything."""
         return self.target.mode == "act" and not self.options.dry_run
 
-    def roll_back(self, judgement: Judgement, verdict: Verdict, findings: Findings, began: float) -> Judgement:
+    def roll_back(self, judgement: Judgement, verdict: Verdict, findings: DiagnosisResult, began: float) -> Judgement:
         """Undo the deployment and prove that production healed; return the decision that stands after it."""
         order = self._order(judgement, findings)
         if order is None or self.vercel is None:
@@ -59,20 +59,20 @@ class Actor:
             self._tell_step(self.report.rollback.step, str(error))
             return escalated(judgement, f"the rollback is {self.report.rollback.step}: {error}")
 
-    def _order(self, judgement: Judgement, findings: Findings) -> Order | None:
-        if self.scene.candidate_id is None or self.scene.control is None:
+    def _order(self, judgement: Judgement, findings: DiagnosisResult) -> Order | None:
+        if self.comparison.candidate_id is None or self.comparison.control is None:
             return None
         return Order(
             run_id=self.report.run_id,
             url=self.target.url,
             host=self.target.host,
-            deployment_id=self.scene.candidate_id,
-            target_id=self.scene.control.id,
+            deployment_id=self.comparison.candidate_id,
+            target_id=self.comparison.control.id,
             reason=f"7P Verify {self.report.run_id}: {judgement.reasons[0]}"[:200],
             cooldown=60 * self.target.rollback_cooldown_minutes,
             passes_p0=findings.passes_p0 is True,
             p0_evidence=findings.p0_evidence,
-            breaking=self._breaking(self.scene.control),
+            breaking=self._breaking(self.comparison.control),
         )
 
     def _breaking(self, control: Deployment) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class Actor:
                 "whether the schema still fits the rollback target is not known: no migrations read"
             )
             return ()
-        seen = self.scene.good.migrations if self.scene.good else None
+        seen = self.comparison.good.migrations if self.comparison.good else None
         return tuple(breaking(unseen(migrations, seen=seen, built=control.created)))
 
     def _would(self, judgement: Judgement, order: Order, vercel: Vercel) -> Judgement:
@@ -100,7 +100,7 @@ class Actor:
         order: Order,
         vercel: Vercel,
         verdict: Verdict,
-        findings: Findings,
+        findings: DiagnosisResult,
         began: float,
     ) -> Judgement:
         result = roll_back(order, self.state, vercel)
@@ -120,7 +120,7 @@ class Actor:
         self.report.seconds["healed"] = round(time.monotonic() - began, 2)
         return judgement
 
-    def _unhealed(self, order: Order, verdict: Verdict, findings: Findings) -> list[str]:
+    def _unhealed(self, order: Order, verdict: Verdict, findings: DiagnosisResult) -> list[str]:
         """Run P0 and the red P0/P1 again on production; return what is not green of P0 and of what was blamed."""
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
         blamed = {node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT}

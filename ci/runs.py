@@ -18,9 +18,9 @@ from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
 from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
-from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE
-from fixtures.target.variants import DEPLOYMENT_VARIABLE, Side, write_sides
+from fixtures.target.variants import DEPLOYMENT_VARIABLE, Variant, write_variants
 
 VERDICT = "verdict.json"
 # pytest's own code for wrong usage, and the suite's.
@@ -124,15 +124,15 @@ class Runs:
         node_ids = [check.node_id for check in checks]
         return self._rerun("rest", node_ids, deployment_id, limit=_LIMIT[self.stage], proof=False)
 
-    def pairs(self, checks: Iterable[CheckResult], candidate: Side, control: Side, *, rounds: int) -> Started:
+    def pairs(self, checks: Iterable[CheckResult], candidate: Variant, control: Variant, *, rounds: int) -> Started:
         """Start the checks on both sides, interleaved, in one process."""
         node_ids = [check.node_id for check in checks]
-        sides = [candidate, control]
-        return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, sides=sides, rounds=rounds)
+        variants = [candidate, control]
+        return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, variants=variants, rounds=rounds)
 
-    def first_aid(self, node_ids: Iterable[str], control: Side) -> Started:
+    def prove_control(self, node_ids: Iterable[str], control: Variant) -> Started:
         """Start the P0 checks on the rollback target."""
-        return self._rerun("control", node_ids, None, sides=[control])
+        return self._rerun("control", node_ids, None, variants=[control])
 
     def again(self, node_ids: Iterable[str], deployment_id: str) -> Started:
         """Start these checks on production once more, after a rollback."""
@@ -144,7 +144,7 @@ class Runs:
         node_ids: Iterable[str],
         deployment_id: str | None,
         *,
-        sides: list[Side] | None = None,
+        variants: list[Variant] | None = None,
         rounds: int = 1,
         limit: float = _RERUN_LIMIT,
         proof: bool = True,
@@ -156,10 +156,10 @@ class Runs:
         # Only their files are collected; the verdict has the messages, so tracebacks are not worth their time.
         files = sorted({node_id.partition("::")[0] for node_id in wanted})
         arguments = [*self._common(reports), f"--only={only}", "--tb=line", *files]
-        if sides:
-            sides_file = self.directory / f"{name}.sides"
-            write_sides(sides_file, sides)
-            arguments += [f"--sides={sides_file}", f"--rounds={rounds}"]
+        if variants:
+            variants_file = self.directory / f"{name}.sides"
+            write_variants(variants_file, variants)
+            arguments += [f"--variants={variants_file}", f"--rounds={rounds}"]
         return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit, proof=proof)
 
     def _common(self, reports: Path) -> list[str]:
@@ -193,8 +193,8 @@ class Runs:
             "TMPDIR": self.directory,
             RERUN_VARIABLE: "1" if proof else None,
             DEPLOYMENT_VARIABLE: deployment_id,
-            rate_limits.VARIABLE: self.rate_limits,
-            VARIABLE: self.handle,
+            rate_limits.RATE_LIMITS_VARIABLE: self.rate_limits,
+            SANDBOX_VARIABLE: self.handle,
             PLATFORM_REPO_VARIABLE: self.platform_repo,
         }
         told = {name: str(value) for name, value in own.items() if value}

@@ -32,7 +32,7 @@ from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Ou
 from fixtures.report import difference_page
 from fixtures.run.directory import new_run_id
 from fixtures.state.state import State, StateError, open_state, root_of
-from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import Target, UsageError, load
 
 STAGE: Final = "compare"
@@ -54,7 +54,7 @@ def run(options: SnapshotOptions) -> int:
     redaction.register(target.secrets())
     if target.url == "sandbox":
         msg = "snapshot: no sandbox is running; "
-        msg += f"`.venv/bin/python -m fixtures.sandbox` starts one and prints its {VARIABLE}"
+        msg += f"`.venv/bin/python -m fixtures.sandbox` starts one and prints its {SANDBOX_VARIABLE}"
         raise UsageError(msg)
     if "database" not in target.capabilities or target.database_dsn is None:
         msg = f"snapshot --target {target.name}: it has no database; add the capability and variables.database_dsn"
@@ -73,7 +73,7 @@ def run(options: SnapshotOptions) -> int:
             return _compare(target, state, options.reports / STAGE, run_id)
         return _take(target, target.database_dsn, state, run_id)
     except (SnapshotError, StateError, OSError) as error:
-        say(redaction.mask(f"snapshot of {target.name}: {error}"))
+        say(redaction.redact(f"snapshot of {target.name}: {error}"))
         return EXIT[Decision.HOLD]
 
 
@@ -90,7 +90,7 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
         *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to mend it" for blind in snapshot.blind),
         "  after the release `ci/verify postdeploy` judges what changed, `ci/verify snapshot --compare` the statements",
     ]
-    sys.stdout.write(redaction.mask("\n".join(lines)) + "\n")
+    sys.stdout.write(redaction.redact("\n".join(lines)) + "\n")
     return EXIT[Decision.HOLD] if snapshot.statements is None else 0
 
 
@@ -100,7 +100,7 @@ def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
         report.notes += tell(report, verdict, state, target.slack_webhook)
     report.write(directory)
     lines = [*(comparison.lines() if comparison else []), *report.lines(), f"report: {directory / 'summary.md'}", ""]
-    sys.stdout.write(redaction.mask("\n".join(lines)))
+    sys.stdout.write(redaction.redact("\n".join(lines)))
     return report.exit_code
 
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from ci.comparison import Scene, identify, moved, survey
-from ci.diagnosis import Findings, Inquiry
+from ci.comparison import Comparison, identify, moved, survey
+from ci.diagnosis import Diagnosis, DiagnosisResult
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
@@ -25,7 +25,7 @@ from ci.options import Options
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback import settle
-from ci.rollback_flow import Actor
+from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
@@ -47,7 +47,7 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
         try:
             target = resolve(options)
         except UsageError as error:
-            say(redaction.mask(str(error)))
+            say(redaction.redact(str(error)))
             return EXIT_USAGE
         if target.mode == "off":
             forget(options.reports, before=time.time())
@@ -99,7 +99,7 @@ class _Gate:
         self.began = time.monotonic()
         self.started = time.time()
         self.vercel: Vercel | None = None
-        self.scene = Scene()
+        self.comparison = Comparison()
         self.report = Report(
             run_id=new_run_id(),
             stage=options.stage,
@@ -128,12 +128,12 @@ class _Gate:
         except RunUsageError:
             return EXIT_USAGE
         except UsageError as error:
-            say(redaction.mask(str(error)))
+            say(redaction.redact(str(error)))
             return EXIT_USAGE
         except Interrupted as interrupted:
             self.report.decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
-            sys.stderr.write(redaction.mask(traceback.format_exc()))
+            sys.stderr.write(redaction.redact(traceback.format_exc()))
             problem = f"the gate itself failed: {type(error).__name__}: {error}"
             self.report.decided(self._cannot_tell(problem))
         finally:
@@ -160,11 +160,11 @@ class _Gate:
             raise
         verdict, problem = self._finish(started)
         self._mark("checks")
-        inquiry = Inquiry(self.target, self.scene, runs)
-        findings = inquiry.into(verdict) if verdict and verdict.complete else Findings()
+        diagnosis = Diagnosis(self.target, self.comparison, runs)
+        findings = diagnosis.into(verdict) if verdict and verdict.complete else DiagnosisResult()
         judgement = self._decide(verdict, findings, problem)
         if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
-            verdict, findings = inquiry.confirm(verdict, findings)
+            verdict, findings = diagnosis.confirm(verdict, findings)
             judgement = self._decide(verdict, findings, problem)
         self._mark("causes")
         if judgement.decision in LET_STAND and self.options.stage != "predeploy":
@@ -173,7 +173,9 @@ class _Gate:
         self.report.notes += unjudged(verdict) if verdict else []
         self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
         if verdict and judgement.decision is Decision.ROLLBACK:
-            actor = Actor(self.options, self.target, self.scene, state, self.vercel, runs, self.signals, self.report)
+            actor = RollbackFlow(
+                self.options, self.target, self.comparison, state, self.vercel, runs, self.signals, self.report
+            )
             judgement = actor.roll_back(judgement, verdict, findings, self.began)
         self.report.decided(judgement)
         if not self.options.dry_run:
@@ -205,7 +207,7 @@ class _Gate:
             reports=self.options.reports,
             handle=sandbox if sandbox.exists() else None,
             state=root_of(self.target, self.options.state),
-            rate_limits=None if self.target.handle else state.rations().path,
+            rate_limits=None if self.target.handle else state.rate_limits().path,
             platform_repo=self.options.platform_repo,
             workers=self.options.workers,
             pytest_args=self.options.pytest_args,
@@ -233,13 +235,13 @@ class _Gate:
         if self.vercel is None:
             return
         try:
-            self.scene = survey(self.target, self.options.stage, candidate_id, self.vercel, state)
+            self.comparison = survey(self.target, self.options.stage, candidate_id, self.vercel, state)
         except VercelError as error:
             self._note(f"{error}; no control deployment in this run")
             return
-        self.report.notes += self.scene.notes
-        self.report.control_id = self.scene.control_id
-        self.report.control_source = self.scene.control_source
+        self.report.notes += self.comparison.notes
+        self.report.control_id = self.comparison.control_id
+        self.report.control_source = self.comparison.control_source
 
     def _finish(self, started: Started) -> tuple[Verdict | None, str | None]:
         try:
@@ -247,7 +249,7 @@ class _Gate:
         except RunError as error:
             return None, str(error)
 
-    def _decide(self, verdict: Verdict | None, findings: Findings, problem: str | None) -> Judgement:
+    def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
         return decide(verdict, causes, self.options.stage, problem=problem)
 
@@ -256,10 +258,10 @@ class _Gate:
 
     def _unmoved(self, judgement: Judgement) -> Judgement:
         """Hold when production moved meanwhile: a verdict over two deployments is a verdict over neither."""
-        if self.vercel is None or self.scene.candidate_id is None:
+        if self.vercel is None or self.comparison.candidate_id is None:
             return judgement
         try:
-            problem = moved(self.scene, self.target, self.vercel)
+            problem = moved(self.comparison, self.target, self.vercel)
         except VercelError as error:
             self._note(f"whether production moved during the run is not known: {error}")
             return judgement

@@ -23,7 +23,7 @@ import msgspec
 from ci.bench.fault_matrix import known
 from ci.bench.postgres_versions import binaries_of
 from fixtures.model.verdict import CheckResult, Outcome, Verdict, write_atomically
-from fixtures.postgres.binaries import VARIABLE, locate
+from fixtures.postgres.binaries import POSTGRES_VARIABLE, locate
 from fixtures.sandbox.faults import CATALOGUE
 from fixtures.sandbox.faults.fault import Fault
 from fixtures.sandbox.faults.red_set import surprises
@@ -87,7 +87,7 @@ def main() -> int:
     parser.add_argument("--major", type=int, help="version of PostgreSQL; default: the one that is found")
     given = parser.parse_args()
     if given.major:
-        os.environ[VARIABLE] = str(binaries_of(given.major))
+        os.environ[POSTGRES_VARIABLE] = str(binaries_of(given.major))
     version = locate()
     key = f"{version.major}.{version.version % 10000}"
     earlier = msgspec.json.decode(RESULTS.read_bytes(), type=dict[str, dict[str, Row]]) if RESULTS.exists() else {}

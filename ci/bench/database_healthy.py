@@ -27,7 +27,7 @@ from ci.bench.machine_class import stamp
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
 from fixtures.sandbox.faults.database.superuser import run
 from fixtures.sandbox.sandbox import Sandbox
-from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_healthy.json"
@@ -100,7 +100,7 @@ async def _repeat(runs: int, handle: Path, reports: Path, version: int) -> int:
             subprocess.run,
             command + (without if number % _COPYING_EVERY else []),
             cwd=ROOT,
-            env=os.environ | {VARIABLE: str(handle)},
+            env=os.environ | {SANDBOX_VARIABLE: str(handle)},
             capture_output=True,
             check=False,
         )

@@ -27,7 +27,7 @@ from fixtures.checks.declarations import Query
 from fixtures.database.privileges import views
 from fixtures.database.session import Seen, take
 from fixtures.model.verdict import write_atomically
-from fixtures.postgres.binaries import VARIABLE
+from fixtures.postgres.binaries import POSTGRES_VARIABLE
 from fixtures.sandbox.database.postgres import Postgres
 from tests.selftest.database.database_checks import declared, planned
 
@@ -66,7 +66,7 @@ class Result(msgspec.Struct):
 
 def prove(bindir: Path) -> Version:
     """Ask every query and cross the sample on the programs of one directory."""
-    os.environ[VARIABLE] = str(bindir)
+    os.environ[POSTGRES_VARIABLE] = str(bindir)
     checks = declared() | planned()
     with (
         tempfile.TemporaryDirectory(prefix="7p-versions-") as folder,

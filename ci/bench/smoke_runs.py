@@ -24,14 +24,14 @@ import msgspec
 from ci.bench.machine_class import stamp
 from ci.bench.verification import ROOT, Run, verify
 from fixtures.model.verdict import Severity, write_atomically
-from fixtures.sandbox.healthy_variants import Oddity, late
+from fixtures.sandbox.healthy_variants import HealthyVariant, late
 from fixtures.sandbox.sandbox import Sandbox
 
 RESULTS = ROOT / "ci" / "bench" / "results" / "smoke_runs.json"
 LATENCY_S = 0.08
 SERIES = {
-    "no latency": Oddity("nothing unusual at all"),
-    f"{1000 * LATENCY_S:.0f} ms latency": Oddity("every answer is a little later", late(LATENCY_S)),
+    "no latency": HealthyVariant("nothing unusual at all"),
+    f"{1000 * LATENCY_S:.0f} ms latency": HealthyVariant("every answer is a little later", late(LATENCY_S)),
 }
 
 

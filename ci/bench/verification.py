@@ -15,12 +15,12 @@ import msgspec
 from fixtures.model.verdict import Outcome, Verdict
 from fixtures.run.certificates import CA_VARIABLE
 from fixtures.run.rate_limits import FILE
-from fixtures.sandbox.healthy_variants import Oddity
+from fixtures.sandbox.healthy_variants import HealthyVariant
 from fixtures.sandbox.sandbox import Sandbox
-from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 
 ROOT = Path(__file__).parents[2]
-_BAD = {Outcome.FAILED, Outcome.NOT_MEASURED, Outcome.SUPERSEDED}
+_BAD = {Outcome.FAILED, Outcome.SUITE_ERROR, Outcome.NOT_MEASURED, Outcome.SUPERSEDED}
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,27 @@ class Run:
         return sum(check.outcome is Outcome.PASSED for check in self.verdict.checks)
 
 
-async def verify(sandbox: Sandbox, oddity: Oddity, reports: Path) -> Run:
+async def verify(sandbox: Sandbox, healthy_variant: HealthyVariant, reports: Path) -> Run:
     """Publish a build with this oddity, all rate limits unspent, and run the checks on it; `reports` exists."""
     build = sandbox.healthy_build()
-    oddity.build(build)
+    healthy_variant.build(build)
     _forget(sandbox, reports)
-    async with oddity.surround(sandbox, build) as changes:
-        deployment = await sandbox.publish(build, promote=oddity.stage != "predeploy")
-        deployment.protected = oddity.stage == "predeploy"
-        address = deployment.base_url if oddity.stage == "predeploy" else sandbox.edge.production_url
+    async with healthy_variant.surround(sandbox, build) as changes:
+        deployment = await sandbox.publish(build, promote=healthy_variant.stage != "predeploy")
+        deployment.protected = healthy_variant.stage == "predeploy"
+        address = deployment.base_url if healthy_variant.stage == "predeploy" else sandbox.edge.production_url
         fields = {"candidate_id": deployment.id, "candidate_url": address} | changes.handle
         handle = msgspec.structs.replace(sandbox.handle, **fields)
         handle.write(reports / "handle.json")
-        environ = {"SYNTHETIC_DEPLOYMENT": deployment.id, VARIABLE: str(reports / "handle.json")}
+        environ = {"SYNTHETIC_DEPLOYMENT": deployment.id, SANDBOX_VARIABLE: str(reports / "handle.json")}
         environ |= {CA_VARIABLE: str(changes.ca_file)} if changes.ca_file else {}
-        arguments = ["-m", f"{oddity.stage} and {oddity.kinds}", f"--stage={oddity.stage}", f"--reports={reports}"]
-        arguments += [f"--target={handle.production_url}"] if oddity.by_url else []
+        arguments = [
+            "-m",
+            f"{healthy_variant.stage} and {healthy_variant.kinds}",
+            f"--stage={healthy_variant.stage}",
+            f"--reports={reports}",
+        ]
+        arguments += [f"--target={handle.production_url}"] if healthy_variant.by_url else []
         return await _run(arguments, environ, reports)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.checks.budgets import Budgets
-from fixtures.checks.declarations import asks_database, touches
+from fixtures.checks.declarations import asks_database, depends_on
 from fixtures.checks.evidence import Evidence
 from fixtures.database.rows import Rows
 from fixtures.vendors.supabase import Backups
@@ -13,7 +13,7 @@ from fixtures.vendors.supabase import Backups
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
-@touches("supabase backups")
+@depends_on("supabase backups")
 def test_a_backup_was_completed_lately(backups: Backups, budgets: Budgets) -> None:
     """Whatever was written since the last one is lost with the database: payments, enrolments, accounts."""
     assert backups.newest is not None, "there is no completed backup at all"
@@ -22,7 +22,7 @@ def test_a_backup_was_completed_lately(backups: Backups, budgets: Budgets) -> No
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
-@touches("supabase backups")
+@depends_on("supabase backups")
 def test_the_newest_backup_did_not_fail(backups: Backups) -> None:
     """One that failed is the first of many, until the day when none is young enough."""
     ended = [backup for backup in backups.all if backup.status != "PENDING"]
@@ -32,7 +32,7 @@ def test_the_newest_backup_did_not_fail(backups: Backups) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
-@touches("supabase backups")
+@depends_on("supabase backups")
 def test_any_of_the_last_seven_days_can_be_restored(backups: Backups, budgets: Budgets) -> None:
     """Damage that is noticed after a weekend can only be undone from before it."""
     assert backups.widest_gap() <= budgets.backup_gap
@@ -40,7 +40,7 @@ def test_any_of_the_last_seven_days_can_be_restored(backups: Backups, budgets: B
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
-@touches("supabase backups")
+@depends_on("supabase backups")
 def test_point_in_time_recovery_is_current(backups: Backups, budgets: Budgets, evidence: Evidence) -> None:
     """It is paid for so that a bad migration costs minutes, not the day since the last backup."""
     if not backups.recovery_is_on:

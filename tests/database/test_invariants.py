@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from fixtures.checks.budgets import Budgets, Reading
-from fixtures.checks.declarations import asks_database, touches
+from fixtures.checks.declarations import asks_database, depends_on
 from fixtures.checks.evidence import Evidence
 from fixtures.database.rows import Rows
 
@@ -22,7 +22,7 @@ _Z: Final = 1.96
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@touches("table payments", "table course_enrollments")
+@depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_enrolment FROM synthetic.completed_payments()", min_rows=1, sees=("counters",))
 def test_whoever_paid_is_enrolled(rows: Rows) -> None:
     """Someone paid ten minutes ago and got nothing: a refund, a support case and a lost customer each."""
@@ -33,7 +33,7 @@ def test_whoever_paid_is_enrolled(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="support-procedures", rollback_eligible=False)
-@touches("table course_enrollments")
+@depends_on("table course_enrollments")
 @asks_database(
     "SELECT examined, impossible_progress, enrolled_twice FROM synthetic.enrolments()", min_rows=1, sees=("counters",)
 )
@@ -49,7 +49,7 @@ def test_enrolments_are_possible(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@touches("table payments", "table course_enrollments")
+@depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_payment FROM synthetic.paid_enrolments()", min_rows=1, sees=("counters",))
 def test_whoever_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
     """A course given away: the way past the payment is found by one and used by many."""
@@ -60,7 +60,7 @@ def test_whoever_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@touches("table payments")
+@depends_on("table payments")
 @asks_database(
     "SELECT examined, negative, untraceable, booked_twice, of_unknown_status FROM synthetic.payments()",
     min_rows=1,
@@ -80,8 +80,8 @@ def test_payments_are_possible(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="support-procedures", rollback_eligible=False)
-@touches(*(f"table {name}" for name in ("course_enrollments", "payments", "course_reviews", "lesson_progress")))
-@touches("table users", "table courses")
+@depends_on(*(f"table {name}" for name in ("course_enrollments", "payments", "course_reviews", "lesson_progress")))
+@depends_on("table users", "table courses")
 @asks_database(
     "SELECT examined, without_user, without_course FROM synthetic.owned_rows()", min_rows=1, sees=("counters",)
 )
@@ -114,7 +114,7 @@ def test_an_address_belongs_to_one_account(rows: Rows) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@touches("table payments")
+@depends_on("table payments")
 @asks_database("SELECT examined, oldest_hours FROM synthetic.pending_payments()", min_rows=1, sees=("counters",))
 def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
     """Stripe's sessions end after a day: what is still pending then is a webhook that never came."""
@@ -125,7 +125,7 @@ def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
-@touches("table payments")
+@depends_on("table payments")
 @asks_database("SELECT examined, failed FROM synthetic.latest_payments()", min_rows=1, sees=("counters",))
 def test_payments_succeed(rows: Rows, budgets: Budgets, evidence: Evidence) -> None:
     """

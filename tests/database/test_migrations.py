@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.checks.budgets import Budgets
-from fixtures.checks.declarations import asks_database, touches
+from fixtures.checks.declarations import asks_database, depends_on
 from fixtures.checks.evidence import Evidence
 from fixtures.database.rows import Rows
 from fixtures.migrations.lint import Complaint
@@ -41,7 +41,7 @@ def test_what_is_applied_is_what_the_repository_holds(rows: Rows, platform_repo:
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
-@touches("platform repository")
+@depends_on("platform repository")
 @asks_database(
     r"""
     SELECT version, md5(regexp_replace(array_to_string(statements, E'\n'), '--[^\n]*|[ \t\r\n;]', '', 'g')) AS written
@@ -63,7 +63,7 @@ def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo:
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
-@touches("platform repository")
+@depends_on("platform repository")
 @VERSIONS
 def test_pending_migrations_neither_lock_nor_break_what_runs(complaints: list[Complaint]) -> None:
     """The old code is still running, and users are in it: for them a locked table is an outage, a missing one too."""
@@ -72,7 +72,7 @@ def test_pending_migrations_neither_lock_nor_break_what_runs(complaints: list[Co
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
-@touches("platform repository")
+@depends_on("platform repository")
 @VERSIONS
 def test_pending_migrations_leave_no_trap(complaints: list[Complaint]) -> None:
     """A column that runs out of numbers, a lock that is waited for without end: easy to write otherwise today."""
@@ -83,7 +83,7 @@ def test_pending_migrations_leave_no_trap(complaints: list[Complaint]) -> None:
 @pytest.mark.check(
     severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("platform-repo", "supabase")
 )
-@touches("platform repository", "supabase backups")
+@depends_on("platform repository", "supabase backups")
 @VERSIONS
 def test_a_release_that_carries_migrations_can_be_gone_back_before(
     pending: list[Script], backups: Backups, budgets: Budgets, evidence: Evidence
@@ -106,7 +106,7 @@ def test_a_release_that_carries_migrations_can_be_gone_back_before(
 @pytest.mark.check(
     severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("rehearsal", "platform-repo")
 )
-@touches("table schema_migrations", "platform repository")
+@depends_on("table schema_migrations", "platform repository")
 def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
     """One that fails in the middle of a deployment leaves a schema that neither the old nor the new code knows."""
     assert rehearsal.refused == []
@@ -116,7 +116,7 @@ def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
 @pytest.mark.check(
     severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("rehearsal", "platform-repo")
 )
-@touches("table schema_migrations", "platform repository")
+@depends_on("table schema_migrations", "platform repository")
 def test_migrations_can_be_undone(rehearsal: Rehearsal) -> None:
     """Up, down and up again must lead to one schema: a way back that was never walked is none."""
     assert rehearsal.unscripted == []

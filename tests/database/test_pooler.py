@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.checks.declarations import asks_database, touches
+from fixtures.checks.declarations import asks_database, depends_on
 from fixtures.database.pooler import Pooled
 from fixtures.database.rows import Rows
 
@@ -20,7 +20,7 @@ from fixtures.database.rows import Rows
     """,
     min_rows=1,
 )
-@touches("pooler")
+@depends_on("pooler")
 def test_the_pooler_leads_to_the_same_database(pooled: Pooled, rows: Rows) -> None:
     """Functions come in by the pooler only: when it is full or leads elsewhere, a healthy database serves nobody."""
     assert pooled.refusals == []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.checks.declarations import touches
+from fixtures.checks.declarations import depends_on
 from fixtures.migrations.restore_drill import Drill
 
 
 @pytest.mark.daily
 @pytest.mark.check(severity="P0", runbook="backup-recovery", rollback_eligible=False, needs=("restore-drill",))
-@touches("table *")
+@depends_on("table *")
 def test_a_dump_restores_to_the_same_rows(drill: Drill) -> None:
     """A backup that was never restored is a hope: what does not come back is noticed on the day it is needed."""
     assert drill.refused == ""

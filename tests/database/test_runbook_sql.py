@@ -12,7 +12,7 @@ import re
 
 import pytest
 
-from fixtures.checks.declarations import asks_database, queries_of, touches
+from fixtures.checks.declarations import asks_database, depends_on, queries_of
 from fixtures.checks.evidence import NotMeasured, current
 from fixtures.database.rows import TAKEN, Rows
 from fixtures.database.session import Seen
@@ -86,7 +86,7 @@ def test_the_runbooks_sql_still_runs(_statement: str, refusal: str) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="support-procedures", rollback_eligible=False)
-@touches("table users", "table payments", "table course_enrollments")
+@depends_on("table users", "table payments", "table course_enrollments")
 @asks_database("SELECT look_up, refusal FROM synthetic.support_look_ups()", min_rows=3, sees=("counters",))
 def test_support_can_look_a_customer_up(rows: Rows) -> None:
     """A customer waits on the phone, and the query that support was given answers with an error."""

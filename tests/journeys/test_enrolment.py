@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.checks.declarations import touches
+from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Course
 from fixtures.target.target import Target
@@ -19,7 +19,7 @@ from fixtures.target.target import Target
     needs=("accounts", "writes"),
     spends={"enrolments": 1},
 )
-@touches(
+@depends_on(
     "GET /marketplace",
     "GET /marketplace/*",
     "POST /api/enroll/free",

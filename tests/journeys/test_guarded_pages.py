@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.checks.declarations import touches
+from fixtures.checks.declarations import depends_on
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
 # The names under which applications keep who is signed in.
@@ -23,7 +23,7 @@ FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(stor
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
-@touches("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
+@depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
 def test_a_browser_that_calls_itself_admin_is_shown_the_login(page: Page) -> None:
     """What a page keeps in the browser anyone can write there; the answer's status says nothing of what is shown."""
     page.add_init_script(FORGE)

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.checks.declarations import touches
+from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.target.target import Target
 
@@ -17,7 +17,7 @@ from fixtures.target.target import Target
     severity="P0", runbook="authentication-issues", host_bound=True, needs=("accounts",), spends={"sign-ins": 1}
 )
 @pytest.mark.usefixtures("form_session")
-@touches("GET /login", "GET /api/auth/csrf", "POST /api/auth/callback/credentials", "GET /dashboard", "GET /_next/*")
+@depends_on("GET /login", "GET /api/auth/csrf", "POST /api/auth/callback/credentials", "GET /dashboard", "GET /_next/*")
 def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
     page: Page, target: Target, form_role: str
 ) -> None:
@@ -39,7 +39,7 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
-@touches("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
+@depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
 def test_dashboard_opens_for_a_signed_in_student(page: Page, signed_in: Session) -> None:
     """Where every lesson starts: a dashboard that does not open locks out those who are signed in, too."""
     signed_in.enter(page.context)

@@ -18,7 +18,7 @@ from fixtures.checks.evidence import Evidence, NotMeasured
 from fixtures.model import redaction
 from fixtures.site.client import Site
 from fixtures.target.target import ENVIRONMENT_VARIABLE, Target
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 from fixtures.vendors import environment_sources as variables
 from fixtures.vendors.environment_sources import Environment, EnvironmentUnreadableError
 
@@ -116,6 +116,6 @@ def charges_cards(target: Target, where: Where) -> bool:
 
 
 @pytest.fixture
-def own(target: Target, side: Side) -> set[str]:
+def own(target: Target, variant: Variant) -> set[str]:
     """Return the hosts that are this platform's own."""
-    return {target.host, urlsplit(side.url).netloc}
+    return {target.host, urlsplit(variant.url).netloc}

@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, touches
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.model.routes import NOBODY, guarded
 from fixtures.site.accounts import EXPIRED, OUTDATED, SESSION_COOKIES, Session
 
 from .conftest import AtOnce
 
 # Its limit is counted before the guard; the check of the enrolment flag asks it once.
-RATIONED = "POST /api/enroll/free"
+RATE_LIMITED = "POST /api/enroll/free"
 READS = guarded("GET")
-WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != RATIONED]
+WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != RATE_LIMITED]
 PAGES = guarded("GET", pages=True)
 METHODS = ("GET", "POST", "PUT", "DELETE")
 ABOVE_STUDENTS = [*guarded(*METHODS, role="instructor"), *guarded(*METHODS, role="admin")]
@@ -161,7 +161,7 @@ def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
-@touches("GET /api/auth/session", "GET /api/enrollments")
+@depends_on("GET /api/auth/session", "GET /api/enrollments")
 def test_an_altered_session_is_none(at_once: AtOnce, signed_in: Session) -> None:
     """Whoever may change one letter of a session may change its role."""
     # Not its last letter: some of the bits of that one may mean nothing.

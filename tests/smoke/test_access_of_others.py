@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 from fixtures.model.routes import NOBODY
 from fixtures.site.accounts import Session
@@ -72,16 +72,16 @@ def _rows(enrolments: Answer) -> list[_Row]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student", "writes"))
 @asks("GET /api/enrollments", account="student")
-@touches("GET /api/courses", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
+@depends_on("GET /api/courses", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
 def test_nobody_reaches_the_enrolment_of_another(
-    answer: Answer, site: Site, at_once: AtOnce, stranger: Session, target: Target
+    answer: Answer, site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
     """By its id alone a stranger would read, pause or cancel what someone else paid for."""
     own = _rows(answer)
     if not own:
         raise _nothing(site, target, "the synthetic student is enrolled in nothing that a stranger could reach for")
 
-    ask = partial(site.ask, cookies=stranger.cookies)
+    ask = partial(site.ask, cookies=other_student.cookies)
     # Active already, so that a change which gets through changes nothing; deleting is tried on what does not exist.
     theirs, changed, deleted = at_once.do(
         lambda: ask("GET /api/enrollments"),
@@ -95,9 +95,9 @@ def test_nobody_reaches_the_enrolment_of_another(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/payments/history", account="student")
-@touches("GET /api/courses", "GET /api/student/progress", "GET /api/student/progress/course/*")
+@depends_on("GET /api/courses", "GET /api/student/progress", "GET /api/student/progress/course/*")
 def test_nobody_reads_the_records_of_another(
-    answers: list[Answer], site: Site, at_once: AtOnce, stranger: Session, target: Target
+    answers: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
     """What someone learns and pays is nobody else's business, and the law says so, too."""
     session, enrolments, history = answers
@@ -106,7 +106,7 @@ def test_nobody_reads_the_records_of_another(
     courses = [row.course_id for row in own[:_MOST]]
     asked = ["GET /api/enrollments", *(f"GET {path}?userId={user}&user_id={user}" for path in lists)]
     asked += [f"GET /api/student/progress/course/{course}" for course in courses]
-    theirs, *answered = at_once.ask(asked, cookies=stranger.cookies)
+    theirs, *answered = at_once.ask(asked, cookies=other_student.cookies)
     records, progress = answered[: len(lists)], dict(zip(courses, answered[len(lists) :], strict=True))
     private = [course for course in courses if course not in {row.course_id for row in _rows(theirs)}]
     if not private:
@@ -120,16 +120,16 @@ def test_nobody_reads_the_records_of_another(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
 @asks("GET /courses", account="student")
-@then(lambda answers: [f"GET {path}" for path in _courses(answers[0])[:_MOST]], account="student")
-@touches("GET /api/courses", "GET /courses/*")
+@follow_up(lambda answers: [f"GET {path}" for path in _courses(answers[0])[:_MOST]], account="student")
+@depends_on("GET /api/courses", "GET /courses/*")
 def test_nobody_enters_a_course_of_another(
-    answer: Answer, followed: list[Answer], site: Site, at_once: AtOnce, stranger: Session, target: Target
+    answer: Answer, followed: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
     """An address that was passed on would open what everyone else pays for."""
     own = dict(zip(_courses(answer)[:_MOST], followed, strict=True))
     lessons = {path: lesson for path, course in own.items() for lesson in _lessons(course)[:1]}
     ways = [*own, *lessons.values()]
-    theirs, *entered = at_once.ask(["GET /courses", *(f"GET {path}" for path in ways)], cookies=stranger.cookies)
+    theirs, *entered = at_once.ask(["GET /courses", *(f"GET {path}" for path in ways)], cookies=other_student.cookies)
     private = [path for path in own if path not in _courses(theirs)]
     if not private:
         raise _nothing(site, target, _ALIKE)

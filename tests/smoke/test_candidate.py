@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, touches
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.site.client import Site
 from fixtures.target.target import Target
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 
 
 @pytest.mark.predeploy
@@ -17,25 +17,25 @@ from fixtures.target.variants import Side
     severity="P1", runbook="deployment-checklist", needs=("vercel",), rollback_eligible=False, daily=False
 )
 @asks("GET /", "GET /login", "GET /api/health")
-def test_the_candidate_itself_answers_on_its_own_address(answers: list[Answer], side: Side) -> None:
+def test_the_candidate_itself_answers_on_its_own_address(answers: list[Answer], variant: Variant) -> None:
     """Deployment protection, an alias or a cache in between: whatever else is green says nothing about this build."""
-    if side.deployment_id is None:
+    if variant.deployment_id is None:
         reason = "it is not known which deployment is the candidate; set SYNTHETIC_DEPLOYMENT"
         raise NotMeasured(reason)
 
     # At its own address an answer that names no deployment is the candidate's, but for what stands in front of it.
-    own = {side.deployment_id} | ({None} if side.own_address else set())
-    assert [answer for answer in answers if answer.status and (answer.wall or answer.deployment not in own)] == []
+    own = {variant.deployment_id} | ({None} if variant.own_address else set())
+    assert [answer for answer in answers if answer.status and (answer.blocker or answer.deployment not in own)] == []
 
 
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P2", runbook="zero-downtime-deployment", needs=("vercel",), rollback_eligible=False, daily=False
 )
-@touches("GET /api/ping")
-def test_production_does_not_serve_the_candidate_yet(site: Site, target: Target, side: Side) -> None:
+@depends_on("GET /api/ping")
+def test_production_does_not_serve_the_candidate_yet(site: Site, target: Target, variant: Variant) -> None:
     """Verified before promotion, users meet nothing that is red; afterwards they have met it already."""
     production = site.ask(f"GET {target.url}/api/ping")
 
     assert production.status < 500
-    assert [answer for answer in [production] if answer.deployment == side.deployment_id] == []
+    assert [answer for answer in [production] if answer.deployment == variant.deployment_id] == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fixtures.checks.declarations import touches
+from fixtures.checks.declarations import depends_on
 from fixtures.checks.evidence import Evidence, NotMeasured
 from fixtures.site.client import Site
 from fixtures.target.target import Target
@@ -34,7 +34,7 @@ def commit(candidate: Candidate | None) -> str:
     rollback_eligible=False,
     daily=False,
 )
-@touches("vendor github")
+@depends_on("vendor github")
 def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target: Target, evidence: Evidence) -> None:
     """A build whose tests, types or dependencies failed works until users find the place where it does not."""
     assert target.services.github
@@ -56,7 +56,7 @@ def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target
     rollback_eligible=False,
     daily=False,
 )
-@touches("vendor sentry")
+@depends_on("vendor sentry")
 def test_sentry_knows_the_release(commit: str, site: Site, target: Target) -> None:
     """Errors of a release that Sentry does not know belong to none: every count of it is zero, and looks healthy."""
     assert target.services.sentry

@@ -18,7 +18,7 @@ REDIRECTS = ("GET /api/auth/signin", "GET /api/auth/error")
 WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != "POST /api/enroll/free"]
 
 
-def _strangers(answers: list[Answer]) -> dict[str, str]:
+def _other_students(answers: list[Answer]) -> dict[str, str]:
     kinds = {answer.exchange(): answer.headers.get("content-type", "none") for answer in answers if answer.status}
     return {asked: kind for asked, kind in kinds.items() if not kind.startswith("application/json")}
 
@@ -30,7 +30,7 @@ def _strangers(answers: list[Answer]) -> dict[str, str]:
 @asks(*WRITES, "POST /api/webhooks/stripe", json={})
 def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
     """A page where data was asked for is an outage, whatever its status: every client fails to read it."""
-    assert _strangers(answers) == {}
+    assert _other_students(answers) == {}
 
 
 @pytest.mark.postdeploy
@@ -39,7 +39,7 @@ def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
 @asks(*guarded("GET"), account="student")
 def test_every_api_route_answers_students_in_json(answers: list[Answer]) -> None:
     """Behind the guard the routes are others than the ones that strangers see, and fail on their own."""
-    assert _strangers(answers) == {}
+    assert _other_students(answers) == {}
 
 
 class Health(msgspec.Struct, rename="camel"):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then
+from fixtures.checks.declarations import asks, follow_up
 from fixtures.site.catalogue import Data, FullPage, Listed, empty
 from fixtures.target.target import Target
 
@@ -68,7 +68,7 @@ def _by_its_title(answers: list[Answer]) -> list[str]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", spends={"searches": 2})
 @asks("GET /api/courses?limit=2", "GET /api/courses/search")
-@then(_by_its_title)
+@follow_up(_by_its_title)
 def test_search_finds_a_course_by_its_title(answers: list[Answer], followed: list[Answer], target: Target) -> None:
     """A shop whose search finds nothing looks empty."""
     listing, without_text = answers

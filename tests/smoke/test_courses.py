@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.site.catalogue import Data, FullPage, Page, empty
 from fixtures.target.target import Target
 
@@ -76,8 +76,8 @@ def _the_first(answers: list[Answer]) -> list[str]:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /api/courses")
-@then(_the_first)
-@touches("GET /api/courses/*")
+@follow_up(_the_first)
+@depends_on("GET /api/courses/*")
 def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer], target: Target) -> None:
     """Without modules a buyer sees an empty course, and a student cannot open a lesson."""
     courses = answer.read(Courses).data.courses
@@ -149,8 +149,8 @@ PRIVATE = {"email", "password", "password_hash", "role", "phone", "address", "em
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks("GET /api/courses")
-@then(_the_first)
-@touches("GET /api/courses/*")
+@follow_up(_the_first)
+@depends_on("GET /api/courses/*")
 def test_course_answers_hold_nothing_of_a_users_record(answer: Answer, followed: list[Answer]) -> None:
     """One join too many, and the addresses of all instructors stand in the shop."""
     keys = {key for given in (answer, *followed) for key in _keys(given.read(dict[str, object]))}

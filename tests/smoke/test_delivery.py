@@ -10,9 +10,9 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.budgets import Budgets, Reading
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import NotMeasured
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 
 from .conftest import AtOnce
 
@@ -29,19 +29,19 @@ def _builds(pages: list[Answer]) -> dict[str, Answer]:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="zero-downtime-deployment", needs=("vercel",), rollback_eligible=False)
 @asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
-def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer], side: Side) -> None:
+def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer], variant: Variant) -> None:
     """A green run on another deployment says nothing about this one, nor does a page with another one's assets."""
-    strangers = [(answer, name) for answer in answers for name in sorted(answer.named - {side.deployment_id})]
+    other_students = [(answer, name) for answer in answers for name in sorted(answer.named - {variant.deployment_id})]
 
-    assert strangers == []
+    assert other_students == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="zero-downtime-deployment")
 @asks("GET /", "GET /login", "GET /marketplace")
-@then(lambda answers: [f"GET /_next/static/{build}/_buildManifest.js" for build in sorted(_builds(answers))])
-@touches("GET /_next/*")
+@follow_up(lambda answers: [f"GET /_next/static/{build}/_buildManifest.js" for build in sorted(_builds(answers))])
+@depends_on("GET /_next/*")
 def test_pages_name_the_build_that_is_served(answers: list[Answer], followed: list[Answer]) -> None:
     """From a page of another build every further click loads the whole site anew, or ends in a missing script."""
     builds = _builds(answers)
@@ -55,7 +55,7 @@ def test_pages_name_the_build_that_is_served(answers: list[Answer], followed: li
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="key-metrics-dashboard")
-@touches(*(f"GET {path}" for path in MONITORED))
+@depends_on(*(f"GET {path}" for path in MONITORED))
 @pytest.mark.parametrize("path", MONITORED)
 def test_response_time_keeps_its_limit(path: str, at_once: AtOnce, budgets: Budgets) -> None:
     """Two seconds for an API answer is what the runbook calls slow, and what users call broken."""

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.inspection import delivery
 from fixtures.inspection.detectors import EVERY_ANSWER, offenders
 from fixtures.site.client import origin_of
@@ -83,8 +83,8 @@ def test_no_answer_comes_near_the_limit_of_a_function(answers: list[Answer]) -> 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="performance-optimization", needs=("vercel",))
 @asks("GET /")
-@then(its_assets)
-@touches("GET /_next/static/*")
+@follow_up(its_assets)
+@depends_on("GET /_next/static/*")
 def test_assets_are_kept_by_browsers_and_warm_at_the_edge(
     followed: list[Answer], at_once: AtOnce, own: set[str]
 ) -> None:

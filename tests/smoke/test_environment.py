@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, touches
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.target.target import Target
 from fixtures.vendors import environment as variables
 from fixtures.vendors.environment_sources import Environment
@@ -24,7 +24,7 @@ def _example(target: Target) -> str | None:
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="deployment-checklist", needs=("environment",), rollback_eligible=False)
-@touches("variable *")
+@depends_on("variable *")
 def test_every_variable_that_the_payments_mode_needs_is_set(
     environment: Environment, target: Target, where: Where
 ) -> None:
@@ -35,7 +35,7 @@ def test_every_variable_that_the_payments_mode_needs_is_set(
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="deployment-checklist", needs=("environment",), rollback_eligible=False)
-@touches("variable *")
+@depends_on("variable *")
 def test_variables_have_the_form_of_what_they_are(environment: Environment) -> None:
     """A short secret can be guessed; a key with a line end at its end is refused by everyone it is shown to."""
     assert variables.malformed(environment) == []
@@ -44,7 +44,7 @@ def test_variables_have_the_form_of_what_they_are(environment: Environment) -> N
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="authentication-issues", needs=("environment",), rollback_eligible=False)
-@touches("variable NEXTAUTH_URL")
+@depends_on("variable NEXTAUTH_URL")
 def test_sign_in_is_bound_to_the_host_that_users_are_on(environment: Environment, target: Target) -> None:
     """Bound to another host, it sets its cookies there: nobody comes back signed in."""
     assert variables.elsewhere(environment, target.url) == []
@@ -53,7 +53,7 @@ def test_sign_in_is_bound_to_the_host_that_users_are_on(environment: Environment
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("environment",), rollback_eligible=False)
-@touches("variable *KEY")
+@depends_on("variable *KEY")
 def test_keys_belong_together_and_to_this_environment(environment: Environment, charges_cards: bool) -> None:  # noqa: FBT001
     """Test keys in production take no money and give every course away; live keys in a test charge real cards."""
     assert variables.mistaken_keys(environment, live=charges_cards) == []
@@ -62,7 +62,7 @@ def test_keys_belong_together_and_to_this_environment(environment: Environment, 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="feature-flags", needs=("environment",), rollback_eligible=False)
-@touches("variable *")
+@depends_on("variable *")
 def test_no_flag_is_on_that_production_must_not_have(environment: Environment, where: Where) -> None:
     """Maintenance and debug mode are switched on for an hour and forgotten."""
     assert variables.wrong_flags(environment, preview=where == "preview") == []
@@ -79,7 +79,7 @@ class Flags(msgspec.Struct):
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="feature-flags", needs=("environment",), rollback_eligible=False)
 @asks("GET /api/health")
-@touches("variable PAYMENTS_MODE", "variable FEATURE_ENROLL_FREE")
+@depends_on("variable PAYMENTS_MODE", "variable FEATURE_ENROLL_FREE")
 def test_the_build_runs_with_the_flags_that_are_set(answer: Answer, environment: Environment) -> None:
     """A flag that was changed after the build is not in it, and everyone believes that it is."""
     flags = answer.read(Flags)

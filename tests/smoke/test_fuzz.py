@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.checks.declarations import touches
+from fixtures.checks.declarations import depends_on
 from fixtures.inspection.fuzz import Fuzz, fuzzed
 from fixtures.model.routes import probe
 from fixtures.site.accounts import Session
@@ -14,7 +14,7 @@ FUZZED = fuzzed()
 
 @pytest.mark.daily
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("fuzz", "accounts"), last=True)
-@touches(*(probe(route) for route in FUZZED))
+@depends_on(*(probe(route) for route in FUZZED))
 def test_nothing_that_could_be_sent_crashes_a_route(fuzz: Fuzz, signed_in: Session) -> None:
     """Somebody sends it one day, and gets an error page of the framework, or more of us than is meant to be seen."""
     assert [offence for route in FUZZED for offence in fuzz.offences(route, signed_in.cookies)] == []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import Evidence
 from fixtures.inspection.crawl import Walk, next_links, path_of
 from fixtures.site.client import AT_ONCE
@@ -23,8 +23,8 @@ CRAWLED = 250
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks(*PAGES)
-@then(*[next_links(len(PAGES), LINKED)] * (LINKED // AT_ONCE))
-@touches("GET /marketplace/*", "GET /dashboard", "GET /courses", "GET /settings")
+@follow_up(*[next_links(len(PAGES), LINKED)] * (LINKED // AT_ONCE))
+@depends_on("GET /marketplace/*", "GET /dashboard", "GET /courses", "GET /settings")
 def test_every_link_of_the_public_pages_leads_somewhere(
     answers: list[Answer], followed: list[Answer], at_once: AtOnce, own: set[str], evidence: Evidence
 ) -> None:
@@ -45,7 +45,7 @@ def test_every_link_of_the_public_pages_leads_somewhere(
 @pytest.mark.daily
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /")
-@touches("GET /*")
+@depends_on("GET /*")
 def test_every_page_that_a_visitor_can_reach_answers(
     answer: Answer, at_once: AtOnce, own: set[str], evidence: Evidence
 ) -> None:

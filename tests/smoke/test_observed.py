@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.inspection.detectors import APIS, PAGES, kind_of
 from fixtures.inspection.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
-from fixtures.inspection.inspected import Observed
+from fixtures.inspection.inspected import Inspected
 from fixtures.model.routes import readable
 from fixtures.site.client import AT_ONCE
 
 from .conftest import crashed
 
-EVERYTHING = touches("* /*")
+EVERYTHING = depends_on("* /*")
 # What has its own checks signed out shows the same signed in, but for these two pages.
 READABLE = [route for route in readable() if route not in {*PAGES, *APIS} - {"GET /", "GET /marketplace"}]
 
@@ -29,8 +29,8 @@ def _its_courses(answers: list[Answer]) -> list[str]:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @asks(*READABLE, account="student")
-@then(_its_courses, account="student")
-@touches("GET /courses/*")
+@follow_up(_its_courses, account="student")
+@depends_on("GET /courses/*")
 def test_nothing_that_a_student_may_read_crashes(answers: list[Answer], followed: list[Answer]) -> None:
     """Every page and route as those who are signed in get it; what they show is judged with everything else, below."""
     assert [answer for answer in (*answers, *followed) if crashed(answer)] == []
@@ -40,42 +40,42 @@ def test_nothing_that_a_student_may_read_crashes(answers: list[Answer], followed
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_gives_a_secret_away(observed: Observed) -> None:
+def test_nothing_that_was_seen_gives_a_secret_away(inspected: Inspected) -> None:
     """Behind the sign-in and in refusals there are as many readers, and nobody looks there."""
-    assert observed.offenders(SECRETS) == []
+    assert inspected.offenders(SECRETS) == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_tells_of_other_people(observed: Observed) -> None:
+def test_nothing_that_was_seen_tells_of_other_people(inspected: Inspected) -> None:
     """Addresses, hashes and tokens that belong to somebody else than the one who asked."""
-    assert observed.offenders(PERSONAL) == []
+    assert inspected.offenders(PERSONAL) == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_is_broken_behind_its_status(observed: Observed) -> None:
+def test_nothing_that_was_seen_is_broken_behind_its_status(inspected: Inspected) -> None:
     """An error boundary, a development build, a way to staging: the status is healthy, and users are not served."""
-    assert observed.offenders(BROKEN) == []
+    assert inspected.offenders(BROKEN) == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False, last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_tells_how_it_is_made(observed: Observed) -> None:
+def test_nothing_that_was_seen_tells_how_it_is_made(inspected: Inspected) -> None:
     """A refused POST is where stack traces and SQL come to light first."""
-    assert observed.offenders(INSIDE) == []
+    assert inspected.offenders(INSIDE) == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="performance-optimization", last=True)
 @EVERYTHING
-def test_everything_that_was_seen_arrived_as_it_should(observed: Observed) -> None:
+def test_everything_that_was_seen_arrived_as_it_should(inspected: Inspected) -> None:
     """Readable, small, from here, kept by nobody else, in time; and what is missing says 404."""
-    assert observed.offenders(DELIVERY) == []
+    assert inspected.offenders(DELIVERY) == []

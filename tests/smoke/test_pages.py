@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import NotMeasured
 from fixtures.site.catalogue import Data, Listed, empty, enrols_for_free
 from fixtures.target.target import Target
@@ -90,8 +90,8 @@ def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /")
-@then(its_assets)
-@touches("GET /_next/static/*")
+@follow_up(its_assets)
+@depends_on("GET /_next/static/*")
 def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, followed: list[Answer]) -> None:
     """A page without its stylesheet is a page nobody trusts with a card; without scripts no button works."""
     assert answer.page.assets() != []
@@ -176,8 +176,8 @@ def _free(courses: Answer) -> set[str]:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
-@then(_every_offer)
-@touches("GET /marketplace/*")
+@follow_up(_every_offer)
+@depends_on("GET /marketplace/*")
 def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], offers: list[Answer]) -> None:
     """The page where the decision to buy is made. While free enrolment is off, a free course cannot be got."""
     health, courses, shop = answers
@@ -196,8 +196,8 @@ def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], of
 @pytest.mark.check(severity="P2", runbook="feature-flags", spends={"enrolments": 1})
 @asks("POST /api/enroll/free", json={})
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
-@then(_every_offer)
-@touches("GET /marketplace/*")
+@follow_up(_every_offer)
+@depends_on("GET /marketplace/*")
 def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer], offers: list[Answer]) -> None:
     """A button for what the API refuses, or an open API that no page tells of: half a switch."""
     api, health, courses, _ = answers

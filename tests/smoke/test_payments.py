@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import NotMeasured
 from fixtures.run.current_run import Run
 from fixtures.site.accounts import Session
@@ -131,7 +131,7 @@ class Portal(msgspec.Struct):
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
 @asks(DEAREST)
-@touches("POST /api/payments/create-checkout-session")
+@depends_on("POST /api/payments/create-checkout-session")
 def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid_course: Course) -> None:
     """The step before the money: here every sale begins, in Stripe's test mode as everywhere."""
     body = {"courseId": paid_course.id}
@@ -145,7 +145,7 @@ def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
 @asks(DEAREST)
-@touches("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal")
+@depends_on("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal")
 def test_payment_intents_and_the_portal_are_prepared(
     at_once: AtOnce, site: Site, signed_in: Session, paid_course: Course
 ) -> None:
@@ -206,7 +206,7 @@ def not_bought(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes"))
 @asks(DEAREST)
-@touches("POST /api/courses/*/enroll", "GET /api/enrollments")
+@depends_on("POST /api/courses/*/enroll", "GET /api/enrollments")
 def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_in: Session, not_bought: Course) -> None:
     """Believed, every course is free for whoever can open the browser's console."""
     route = f"POST /api/courses/{not_bought.id}/enroll"
@@ -224,7 +224,7 @@ def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_i
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes", "payments"))
 @asks(DEAREST)
-@touches("POST /api/payments/create-payment-intent", "POST /api/courses/*/enroll", "GET /api/enrollments")
+@depends_on("POST /api/payments/create-payment-intent", "POST /api/courses/*/enroll", "GET /api/enrollments")
 def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
     """Stripe knows the payment, and it is of this very course; only nobody has paid it."""
     begun = {"courseId": not_bought.id}
@@ -242,8 +242,8 @@ def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Sess
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="feature-flags", needs=("accounts",))
 @asks("GET /api/health", DEAREST)
-@then(lambda answers: [f"GET /courses/{_dearest(answers).id}/purchase"], account="student")
-@touches("GET /courses/*/purchase")
+@follow_up(lambda answers: [f"GET /courses/{_dearest(answers).id}/purchase"], account="student")
+@depends_on("GET /courses/*/purchase")
 @pytest.mark.usefixtures("paid_course")
 def test_the_purchase_page_offers_what_the_mode_allows(answers: list[Answer], followed: list[Answer]) -> None:
     """A button while payments are off leads nowhere; none while they are on sells nothing."""

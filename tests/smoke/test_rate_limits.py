@@ -9,27 +9,27 @@ from http import HTTPStatus
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import touches
-from fixtures.run.rate_limits import RATIONS
+from fixtures.checks.declarations import depends_on
+from fixtures.run.rate_limits import RATE_LIMITS
 from fixtures.site.accounts import csrf_token
 from fixtures.site.client import Site, cookies_of
-from fixtures.site.fresh_clients import Neighbours, is_loopback
+from fixtures.site.fresh_clients import FreshClients, is_loopback
 from fixtures.target.target import Target
 
 # Nobody's, and too weak to become anybody's.
-STRANGER = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
+OTHER_STUDENT = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
 
 
 def _sign_in(site: Site) -> Answer:
     csrf = site.ask("GET /api/auth/csrf")
-    form = {"csrfToken": csrf_token(csrf), "json": "true", **STRANGER}
+    form = {"csrfToken": csrf_token(csrf), "json": "true", **OTHER_STUDENT}
     return site.ask("POST /api/auth/callback/credentials", form=form, cookies=cookies_of(csrf))
 
 
 ATTEMPTS: dict[str, Callable[[Site], Answer]] = {
     "sign-ins": _sign_in,
-    "registrations": lambda site: site.ask("POST /api/auth/register", json=STRANGER),
-    "resets": lambda site: site.ask("POST /api/auth/request-password-reset", json=STRANGER),
+    "registrations": lambda site: site.ask("POST /api/auth/register", json=OTHER_STUDENT),
+    "resets": lambda site: site.ask("POST /api/auth/request-password-reset", json=OTHER_STUDENT),
     "enrolments": lambda site: site.ask("POST /api/enroll/free", json={}),
     "searches": lambda site: site.ask("GET /api/courses/search?q=7p"),
     "course-lists": lambda site: site.ask("GET /api/courses?limit=1"),
@@ -40,17 +40,19 @@ HARMLESS = ("searches",)
 
 @pytest.mark.daily
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("rate-limits",), last=True)
-@touches("POST /api/auth/callback/credentials", "GET /api/auth/csrf", "POST /api/auth/register")
-@touches("POST /api/auth/request-password-reset", "POST /api/enroll/free")
-@touches("GET /api/courses/search", "GET /api/courses")
-def test_rate_limits_hold(neighbours: Neighbours, threads: ThreadPoolExecutor, target: Target) -> None:
+@depends_on("POST /api/auth/callback/credentials", "GET /api/auth/csrf", "POST /api/auth/register")
+@depends_on("POST /api/auth/request-password-reset", "POST /api/enroll/free")
+@depends_on("GET /api/courses/search", "GET /api/courses")
+def test_rate_limits_hold(fresh_clients: FreshClients, threads: ThreadPoolExecutor, target: Target) -> None:
     """Without them a stranger tries passwords all night, and a script reads the whole catalogue every second."""
     names = tuple(ATTEMPTS) if is_loopback(target.url) else HARMLESS
     unlimited, mute = [], []
     for name in names:
-        neighbour = neighbours()
+        fresh_client = fresh_clients()
         answers = list(
-            threads.map(lambda _, site=neighbour, name=name: ATTEMPTS[name](site), range(RATIONS[name].amount + 1))
+            threads.map(
+                lambda _, site=fresh_client, name=name: ATTEMPTS[name](site), range(RATE_LIMITS[name].amount + 1)
+            )
         )
         refused = [answer for answer in answers if answer.status == HTTPStatus.TOO_MANY_REQUESTS]
         unlimited += [] if refused else [f"{name}: {len(answers)} in a row, none refused; {answers[-1].exchange()}"]

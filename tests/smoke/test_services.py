@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, touches
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.site.client import Site
 from fixtures.target.services import StripeAccess
@@ -62,7 +62,7 @@ class Row(msgspec.Struct):
     third_party="supabase",
     rollback_eligible=False,
 )
-@touches("vendor supabase sign-in", "variable NEXT_PUBLIC_SUPABASE_*")
+@depends_on("vendor supabase sign-in", "variable NEXT_PUBLIC_SUPABASE_*")
 def test_supabase_sign_in_takes_the_public_key(supabase: Supabase) -> None:
     """A key of another project, or one that was revoked, signs nobody in; nothing of the build shows it."""
     health = supabase.ask("/auth/v1/health")
@@ -79,7 +79,7 @@ def test_supabase_sign_in_takes_the_public_key(supabase: Supabase) -> None:
     third_party="supabase",
     rollback_eligible=False,
 )
-@touches("vendor supabase rows", "variable NEXT_PUBLIC_SUPABASE_*", "table courses")
+@depends_on("vendor supabase rows", "variable NEXT_PUBLIC_SUPABASE_*", "table courses")
 def test_supabase_reads_rows_with_the_public_key(supabase: Supabase) -> None:
     """Health answers 200 while the database behind it is gone: only a row proves that it is there."""
     rows = supabase.ask("/rest/v1/courses?select=id&limit=1")
@@ -112,7 +112,7 @@ def _told(site: Site, stripe: StripeAccess, path: str) -> Answer:
     rollback_eligible=False,
 )
 @asks("GET /api/health")
-@touches("vendor stripe", "variable NEXT_PUBLIC_STRIPE_*")
+@depends_on("vendor stripe", "variable NEXT_PUBLIC_STRIPE_*")
 def test_stripe_answers_in_the_mode_that_is_meant(
     answer: Answer,
     site: Site,
@@ -138,7 +138,7 @@ def test_stripe_answers_in_the_mode_that_is_meant(
     rollback_eligible=False,
 )
 @asks("GET /api/health")
-@touches("vendor stripe", "vendor stripe webhook")
+@depends_on("vendor stripe", "vendor stripe webhook")
 def test_stripe_sends_its_events_to_the_platform(
     answer: Answer,
     site: Site,

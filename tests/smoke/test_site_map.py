@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.target.target import Target
 
 _LOCATION = re.compile(r"<loc>\s*(.*?)\s*</loc>")
@@ -36,8 +36,8 @@ def _here(addresses: Iterable[str]) -> list[str]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /sitemap.xml")
-@then(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_pages(answers[1:])))
-@touches("GET /sitemaps/*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
+@follow_up(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_pages(answers[1:])))
+@depends_on("GET /sitemaps/*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
 def test_every_address_of_the_sitemap_answers(answer: Answer, followed: list[Answer], target: Target) -> None:
     """Search engines drop what is listed and gone, and visit another host when the map names one."""
     maps = _locations(answer)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, then, touches
+from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.model.routes import NOBODY
 from fixtures.target.target import Target
 
@@ -96,8 +96,8 @@ def _every_course(answers: list[Answer]) -> list[str]:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/enrollments", "GET /api/student/progress", account="student")
-@then(_every_course, account="student")
-@touches("GET /api/student/progress/course/*")
+@follow_up(_every_course, account="student")
+@depends_on("GET /api/student/progress/course/*")
 def test_progress_is_told_for_every_enrolment(answers: list[Answer], followed: list[Answer]) -> None:
     """Students who find their courses gone, or at zero, write to support the same day."""
     rows, overall = answers
@@ -121,8 +121,8 @@ def _the_first_course(answers: list[Answer]) -> list[str]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/enrollments", f"GET /api/courses/{NOBODY}/enroll", account="student")
-@then(_the_first_course, account="student")
-@touches("GET /api/courses/*/enroll")
+@follow_up(_the_first_course, account="student")
+@depends_on("GET /api/courses/*/enroll")
 def test_eligibility_knows_who_is_enrolled(answers: list[Answer], followed: list[Answer]) -> None:
     """Offered what one has already bought, one buys it twice."""
     rows, unknown = answers

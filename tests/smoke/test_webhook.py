@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, touches
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.run.current_run import Run
 from fixtures.site.accounts import Session
@@ -50,12 +50,12 @@ class Stripe:
         self._site = site
         self._secret = secret
 
-    def send(self, event: object, *, age: int = 0, then: bytes = b"") -> Answer:
+    def send(self, event: object, *, age: int = 0, follow_up: bytes = b"") -> Answer:
         """Send an event that was signed `age` seconds ago, with bytes added after it was."""
         body, stamp = msgspec.json.encode(event), int(time.time()) - age
         digest = hmac.new(self._secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
         headers = {"stripe-signature": f"t={stamp},v1={digest}", "content-type": "application/json"}
-        return self._site.ask(WEBHOOK, content=body + then, headers=headers)
+        return self._site.ask(WEBHOOK, content=body + follow_up, headers=headers)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def _harmless(run: Run, name: str) -> dict[str, object]:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
-@touches(WEBHOOK)
+@depends_on(WEBHOOK)
 def test_webhook_takes_what_stripe_signed(stripe: Stripe, run: Run) -> None:
     """Refused, people have paid and stay locked out: Stripe tries again for three days and gives up."""
     answer = stripe.send(_harmless(run, "signed"))
@@ -83,12 +83,12 @@ def test_webhook_takes_what_stripe_signed(stripe: Stripe, run: Run) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
-@touches(WEBHOOK)
+@depends_on(WEBHOOK)
 def test_webhook_refuses_old_and_altered_events(at_once: AtOnce, stripe: Stripe, run: Run) -> None:
     """Whoever has overheard one event could send it again for ever, or make it say something else."""
     answers = at_once.do(
         lambda: stripe.send(_harmless(run, "old"), age=OLD_S),
-        lambda: stripe.send(_harmless(run, "altered"), then=b" "),
+        lambda: stripe.send(_harmless(run, "altered"), follow_up=b" "),
     )
 
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST] == []
@@ -112,7 +112,7 @@ class History(msgspec.Struct):
 )
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
-@touches(WEBHOOK, "GET /api/payments/history")
+@depends_on(WEBHOOK, "GET /api/payments/history")
 def test_webhook_books_an_event_once(
     answers: list[Answer], stripe: Stripe, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
@@ -139,7 +139,7 @@ def test_webhook_books_an_event_once(
 @pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "writes", "payments"))
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
-@touches(WEBHOOK, "GET /api/payments/history")
+@depends_on(WEBHOOK, "GET /api/payments/history")
 def test_events_that_are_refused_book_nothing(
     answers: list[Answer], at_once: AtOnce, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:

@@ -25,7 +25,7 @@ from fixtures.model.verdict import Cause
 from fixtures.run.current_run import Run
 from fixtures.site.accounts import Session
 from fixtures.target.target import Target
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 
 BYPASS = "x-vercel-protection-bypass"
 SECRET = "bypass-secret-0123456789"  # noqa: S105  (a loopback site's)
@@ -89,18 +89,18 @@ def server() -> Iterator[_Server]:
 
 
 @pytest.fixture
-def side(server: _Server) -> Side:
+def variant(server: _Server) -> Variant:
     """Ask the loopback site, pinned to a deployment."""
     server.seen.clear()
     url = f"http://127.0.0.1:{server.server_port}"
-    return Side(name="candidate", url=url, deployment_id="dpl_loopback", pinned_url=url)
+    return Variant(name="candidate", url=url, deployment_id="dpl_loopback", pinned_url=url)
 
 
 @pytest.fixture
-def target(side: Side) -> Target:
+def target(variant: Variant) -> Target:
     """Return a target behind deployment protection."""
     redaction.register([SECRET])
-    return Target(name="loopback", url=side.url, mode="shadow", bypass_secret=SECRET)
+    return Target(name="loopback", url=variant.url, mode="shadow", bypass_secret=SECRET)
 
 
 @pytest.fixture
@@ -116,20 +116,20 @@ def reports(evidence: Evidence, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pages_open_on_the_side_as_a_turkish_desktop_visitor(page: Page, side: Side) -> None:
+def test_pages_open_on_the_side_as_a_turkish_desktop_visitor(page: Page, variant: Variant) -> None:
     """CLS and texts depend on it."""
     page.goto("/plain")
 
-    assert page.url == f"{side.url}/plain"
+    assert page.url == f"{variant.url}/plain"
     seen = page.evaluate("[navigator.language, innerWidth, innerHeight]")
     assert seen == ["tr-TR", 1350, 940]
 
 
 def test_pin_and_bypass_travel_as_cookies_to_the_own_host_only(
-    new_context: CreateContextCallback, server: _Server, side: Side
+    new_context: CreateContextCallback, server: _Server, variant: Variant
 ) -> None:
     """A header on the context would hand the secret to every third party; it is exchanged for a cookie once."""
-    elsewhere = side.url.replace("127.0.0.1", "localhost")
+    elsewhere = variant.url.replace("127.0.0.1", "localhost")
     for _ in range(2):
         page = new_context().new_page()
         page.goto("/plain")
@@ -143,9 +143,9 @@ def test_pin_and_bypass_travel_as_cookies_to_the_own_host_only(
     assert len(server.sent("/robots.txt")) == 1
 
 
-def test_a_session_that_no_browser_takes_is_not_measured(page: Page, side: Side) -> None:
+def test_a_session_that_no_browser_takes_is_not_measured(page: Page, variant: Variant) -> None:
     """The page was not looked at; what is wrong with the cookie is the business of the sign-in's own check."""
-    session = Session(role="student", url=side.url, cookies={"__Secure-next-auth.session-token": "x"})
+    session = Session(role="student", url=variant.url, cookies={"__Secure-next-auth.session-token": "x"})
 
     with pytest.raises(NotMeasured, match="a browser does not take the session of student"):
         session.enter(page.context)
@@ -154,10 +154,10 @@ def test_a_session_that_no_browser_takes_is_not_measured(page: Page, side: Side)
 def test_a_redirect_to_another_host_takes_nothing_of_ours_along(page: Page, server: _Server) -> None:
     """Checkout and OAuth lead there; what they are sent, they may write down."""
     page.goto("/leaves")
-    strangers = [(path, headers) for host, path, headers in server.seen if host.startswith("localhost")]
+    other_students = [(path, headers) for host, path, headers in server.seen if host.startswith("localhost")]
 
     assert [sent.get(BYPASS, sent.get("cookie")) for sent in server.sent("/landed")] == [None]
-    assert [path for path, headers in strangers if SECRET in str(headers) or "granted" in str(headers)] == []
+    assert [path for path, headers in other_students if SECRET in str(headers) or "granted" in str(headers)] == []
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_refused_connection_is_a_wall(page: Page, evidence: Evidence, request: p
         call.throw(refused.value)
 
     assert evidence is request.node.stash[EVIDENCE]
-    assert [cause for cause, _ in evidence.walls] == [Cause.RUNNER]
+    assert [cause for cause, _ in evidence.blockers] == [Cause.RUNNER]
     assert evidence.deployments[-1] is None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.browser.executable import find_browser
-from fixtures.browser.recordings import masked
+from fixtures.browser.recordings import redacted
 from fixtures.model import redaction
 from tests.selftest.conftest import Outcome, Stub, Suite
 from tests.selftest.programs import of_playwright, write_program
@@ -87,7 +87,7 @@ def _trace(**entries: bytes) -> dict[str, str]:
     with zipfile.ZipFile(made, "w") as archive:
         for name, content in entries.items():
             archive.writestr(name.replace("__", "."), content)
-    with zipfile.ZipFile(io.BytesIO(masked(made.getvalue()))) as shown:
+    with zipfile.ZipFile(io.BytesIO(redacted(made.getvalue()))) as shown:
         return {name: shown.read(name).decode() for name in shown.namelist()}
 
 

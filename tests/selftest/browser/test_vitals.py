@@ -15,14 +15,14 @@ import pytest
 from playwright.sync_api import Error
 
 from fixtures.browser import vitals as vitals_module
-from fixtures.browser.vitals import Load, Loads, Measure, Reading
+from fixtures.browser.vitals import Load, Loads, Measure, VitalReading
 from fixtures.browser.vitals_rule import Judgement
 from fixtures.checks.budgets import Budget
 from fixtures.checks.evidence import Evidence, NotMeasured
 from fixtures.model.runbook import Limit
 from fixtures.model.verdict import Cause, Severity
 from fixtures.target.target import Target
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 
 HERO_SECONDS = 0.5
 # (impact 0.50 + 0.25 of the viewport's height) x (moved by 25 vh of 940 px, over the longer edge of 1350 px)
@@ -95,20 +95,20 @@ def server() -> Iterator[_Server]:
 
 
 @pytest.fixture
-def side(server: _Server) -> Side:
+def variant(server: _Server) -> Variant:
     """Ask the loopback site, its counters at zero."""
     server.seen.clear()
-    return Side(name="target", url=f"http://127.0.0.1:{server.server_port}", deployment_id="dpl_loopback")
+    return Variant(name="target", url=f"http://127.0.0.1:{server.server_port}", deployment_id="dpl_loopback")
 
 
 @pytest.fixture
-def target(side: Side) -> Target:
+def target(variant: Variant) -> Target:
     """Return a target that can do nothing but show pages."""
-    return Target(name="loopback", url=side.url, mode="shadow")
+    return Target(name="loopback", url=variant.url, mode="shadow")
 
 
 @pytest.fixture
-def page_loads() -> dict[tuple[Side, int, str], Loads]:
+def page_loads() -> dict[tuple[Variant, int, str], Loads]:
     """No loads are shared between these tests."""
     return {}
 
@@ -232,25 +232,25 @@ class TestNobodyAnswers:
     """The address of the side refuses connections."""
 
     @pytest.fixture
-    def side(self) -> Side:
+    def variant(self) -> Variant:
         """Name a port that nobody listens on any more."""
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
-        return Side(name="target", url=f"http://127.0.0.1:{port}", deployment_id="dpl_loopback")
+        return Variant(name="target", url=f"http://127.0.0.1:{port}", deployment_id="dpl_loopback")
 
     def test_silence_is_a_wall_and_red(self, vitals: Measure, evidence: Evidence) -> None:
         """The runner may be cut off; the gate finds out with the control addresses, and nothing is proved."""
         with pytest.raises(Error, match="ERR_"):
             vitals("/")
 
-        assert [cause for cause, _ in evidence.walls] == [Cause.RUNNER]
+        assert [cause for cause, _ in evidence.blockers] == [Cause.RUNNER]
         assert not evidence.identified
 
 
 def test_reading_compares_as_a_number_with_anything_else() -> None:
     """Only against its own limit does the rule decide."""
     loads = Loads("/", [Load(fcp=10, lcp=1050, cls=0)] * 5)
-    reading = Reading("lcp", loads, 1000.0)
+    reading = VitalReading("lcp", loads, 1000.0)
 
     assert not reading <= 1049
     assert reading <= 1050

@@ -19,7 +19,7 @@ from fixtures.run.current_run import Run
 from fixtures.site.client import BYPASS as BYPASS_HEADER
 from fixtures.site.client import Site, headers_for, no_cookies
 from fixtures.target.target import Target
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import run_edge
 
@@ -77,7 +77,7 @@ def a_site(url: str, tmp_path: Path, *, target: str | None = None) -> Iterator[t
     run = Run("selftest", "postdeploy", tmp_path, tmp_path)
     aim = Target(name="stub", url=target or url, mode="shadow", bypass_secret=BYPASS)
     with httpx.Client(trust_env=False, timeout=0.5, verify=TRUSTED, cookies=no_cookies()) as client:
-        yield Site(client, aim, Side(name="target", url=url), run, seen.append), seen
+        yield Site(client, aim, Variant(name="target", url=url), run, seen.append), seen
 
 
 def test_a_forged_cookie_does_not_lead_away_from_the_side(tmp_path: Path) -> None:
@@ -89,10 +89,10 @@ def test_a_forged_cookie_does_not_lead_away_from_the_side(tmp_path: Path) -> Non
         return httpx.Response(200)
 
     url = "https://7peducation.test"
-    side = Side(name="candidate", url=url, deployment_id="dpl_1", pinned_url=url)
+    variant = Variant(name="candidate", url=url, deployment_id="dpl_1", pinned_url=url)
     run = Run("selftest", "postdeploy", tmp_path, tmp_path)
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
-        site = Site(client, Target(name="stub", url=url, mode="shadow"), side, run, lambda _: None)
+        site = Site(client, Target(name="stub", url=url, mode="shadow"), variant, run, lambda _: None)
         site.ask("GET /", headers={"cookie": "role=admin"}, cookies={"session": "x"})
 
     assert asked == ["__vdpl=dpl_1; role=admin; session=x"]
@@ -132,11 +132,11 @@ def test_each_wall_is_named_with_its_cause_and_what_to_do(name: str, stub: Stub,
     stub.answers["GET /"] = (status, headers, body)
 
     with a_site(stub.url, tmp_path) as (site, _):
-        wall = site.ask("GET /").wall
+        blocker = site.ask("GET /").blocker
 
-    assert wall is not None
-    assert wall.cause is cause
-    assert advice in wall.why
+    assert blocker is not None
+    assert blocker.cause is cause
+    assert advice in blocker.why
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -145,7 +145,7 @@ def test_the_applications_own_answers_are_no_walls(name: str, stub: Stub, tmp_pa
     stub.answers["GET /"] = OWN[name]
 
     with a_site(stub.url, tmp_path) as (site, _):
-        assert site.ask("GET /").wall is None
+        assert site.ask("GET /").blocker is None
 
 
 def test_nobody_listening_is_the_runners_until_shown_otherwise(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_nobody_listening_is_the_runners_until_shown_otherwise(tmp_path: Path) -
         answer = site.ask("GET /")
 
     assert answer.trouble == "refused"
-    assert answer.wall is not None
-    assert answer.wall.cause is Cause.RUNNER
+    assert answer.blocker is not None
+    assert answer.blocker.cause is Cause.RUNNER
 
 
 def test_an_unknown_name_is_the_runners_resolver(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_an_unknown_name_is_the_runners_resolver(tmp_path: Path) -> None:
     with a_site("http://7p-verify.invalid", tmp_path) as (site, _):
         answer = site.ask("GET /")
 
-    assert (answer.trouble, answer.wall and answer.wall.cause) == ("dns", Cause.RUNNER)
+    assert (answer.trouble, answer.blocker and answer.blocker.cause) == ("dns", Cause.RUNNER)
 
 
 def test_a_broken_handshake_is_the_runners(stub: Stub, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_broken_handshake_is_the_runners(stub: Stub, tmp_path: Path) -> None:
     with a_site(stub.url.replace("http:", "https:"), tmp_path) as (site, _):
         answer = site.ask("GET /")
 
-    assert (answer.trouble, answer.wall and answer.wall.cause) == ("tls", Cause.RUNNER)
+    assert (answer.trouble, answer.blocker and answer.blocker.cause) == ("tls", Cause.RUNNER)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_certificate_that_users_cannot_trust_either_is_no_wall(said: str, trou
     answer = no_answer("GET", "https://7peducation.test/", error, 0.1)
 
     assert answer.trouble == trouble
-    assert (answer.wall is None) == (trouble == "certificate")
+    assert (answer.blocker is None) == (trouble == "certificate")
 
 
 def test_a_time_out_is_not_the_runners_fault(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_time_out_is_not_the_runners_fault(tmp_path: Path) -> None:
         answer = site.ask("GET /")
         release.set()
 
-    assert (answer.trouble, answer.wall) == ("timeout", None)
+    assert (answer.trouble, answer.blocker) == ("timeout", None)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_what_is_cut_off_or_garbled_is_not_the_runners_fault(sent: bytes, tmp_pa
     with raw_server(lambda connection: connection.sendall(sent)) as url, a_site(url, tmp_path) as (site, _):
         answer = site.ask("GET /")
 
-    assert (answer.trouble, answer.wall) == ("cut off", None)
+    assert (answer.trouble, answer.blocker) == ("cut off", None)
     with pytest.raises(AssertionError, match="no answer: cut off"):
         _ = answer.status
 
@@ -240,7 +240,7 @@ def test_a_redirect_loop_is_named_with_its_way(stub: Stub, tmp_path: Path) -> No
     with a_site(stub.url, tmp_path) as (site, seen):
         answer = site.follow(site.ask("GET /dashboard"))
 
-    assert answer.wall is None
+    assert answer.blocker is None
     assert answer.trouble == (
         f"redirect loop: {stub.url}/dashboard -> {stub.url}/login?callbackUrl=%2Fdashboard -> {stub.url}/dashboard"
     )
@@ -266,17 +266,17 @@ def _hosts_that_learned(stub: Stub) -> set[str]:
 
 def test_the_bypass_secret_reaches_the_targets_own_hosts_only(stub: Stub, tmp_path: Path) -> None:
     """A third party that learns it can read every protected deployment; links and redirects lead there."""
-    stranger = stub.url.replace("127.0.0.1", "localhost")
-    stub.answers["GET /away"] = (302, {"location": f"{stranger}/landing"}, b"")
+    other_student = stub.url.replace("127.0.0.1", "localhost")
+    stub.answers["GET /away"] = (302, {"location": f"{other_student}/landing"}, b"")
     stub.answers["GET /back"] = (302, {"location": "/away"}, b"")
 
     with a_site(stub.url, tmp_path) as (site, _):
         own = site.ask("GET /")
         led = site.follow(site.ask("GET /back"))
-        link = site.ask(f"GET {stranger}/link")
+        link = site.ask(f"GET {other_student}/link")
 
     assert (own.code, led.code, link.code) == (404, 302, 404)
-    assert [route for route, headers in stub.seen if headers["host"] == urlsplit(stranger).netloc] == ["GET /link"]
+    assert [route for route, headers in stub.seen if headers["host"] == urlsplit(other_student).netloc] == ["GET /link"]
     assert _hosts_that_learned(stub) == {urlsplit(stub.url).netloc}
 
 
@@ -304,10 +304,10 @@ def test_the_candidates_own_address_and_the_production_host_both_get_the_bypass(
 def test_nothing_of_ours_goes_to_what_only_looks_like_our_host(url: str) -> None:
     """Nor over plain http to the right one: everyone on the way would read it."""
     target = Target(name="stub", url="https://platform.test", mode="shadow", bypass_secret=BYPASS)
-    side = Side(name="control", url=target.url, deployment_id="dpl_1", pinned_url=target.url)
+    variant = Variant(name="control", url=target.url, deployment_id="dpl_1", pinned_url=target.url)
 
-    assert headers_for(url, target, side).keys() == {"user-agent", "accept-language"}
-    assert headers_for("https://platform.test/x", target, side).keys() >= {BYPASS_HEADER, "cookie"}
+    assert headers_for(url, target, variant).keys() == {"user-agent", "accept-language"}
+    assert headers_for("https://platform.test/x", target, variant).keys() >= {BYPASS_HEADER, "cookie"}
 
 
 def test_a_protected_candidate_is_reached_with_the_bypass_and_named_without_it() -> None:
@@ -316,14 +316,14 @@ def test_a_protected_candidate_is_reached_with_the_bypass_and_named_without_it()
         running.publish(promote=True)
         candidate = running.publish()
         candidate.protected = True
-        side = Side(name="target", url=candidate.base_url, deployment_id=candidate.id)
+        variant = Variant(name="target", url=candidate.base_url, deployment_id=candidate.id)
         answers = {}
         for secret in (running.edge.bypass_secret, "lost", None):
             target = Target(name="stub", url=running.edge.production_url, mode="shadow", bypass_secret=secret)
-            headers = headers_for(f"{side.url}/", target, side)
-            response = running.client.get(side.url, headers=headers)
+            headers = headers_for(f"{variant.url}/", target, variant)
+            response = running.client.get(variant.url, headers=headers)
             answers[secret] = answer_of(response, 0.1, Sent())
         admitted, *refused = answers.values()
 
-        assert (admitted.status, admitted.deployment, admitted.wall) == (200, candidate.id, None)
-        assert [answer.wall and answer.wall.cause for answer in refused] == [Cause.BLOCKED, Cause.BLOCKED]
+        assert (admitted.status, admitted.deployment, admitted.blocker) == (200, candidate.id, None)
+        assert [answer.blocker and answer.blocker.cause for answer in refused] == [Cause.BLOCKED, Cause.BLOCKED]

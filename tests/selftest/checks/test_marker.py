@@ -53,7 +53,7 @@ def test_a_check_that_says_too_little_is_refused(suite: Suite, stub: Stub, decor
         (["--target", "http://127.0.0.1:9", "--fault", "health-down"], "only the sandbox can be broken"),
         (["--fault", "helth-down"], "did you mean health-down?"),
         (["--only", "no-such-file"], "--only no-such-file: No such file or directory"),
-        (["--sides", "no-such-file"], "--sides no-such-file: "),
+        (["--variants", "no-such-file"], "--variants no-such-file: "),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(suite: Suite, arguments: list[str], problem: str) -> None:
@@ -161,14 +161,14 @@ def test_sides_alternate(suite: Suite, stub: Stub, tmp_path: Path) -> None:
     """Interleaved, so that what changes with time changes both sides alike."""
     stub.json("GET /x", "{}")
     suite.write("@post\n@P0\n@asks('GET /x')\ndef test_one(answer):\n    assert answer.status == 200\n")
-    sides = tmp_path / "sides.json"
-    sides.write_text(f'[{{"name":"candidate","url":"{stub.url}"}},{{"name":"control","url":"{stub.url}"}}]')
+    variants = tmp_path / "sides.json"
+    variants.write_text(f'[{{"name":"candidate","url":"{stub.url}"}},{{"name":"control","url":"{stub.url}"}}]')
 
-    outcome = suite.run("-m", "postdeploy", "--sides", str(sides), "--rounds", "2", "--target", stub.url)
+    outcome = suite.run("-m", "postdeploy", "--variants", str(variants), "--rounds", "2", "--target", stub.url)
 
     (check,) = outcome.verdict.checks
     assert check.node_id == "tests/smoke/test_small.py::test_one"
-    assert [attempt.side for attempt in check.attempts] == ["candidate", "control", "candidate", "control"]
+    assert [attempt.variant for attempt in check.attempts] == ["candidate", "control", "candidate", "control"]
 
 
 def test_what_waits_for_a_sign_in_is_judged_after_what_does_not(suite: Suite) -> None:

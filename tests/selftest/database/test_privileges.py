@@ -10,9 +10,9 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from fixtures.checks.declarations import Query, Sight
+from fixtures.checks.declarations import Privilege, Query
 from fixtures.checks.evidence import NotMeasured
-from fixtures.database.privileges import ROLE_FILE, mending, views
+from fixtures.database.privileges import ROLE_FILE, remedy, views
 from fixtures.database.rows import judge
 from fixtures.database.session import take
 from fixtures.sandbox.database.postgres import Postgres
@@ -197,18 +197,18 @@ def test_the_owner_needs_not_be_a_superuser(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", views())
-def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres, what: Sight) -> None:
+def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres, what: Privilege) -> None:
     """A role that sees nothing finds everything healthy."""
     queries = {name: query for name, query in CHECKS.items() if what in query.sees}
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS stranger")
         connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'unguessed'")
-    taken = take(postgres.dsn("stranger", "unguessed"), queries.values(), "test")
+    taken = take(postgres.dsn("other_student", "unguessed"), queries.values(), "test")
 
     assert queries
     assert taken.privileges[what] is False
     for query in queries.values():
-        with pytest.raises(NotMeasured, match=re.escape(mending(query.sees[0]))):
+        with pytest.raises(NotMeasured, match=re.escape(remedy(query.sees[0]))):
             judge(taken, query)
 
 

@@ -214,7 +214,7 @@ def test_counters_are_held_against_the_runbook(counters: dict[str, float], found
 
 
 @pytest.mark.parametrize(
-    ("then", "now", "found"),
+    ("earlier", "now", "found"),
     [
         ((100, 1000.0), (120, 1360.0), {"statement_slowdown": Severity.P2}),
         ((100, 1000.0), (120, 1370.0), {"statement_slowdown": Severity.P1}),
@@ -227,10 +227,10 @@ def test_counters_are_held_against_the_runbook(counters: dict[str, float], found
     ],
 )
 def test_statements_are_held_against_their_own_mean(
-    then: tuple[int, float] | None, now: tuple[int, float], found: dict[str, Severity]
+    earlier: tuple[int, float] | None, now: tuple[int, float], found: dict[str, Severity]
 ) -> None:
     """At 20 and 80 % slower, by 5 ms at least, with 20 calls on either side; new ones by the clock."""
-    old = {} if then is None else {"SELECT $1": Statement(calls=then[0], total=then[1])}
+    old = {} if earlier is None else {"SELECT $1": Statement(calls=earlier[0], total=earlier[1])}
     new = {"SELECT $1": Statement(calls=now[0], total=now[1])}
     before = replace(made_up(), statements=Statements(counted_since=SINCE, evictions=0, by_text=old))
     after = replace(made_up(60.0), statements=Statements(counted_since=SINCE, evictions=0, by_text=new))

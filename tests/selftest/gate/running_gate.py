@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from fixtures.model.verdict import Outcome, Verdict
-from fixtures.target.sandbox_handle import VARIABLE, Handle
+from fixtures.target.sandbox_handle import SANDBOX_VARIABLE, Handle
 from fixtures.target.sandbox_process import HANDLE, start_process
 from tests.selftest.conftest import ROOT, environment_of_a_run
 
@@ -158,4 +158,4 @@ def run_platform(folder: Path, *, fault: str | None = None, stage: str = "postde
     """Start a sandbox below a folder, broken by the fault of that name; it ends with the block."""
     directory = folder / "sandbox"
     with start_process(directory, stage=stage, fault=fault) as sandbox:
-        yield RunningPlatform(sandbox.handle, folder, {VARIABLE: str(directory / HANDLE)})
+        yield RunningPlatform(sandbox.handle, folder, {SANDBOX_VARIABLE: str(directory / HANDLE)})

@@ -4,79 +4,79 @@ from __future__ import annotations
 
 import pytest
 
-from ci.causes import at_sight, from_alias, without_pairs
-from ci.comparison import Scene
-from ci.surroundings import Surroundings
+from ci.causes import at_first_answer, from_alias, without_pairs
+from ci.circumstances import Circumstances
+from ci.comparison import Comparison
 from fixtures.model.verdict import Cause, CheckResult, Outcome
 from fixtures.state.state import Good
-from tests.selftest.gate.scenes import HEALTHY, NEW, OLD, SCENE
+from tests.selftest.gate.comparisons import COMPARISON, HEALTHY, NEW, OLD
 from tests.selftest.gate.verdicts import HEALTH, a_check, an_attempt
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
 
 
-class TestAtSight:
+class TestFirstAnswer:
     """What needs no pairs."""
 
-    @pytest.mark.parametrize("wall", [Cause.BLOCKED, Cause.SELF_INFLICTED])
-    def test_a_wall(self, wall: Cause) -> None:
+    @pytest.mark.parametrize("blocker", [Cause.BLOCKED, Cause.SELF_INFLICTED])
+    def test_a_wall(self, blocker: Cause) -> None:
         """The answers themselves show what stood between."""
-        check = a_check(outcome=FAILED, attempts=[an_attempt(wall=wall, message="429, ours to keep")])
+        check = a_check(outcome=FAILED, attempts=[an_attempt(blocker=blocker, message="429, ours to keep")])
 
-        found = at_sight(check, HEALTHY)
+        found = at_first_answer(check, HEALTHY)
 
         assert found is not None
-        assert (found.cause, found.evidence) == (wall, "429, ours to keep")
+        assert (found.cause, found.evidence) == (blocker, "429, ours to keep")
 
     def test_the_runner_is_blind(self) -> None:
         """Neither the target nor anything outside it answers."""
-        found = at_sight(a_check(outcome=FAILED), Surroundings(target=False, controls=False))
+        found = at_first_answer(a_check(outcome=FAILED), Circumstances(target=False, controls=False))
 
         assert found is not None
         assert found.cause is Cause.RUNNER
 
     def test_refused_and_nothing_outside_answers(self) -> None:
         """The target may have come back between."""
-        check = a_check(outcome=FAILED, attempts=[an_attempt(wall=Cause.RUNNER)])
+        check = a_check(outcome=FAILED, attempts=[an_attempt(blocker=Cause.RUNNER)])
 
-        found = at_sight(check, Surroundings(target=True, controls=False))
+        found = at_first_answer(check, Circumstances(target=True, controls=False))
 
         assert found is not None
         assert found.cause is Cause.RUNNER
 
-    @pytest.mark.parametrize("around", [Surroundings(target=False, controls=True), Surroundings(target=False)])
-    def test_refused_while_the_world_answers_is_not_the_runner(self, around: Surroundings) -> None:
+    @pytest.mark.parametrize("around", [Circumstances(target=False, controls=True), Circumstances(target=False)])
+    def test_refused_while_the_world_answers_is_not_the_runner(self, around: Circumstances) -> None:
         """It goes on to pairs; without control addresses nothing proves the runner blind."""
-        check = a_check(outcome=FAILED, attempts=[an_attempt(wall=Cause.RUNNER)])
+        check = a_check(outcome=FAILED, attempts=[an_attempt(blocker=Cause.RUNNER)])
 
-        assert at_sight(check, around) is None
+        assert at_first_answer(check, around) is None
 
     def test_the_database_is_the_same_under_every_deployment(self) -> None:
         """It is never paired."""
-        found = at_sight(a_check(outcome=FAILED, kind="database"), HEALTHY)
+        found = at_first_answer(a_check(outcome=FAILED, kind="database"), HEALTHY)
 
         assert found is not None
         assert found.cause is Cause.EXISTING
 
     def test_an_ordinary_red_check_needs_pairs(self) -> None:
         """Nothing is blamed at sight."""
-        assert at_sight(a_check(outcome=FAILED, attempts=[an_attempt()]), HEALTHY) is None
+        assert at_first_answer(a_check(outcome=FAILED, attempts=[an_attempt()]), HEALTHY) is None
 
 
 class TestLedger:
     """A host-bound check without a pin is attributed from the alias and the ledger."""
 
-    SCENE = Scene(
+    COMPARISON = Comparison(
         candidate_id=NEW,
-        candidate=SCENE.candidate,
-        control=SCENE.control,
+        candidate=COMPARISON.candidate,
+        control=COMPARISON.control,
         control_source="last good of run 1",
         good=Good(deployment_id=OLD, run_id="1", recorded_at=0, passed=[HEALTH]),
     )
 
     def test_it_passed_when_the_last_good_was_let_stand(self) -> None:
         """Saying that it is no pair."""
-        found = without_pairs(a_check(outcome=FAILED, host_bound=True), HEALTHY, self.SCENE, "no pin")
+        found = without_pairs(a_check(outcome=FAILED, host_bound=True), HEALTHY, self.COMPARISON, "no pin")
 
         assert found.cause is Cause.DEPLOYMENT
         assert "by alias and ledger" in found.evidence
@@ -92,12 +92,12 @@ class TestLedger:
     )
     def test_otherwise_it_is_unknown(self, check: CheckResult) -> None:
         """The ledger is no licence to guess."""
-        assert without_pairs(check, HEALTHY, self.SCENE, "no pin").cause is Cause.UNKNOWN
+        assert without_pairs(check, HEALTHY, self.COMPARISON, "no pin").cause is Cause.UNKNOWN
 
 
 def test_a_deployment_that_is_gone_is_judged_by_the_alias() -> None:
     """There is nothing left to pair; only a control that passes shows that it is the deployment."""
-    gone = Scene(candidate_id=NEW, gone="deleted", control=SCENE.control, control_source="last good of run 1")
+    gone = Comparison(candidate_id=NEW, gone="deleted", control=COMPARISON.control, control_source="last good of run 1")
 
     found = from_alias(gone, control_passes=True)
 

@@ -177,14 +177,14 @@ def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path
             connection.execute("""CREATE ROLE "blind-7p" LOGIN PASSWORD 'made-up'""")
             before = [*privileges.look(server.dsn("blind-7p", "made-up"))]
             for seen in before:
-                if not seen.good and seen.mend.startswith("GRANT"):
-                    connection.execute(seen.mend.encode())
+                if not seen.good and seen.remedy.startswith("GRANT"):
+                    connection.execute(seen.remedy.encode())
         after = [*privileges.look(server.dsn("blind-7p", "made-up"))]
         own = [*privileges.look(server.dsn("synthetic_monitor"))]
 
     assert [seen.good for seen in before].count(False) == len(views())
     (counters,) = [seen for seen in after if not seen.good]
-    assert "run ci/sql/monitor_role.sql again" in counters.mend
+    assert "run ci/sql/monitor_role.sql again" in counters.remedy
     assert [seen.text for seen in own if not seen.good] == []
 
 
@@ -208,7 +208,7 @@ def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> No
     assert [(seen.text, seen.good) for seen in told["synthetic_dump"]] == [
         ("can copy every row of public as synthetic_dump", True)
     ]
-    assert [(seen.good, seen.mend) for seen in told["synthetic_monitor"]] == [
+    assert [(seen.good, seen.remedy) for seen in told["synthetic_monitor"]] == [
         (False, "run ci/sql/dump_role.sql as the owner of the tables")
     ]
 
@@ -235,5 +235,5 @@ def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_
 
     assert not seen.good
     assert seen.text.startswith("no connection: refused: nothing listens there")
-    assert "hunter2secret" not in seen.text + seen.mend
-    assert seen.mend == 'psql "$DSN" from this machine says the same until host, port and network are right'
+    assert "hunter2secret" not in seen.text + seen.remedy
+    assert seen.remedy == 'psql "$DSN" from this machine says the same until host, port and network are right'

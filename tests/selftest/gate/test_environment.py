@@ -167,13 +167,13 @@ def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_mends(pr
     project.lock("tiny==1 --hash=sha256:" + "0" * 64 + "\n")
     refused = project.verify("postdeploy")
     project.lock(good)
-    mended = project.verify("postdeploy")
+    repaired = project.verify("postdeploy")
 
     assert refused.returncode == CANNOT_TELL
     assert refused.stdout == ""
     assert refused.stderr.splitlines()[-1].startswith("ci/verify: installing ci/requirements.lock into .venv failed")
     assert refused.stderr.splitlines()[-1].endswith("pip install --require-hashes -r ci/requirements.lock")
-    assert mended.stdout.startswith("1 ")
+    assert repaired.stdout.startswith("1 ")
 
 
 def test_interrupted_set_up_is_made_anew(project: Project) -> None:

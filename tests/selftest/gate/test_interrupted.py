@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.model.verdict import Outcome
 from fixtures.state.state import open_state
-from fixtures.target.sandbox_handle import VARIABLE
+from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from tests.selftest.gate.running_gate import Ran, RunningPlatform, run_platform
 from tests.selftest.processes import family, survivors, wait_for_member, wait_until
 
@@ -39,7 +39,7 @@ def platform(tmp_path: Path, temporary: Path) -> Iterator[RunningPlatform]:
 @pytest.fixture
 def alone(platform: RunningPlatform) -> RunningPlatform:
     """Return what starts a gate that has to bring its own sandbox up."""
-    del platform.environment[VARIABLE]
+    del platform.environment[SANDBOX_VARIABLE]
     return platform
 
 

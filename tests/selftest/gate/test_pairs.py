@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ci.causes import without_pairs
-from ci.comparison import Scene
+from ci.circumstances import Circumstances
+from ci.comparison import Comparison
 from ci.pairs import Choice, choose, fisher, from_pairs, from_single
-from ci.surroundings import Surroundings
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
-from tests.selftest.gate.scenes import HEALTHY, NEW, OLD, SCENE
+from tests.selftest.gate.comparisons import COMPARISON, HEALTHY, NEW, OLD
 from tests.selftest.gate.verdicts import HEALTH, a_check, an_attempt
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
@@ -51,7 +51,7 @@ def test_fisher(red_new: int, red_old: int, chance: float) -> None:
 )
 def test_pairs(red_new: int, red_old: int, cause: Cause) -> None:
     """Red on the new one only is the deployment's fault; red on both is not; red on neither was a flake."""
-    found = from_pairs(a_check(outcome=FAILED), rerun(red_new, red_old), SCENE, HEALTHY)
+    found = from_pairs(a_check(outcome=FAILED), rerun(red_new, red_old), COMPARISON, HEALTHY)
 
     assert found.cause is cause
     assert f"{red_new}/5 on {NEW}" in found.evidence
@@ -64,18 +64,18 @@ def test_pairs(red_new: int, red_old: int, cause: Cause) -> None:
         {"deployments": [OLD]},
         {"deployments": [NEW, OLD]},
         {"outcome": Outcome.NOT_MEASURED},
-        {"wall": Cause.SELF_INFLICTED},
+        {"blocker": Cause.SELF_INFLICTED},
     ],
     ids=["not identified", "the other answered", "both answered", "not measured", "a wall"],
 )
 def test_a_pair_that_does_not_prove_who_answered_does_not_count(spoiled: dict[str, object]) -> None:
     """Two of five spoiled leave three, and three can prove nothing."""
     paired = rerun(5, 0)
-    for attempt in [attempt for attempt in paired.attempts if attempt.side == "candidate"][:2]:
+    for attempt in [attempt for attempt in paired.attempts if attempt.variant == "candidate"][:2]:
         for name, value in spoiled.items():
             setattr(attempt, name, value)
 
-    found = from_pairs(a_check(outcome=FAILED), paired, SCENE, HEALTHY)
+    found = from_pairs(a_check(outcome=FAILED), paired, COMPARISON, HEALTHY)
 
     assert found.cause is Cause.UNKNOWN
     assert "only 3 of 5 pairs count" in found.evidence
@@ -83,10 +83,10 @@ def test_a_pair_that_does_not_prove_who_answered_does_not_count(spoiled: dict[st
 
 def test_a_check_that_the_re_run_lost_is_unknown() -> None:
     """A re-run that did not run it proves nothing."""
-    assert from_pairs(a_check(outcome=FAILED), None, SCENE, HEALTHY).cause is Cause.UNKNOWN
+    assert from_pairs(a_check(outcome=FAILED), None, COMPARISON, HEALTHY).cause is Cause.UNKNOWN
 
 
-class TestRationed:
+class TestRateLimited:
     """Where the platform rations what a check takes, one pair and the run's own red attempt have to do."""
 
     RED = a_check(outcome=FAILED, spends={"sign-ins": 1}, attempts=[an_attempt(FAILED, "target", NEW)])
@@ -97,47 +97,47 @@ class TestRationed:
     )
     def test_one_pair(self, red_new: int, red_old: int, cause: Cause) -> None:
         """Red twice in a row on the new one, green on the old one."""
-        assert from_single(self.RED, rerun(red_new, red_old, rounds=1), SCENE, HEALTHY).cause is cause
+        assert from_single(self.RED, rerun(red_new, red_old, rounds=1), COMPARISON, HEALTHY).cause is cause
 
     def test_a_run_that_did_not_prove_who_answered(self) -> None:
         """Its red attempt is half of the evidence."""
         check = a_check(outcome=FAILED, attempts=[an_attempt(FAILED, "target", None)])
 
-        assert from_single(check, rerun(1, 0, rounds=1), SCENE, HEALTHY).cause is Cause.UNKNOWN
+        assert from_single(check, rerun(1, 0, rounds=1), COMPARISON, HEALTHY).cause is Cause.UNKNOWN
 
     def test_a_pair_that_did_not_prove_it(self) -> None:
         """And the pair is the other half."""
-        assert from_single(self.RED, None, SCENE, HEALTHY).cause is Cause.UNKNOWN
+        assert from_single(self.RED, None, COMPARISON, HEALTHY).cause is Cause.UNKNOWN
 
 
 class TestThirdParty:
     """A vendor is to blame when both deployments fail alike, or when its own page says so."""
 
     CHECK = a_check(outcome=FAILED, third_party="stripe")
-    TROUBLE = Surroundings(vendors={"stripe": "major (Partial outage)"})
+    TROUBLE = Circumstances(vendors={"stripe": "major (Partial outage)"})
 
     def test_red_alike(self) -> None:
         """Also while its status page is still green."""
-        assert from_pairs(self.CHECK, rerun(5, 5), SCENE, HEALTHY).cause is Cause.THIRD_PARTY
+        assert from_pairs(self.CHECK, rerun(5, 5), COMPARISON, HEALTHY).cause is Cause.THIRD_PARTY
 
     def test_its_page_says_so(self) -> None:
         """An intermittent failure is the vendor's then."""
-        found = from_pairs(self.CHECK, rerun(3, 0), SCENE, self.TROUBLE)
+        found = from_pairs(self.CHECK, rerun(3, 0), COMPARISON, self.TROUBLE)
 
         assert found.cause is Cause.THIRD_PARTY
         assert "major (Partial outage)" in found.evidence
 
     def test_its_page_says_so_and_nothing_could_be_paired(self) -> None:
         """The page is all there is."""
-        assert without_pairs(self.CHECK, self.TROUBLE, SCENE, "no control").cause is Cause.THIRD_PARTY
+        assert without_pairs(self.CHECK, self.TROUBLE, COMPARISON, "no control").cause is Cause.THIRD_PARTY
 
     def test_pairs_beat_a_status_page(self) -> None:
         """Some component of a vendor is nearly always in trouble; a difference between deployments is ours."""
-        assert from_pairs(self.CHECK, rerun(5, 0), SCENE, self.TROUBLE).cause is Cause.DEPLOYMENT
+        assert from_pairs(self.CHECK, rerun(5, 0), COMPARISON, self.TROUBLE).cause is Cause.DEPLOYMENT
 
     def test_only_the_vendor_that_the_check_names(self) -> None:
         """Another check is not excused by it."""
-        assert from_pairs(a_check(outcome=FAILED), rerun(5, 5), SCENE, self.TROUBLE).cause is Cause.EXISTING
+        assert from_pairs(a_check(outcome=FAILED), rerun(5, 5), COMPARISON, self.TROUBLE).cause is Cause.EXISTING
 
 
 class TestChoose:
@@ -147,7 +147,7 @@ class TestChoose:
         """The fourth says why it was not."""
         checks = [a_check(f"t::test_{n}", "P1", FAILED) for n in range(3)] + [a_check("t::test_p0", "P0", FAILED)]
 
-        choice = choose(checks, {}, SCENE)
+        choice = choose(checks, {}, COMPARISON)
         chosen, reasons = choice.pairs, choice.reasons
 
         assert [check.node_id for check in chosen] == ["t::test_p0", "t::test_0", "t::test_1"]
@@ -155,23 +155,23 @@ class TestChoose:
 
     def test_p2_is_not_re_run(self) -> None:
         """It could not change the decision."""
-        assert choose([a_check(severity="P2", outcome=FAILED)], {}, SCENE).pairs == []
+        assert choose([a_check(severity="P2", outcome=FAILED)], {}, COMPARISON).pairs == []
 
     def test_what_the_platform_rations_is_not_used_up(self) -> None:
         """Ten for five pairs, or two for one; one more for the proof that production healed."""
         check = a_check(outcome=FAILED, spends={"searches": 1})
 
-        assert choose([check], {"searches": 11}, SCENE) == Choice(pairs=[check])
-        assert choose([check], {"searches": 10}, SCENE) == Choice(single=[check])
-        assert choose([check], {"searches": 3}, SCENE) == Choice(single=[check])
-        assert choose([check], {"searches": 2}, SCENE) == Choice(reasons={HEALTH: choose_reason("searches")})
+        assert choose([check], {"searches": 11}, COMPARISON) == Choice(pairs=[check])
+        assert choose([check], {"searches": 10}, COMPARISON) == Choice(single=[check])
+        assert choose([check], {"searches": 3}, COMPARISON) == Choice(single=[check])
+        assert choose([check], {"searches": 2}, COMPARISON) == Choice(reasons={HEALTH: choose_reason("searches")})
 
     def test_host_bound_needs_a_pin(self) -> None:
         """On an immutable address sign-in ends up on production."""
         check = a_check(outcome=FAILED, host_bound=True)
-        unpinned = Scene(candidate_id=NEW, candidate=SCENE.candidate, control=SCENE.control)
+        unpinned = Comparison(candidate_id=NEW, candidate=COMPARISON.candidate, control=COMPARISON.control)
 
-        assert choose([check], {}, SCENE).pairs == [check]
+        assert choose([check], {}, COMPARISON).pairs == [check]
         assert choose([check], {}, unpinned).pairs == []
 
 

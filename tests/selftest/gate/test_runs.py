@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ci.runs import Runs
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 from tests.selftest.gate.verdicts import HEALTH, Ended, a_check
 
-CONTROL = Side(name="control", url="http://127.0.0.1:1", deployment_id="dpl_old")
+CONTROL = Variant(name="control", url="http://127.0.0.1:1", deployment_id="dpl_old")
 
 
 class Started:
@@ -58,7 +58,7 @@ def _told(environ: Mapping[str, str]) -> dict[str, str | None]:
 def test_each_run_is_told_whom_it_judges_and_what_it_belongs_to(runs: Runs, started: Started, tmp_path: Path) -> None:
     """A re-run signs in for nobody else's sake, and the control is not looked up under the candidate's name."""
     runs.all_checks("dpl_new")
-    runs.first_aid([HEALTH], CONTROL)
+    runs.prove_control([HEALTH], CONTROL)
     runs.pairs([a_check()], CONTROL, CONTROL, rounds=1)
 
     belongs = {"RUN_ID": "7", "RUN_DIR": str(tmp_path / "private"), "PLATFORM_REPO": str(tmp_path / "platform")}

@@ -142,7 +142,7 @@ class TestNoRollback:
         world.suite.broken = {ACCESS: {"*"}}
 
         assert world.run() == 4
-        assert world.suite.started("--sides") == 0
+        assert world.suite.started("--variants") == 0
 
     def test_the_runner_is_blind(self, world: World) -> None:
         """Neither production nor anything outside answers: hold, exit 3."""
@@ -179,7 +179,7 @@ class TestNoRollback:
         suite = world.suite
 
         def break_production_only(arguments: list[str]) -> None:
-            paired = any(argument.startswith("--sides") for argument in arguments)
+            paired = any(argument.startswith("--variants") for argument in arguments)
             suite.broken = {} if paired else {HEALTH: {"*"}}
 
         suite.before = break_production_only

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome, Severity, Verdict
-from fixtures.target.variants import read_sides
+from fixtures.target.variants import read_variants
 
 HEALTH = "tests/smoke/test_health.py::test_health"
 PAGES = "tests/smoke/test_pages.py::test_pages"
@@ -60,9 +60,9 @@ def a_verdict(*checks: CheckResult, stage: str = "postdeploy", complete: bool = 
 
 def an_attempt(
     outcome: Outcome = Outcome.FAILED,
-    side: str = "target",
+    variant: str = "target",
     deployment: str | None = None,
-    wall: Cause | None = None,
+    blocker: Cause | None = None,
     message: str = "",
 ) -> Attempt:
     """Return one attempt; it is identified when it names a deployment."""
@@ -70,10 +70,10 @@ def an_attempt(
     return Attempt(
         outcome=outcome,
         seconds=0.1,
-        side=side,
+        variant=variant,
         deployments=named,
         identified=bool(named),
-        wall=wall,
+        blocker=blocker,
         message=message,
     )
 
@@ -129,11 +129,11 @@ class Suite:
 
     def _write(self, given: list[str]) -> None:
         chosen = self._chosen(given)
-        sides_file, reports, stage = (_value(given, f"--{name}") for name in ("sides", "reports", "stage"))
-        if sides_file:
-            sides = read_sides(Path(sides_file))
+        variants_file, reports, stage = (_value(given, f"--{name}") for name in ("variants", "reports", "stage"))
+        if variants_file:
+            variants = read_variants(Path(variants_file))
             rounds = int(_value(given, "--rounds") or 1)
-            turns = [(side.name, side.deployment_id or "") for _ in range(rounds) for side in sides]
+            turns = [(variant.name, variant.deployment_id or "") for _ in range(rounds) for variant in variants]
         else:
             served = httpx.get(self.production_url, trust_env=False).headers.get("x-deployment-id", "")
             turns = [("target", served)]
@@ -146,7 +146,7 @@ class Suite:
         return [check for check in self.checks if only is None or check.node_id in only]
 
     def _judged(self, check: CheckResult, turns: list[tuple[str, str]]) -> CheckResult:
-        attempts = [an_attempt(self._outcome(check, name), side, name) for side, name in turns]
+        attempts = [an_attempt(self._outcome(check, name), variant, name) for variant, name in turns]
         red = any(attempt.outcome is Outcome.FAILED for attempt in attempts)
         return a_check(
             check.node_id,

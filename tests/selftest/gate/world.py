@@ -18,7 +18,7 @@ from ci.stage import run
 from fixtures.sandbox.edge.deployments import Deployment
 from fixtures.sandbox.edge.listeners import Listener
 from fixtures.state.state import State, open_state
-from fixtures.target.sandbox_handle import VARIABLE, Handle
+from fixtures.target.sandbox_handle import SANDBOX_VARIABLE, Handle
 from tests.selftest.gate.verdicts import HEALTH, PAGES, Suite, a_check
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 
@@ -98,7 +98,7 @@ def a_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         handle.write(tmp_path / "handle.json")
         for name in ("SYNTHETIC_TARGET", "SYNTHETIC_DEPLOYMENT", "GITHUB_STEP_SUMMARY"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv(VARIABLE, str(tmp_path / "handle.json"))
+        monkeypatch.setenv(SANDBOX_VARIABLE, str(tmp_path / "handle.json"))
         suite = Suite(edge.production_url, CHECKS)
         options = Options(stage="postdeploy", reports=tmp_path / "reports", state=tmp_path / "state")
         yield World(running, good, bad, outside, suite, options, open_state(tmp_path / "state", "sandbox"))

@@ -87,10 +87,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         running.platform.limits.rules.update(kept)
 
 
-@pytest.fixture(scope="module", params=["stranger", "admin"])
+@pytest.fixture(scope="module", params=["other_student", "admin"])
 def client(app: RunningApp, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """Lend a client that no guard lets in, and one that every guard does."""
-    with app.client(None if request.param == "stranger" else request.param) as client:
+    with app.client(None if request.param == "other_student" else request.param) as client:
         yield client
 
 

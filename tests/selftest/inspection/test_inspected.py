@@ -10,11 +10,11 @@ import pytest
 
 from fixtures.checks.answers import Answer, Sent
 from fixtures.inspection.findings import Looker
-from fixtures.inspection.inspected import Observation, read
+from fixtures.inspection.inspected import Inspection, read
 from fixtures.model.verdict import Outcome
 from fixtures.target.sandbox_handle import Account
 from fixtures.target.target import Target
-from fixtures.target.variants import Side, write_sides
+from fixtures.target.variants import Variant, write_variants
 from tests.selftest.conftest import Stub, Suite
 
 LEAK = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
@@ -23,25 +23,25 @@ from fixtures.inspection.findings import PERSONAL, SECRETS
 
 @post
 @pytest.mark.check(severity="P0", runbook="application-health", last=True)
-@touches("* /*")
+@depends_on("* /*")
 def test_nothing_secret(observed):
     assert observed.offenders(SECRETS) == []
 
 @post
 @pytest.mark.check(severity="P2", runbook="application-health", last=True)
-@touches("* /*")
+@depends_on("* /*")
 def test_nothing_personal(observed):
     assert observed.offenders(PERSONAL) == []
 
 @post
 @P1
-@touches("POST /api/x")
+@depends_on("POST /api/x")
 def test_posts(site):
     assert site.ask("POST /api/x", json={"a": 1}, headers={"x-own": "1"}).status == HTTPStatus.BAD_REQUEST
 
 @post
 @P2
-@touches("GET /api/y")
+@depends_on("GET /api/y")
 def test_reads(site):
     assert site.ask("GET /api/y", cookies={"session": "s"}).status == HTTPStatus.OK
 """
@@ -52,9 +52,9 @@ def _answer(stub: Stub, *, refused: str = "{}", read: str = "{}", status: int = 
     stub.json("GET /api/y", read, cache_control="no-store")
 
 
-def _sides(path: Path, *urls: str) -> str:
-    write_sides(path, [Side(name=f"side{number}", url=url) for number, url in enumerate(urls)])
-    return f"--sides={path}"
+def _variants(path: Path, *urls: str) -> str:
+    write_variants(path, [Variant(name=f"side{number}", url=url) for number, url in enumerate(urls)])
+    return f"--variants={path}"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -74,7 +74,7 @@ def test_a_refused_post_is_judged_by_the_check_that_comes_last(suite: Suite, stu
 JOURNEY = """
 @post
 @P1
-@touches("GET /page", "GET /api/z", "POST /api/x")
+@depends_on("GET /page", "GET /api/z", "POST /api/x")
 def test_walks(page):
     page.goto("/page")
     page.wait_for_function("window.ended === 3")
@@ -107,7 +107,7 @@ def test_what_a_browser_got_is_judged_as_well(suite: Suite, stub: Stub, tmp_path
     assert "insights" not in outcome.check("nothing_secret").reason
 
     stub.seen.clear()
-    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _sides(tmp_path / "s", stub.url))
+    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _variants(tmp_path / "s", stub.url))
     assert suite.run(*again, environment=run).check("nothing_secret").outcome is Outcome.FAILED
     assert sorted((route, sent.get("cookie")) for route, sent in stub.seen) == [
         ("GET /api/z", "session=s"),
@@ -145,11 +145,11 @@ def test_where_nothing_was_asked_nothing_was_judged(suite: Suite, stub: Stub) ->
     assert "has asked anything" in outcome.check("nothing_secret").reason
 
 
-def _again(suite: Suite, stub: Stub, directory: Path, side: str) -> Outcome:
+def _again(suite: Suite, stub: Stub, directory: Path, variant: str) -> Outcome:
     """Run everything on the stub, then only the check on this side, as the gate does."""
     run = {"SYNTHETIC_RUN_DIR": str(directory)}
     suite.run("-m", "postdeploy", "--target", stub.url, environment=run)
-    arguments = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _sides(directory / "s", side))
+    arguments = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _variants(directory / "s", variant))
     return suite.run(*arguments, environment=run).check("nothing_secret").outcome
 
 
@@ -174,7 +174,7 @@ def test_a_rerun_is_green_on_a_side_without_it(suite: Suite, stub: Stub, tmp_pat
     assert _again(suite, stub, tmp_path / "run", stub.url) is Outcome.FAILED
     _answer(stub)
     run = {"SYNTHETIC_RUN_DIR": str(tmp_path / "run")}
-    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _sides(tmp_path / "s", stub.url))
+    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _variants(tmp_path / "s", stub.url))
     assert suite.run(*again, environment=run).check("nothing_secret").outcome is Outcome.PASSED
 
 
@@ -187,7 +187,7 @@ def test_a_side_that_does_not_let_us_in_is_not_acquitted(suite: Suite, stub: Stu
     suite.run("-m", "postdeploy", "--target", stub.url, environment=run)
     stub.json("GET /api/y", "{}", status)
 
-    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _sides(tmp_path / "s", stub.url))
+    again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _variants(tmp_path / "s", stub.url))
     check = suite.run(*again, environment=run).check("nothing_secret")
     assert check.outcome is Outcome.NOT_MEASURED
     assert "could not be asked again" in check.reason
@@ -215,7 +215,7 @@ def test_what_changed_something_is_not_asked_again(suite: Suite, stub: Stub, tmp
 )
 def test_what_can_be_asked_again(request_: str, code: int | None, again: bool) -> None:  # noqa: FBT001
     """What only reads, or was refused and is not rationed."""
-    assert Observation(request=request_, code=code, seconds=0.1).can_be_asked_again is again
+    assert Inspection(request=request_, code=code, seconds=0.1).can_be_asked_again is again
 
 
 def _looker() -> Looker:
@@ -252,12 +252,12 @@ def test_the_data_of_a_page_are_held_to_secrets_only() -> None:
 def test_other_sites_walls_and_declared_answers_are_judged_elsewhere() -> None:
     """Stripe's page is Stripe's; a wall is no answer of the platform; a declared answer has its own checks."""
     leak = f"<p>{LEAK}</p>"
-    wall = _page(leak, mitigated="challenge")
+    blocker = _page(leak, mitigated="challenge")
 
     assert _looker().findings_of(_page(leak)) == {"secrets": ["a Stripe secret key"]}
     assert _looker().findings_of(_page(leak, url="https://stripe.test/")) == {}
     assert _looker().findings_of(_page(leak, url="https://7p.test/login")) == {}
-    assert _looker().findings_of(wall) == {}
+    assert _looker().findings_of(blocker) == {}
 
 
 def test_no_body_is_kept(suite: Suite, stub: Stub, tmp_path: Path) -> None:

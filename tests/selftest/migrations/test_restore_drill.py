@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from fixtures.migrations.restore_drill import Contents, Drill, dump_with_fingerprint, private, restored
-from fixtures.migrations.scratch_server import ProgramError, Surroundings, dump
+from fixtures.migrations.scratch_server import DumpScope, ProgramError, dump
 from fixtures.model.verdict import Outcome, Verdict
 from fixtures.run.current_run import Run
 from fixtures.sandbox.database.postgres import Postgres
@@ -99,7 +99,7 @@ def test_who_writes_during_the_dump_makes_no_difference(
     """The fingerprint is taken before the dump; without one snapshot for both, every busy night would be red."""
     archive = tmp_path / "dump"
 
-    def write_and_dump(dsn: str, archive: Path, around: Surroundings, *options: str) -> None:
+    def write_and_dump(dsn: str, archive: Path, around: DumpScope, *options: str) -> None:
         with psycopg.connect(postgres.superuser_dsn) as connection:
             connection.execute("UPDATE public.courses SET price = price + 1")
         dump(dsn, archive, around, *options)

@@ -27,4 +27,4 @@ def test_a_secret_is_masked_however_it_is_written(written: str) -> None:
     """A password with a space, a quote or a letter of Turkish is as secret as another."""
     redaction.register([SECRET])
 
-    assert redaction.mask(f"<{written}>") == f"<{redaction.SHOWN}>"
+    assert redaction.redact(f"<{written}>") == f"<{redaction.SHOWN}>"

@@ -119,8 +119,8 @@ def _ask(client: httpx.Client, route: str) -> httpx.Response:
 
 def test_the_guard_of_the_table_is_the_guard_of_the_sandbox(app: RunningApp) -> None:
     """Strangers are turned away where it says so, and let in where it says nothing."""
-    with app.client() as stranger:
-        guards = {name: _is_guarded(_ask(stranger, name)) for name in routes() if name.startswith("GET /")}
+    with app.client() as other_student:
+        guards = {name: _is_guarded(_ask(other_student, name)) for name in routes() if name.startswith("GET /")}
 
     assert {name for name, shut in guards.items() if shut is not bool(routes()[name].guard)} == set()
 

@@ -74,8 +74,8 @@ def test_the_variable_is_believed_alone(open_directory: Path, monkeypatch: pytes
 def test_another_user_is_stopped_by_a_closed_directory(tmp_path: Path) -> None:
     """Root's own directories are closed to the server's user, and stay so."""
     (tmp_path / "closed").mkdir(mode=0o700)
-    stranger = User(os.geteuid() + 12345, os.getegid() + 12345)
+    other_student = User(os.geteuid() + 12345, os.getegid() + 12345)
 
-    assert not stranger.reaches(tmp_path / "closed")
-    assert stranger.reaches(Path("/bin/sh"))
+    assert not other_student.reaches(tmp_path / "closed")
+    assert other_student.reaches(Path("/bin/sh"))
     assert User(os.geteuid(), os.getegid()).reaches(tmp_path / "closed")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fixtures.inspection.inspected import Observation
+from fixtures.inspection.inspected import Inspection
 from fixtures.report.endpoint_times import NEEDED, table_of
 from tests.selftest.conftest import Stub, Suite
 
 
-def taken(request: str, *seconds: float, code: int | None = 200) -> list[Observation]:
+def taken(request: str, *seconds: float, code: int | None = 200) -> list[Inspection]:
     """Return an observation for each time."""
-    return [Observation(request=request, code=code, seconds=value) for value in seconds]
+    return [Inspection(request=request, code=code, seconds=value) for value in seconds]
 
 
 def test_a_row_says_on_how_many_readings_it_stands() -> None:

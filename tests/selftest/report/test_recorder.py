@@ -168,7 +168,7 @@ def test_good(answer):
 
 @post
 @P1
-@touches("GET /good")
+@depends_on("GET /good")
 def test_endless(site):
     site.ask("GET /endless")
     deadline = time.monotonic() + 60
@@ -215,7 +215,7 @@ def test_other(number):
 
     killed = outcome.check("kills_its_worker")
     assert killed.outcome is Outcome.NOT_MEASURED
-    assert [attempt.wall for attempt in killed.attempts] == [Cause.RUNNER]
+    assert [attempt.blocker for attempt in killed.attempts] == [Cause.RUNNER]
     others = [check.outcome for check in outcome.verdict.checks if "test_other" in check.node_id]
     assert others == [Outcome.PASSED] * 4
     # What xdist tells of such a test has no time.

@@ -61,8 +61,8 @@ def _cookies(path: Path) -> Iterator[str]:
         book = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return
-    for sides in book.values():
-        for kept in sides.values():
+    for variants in book.values():
+        for kept in variants.values():
             yield from kept["cookies"].values()
 
 
@@ -190,6 +190,6 @@ def test_what_a_traceback_shows_of_its_arguments_is_harmless() -> None:
     account = Account("a@b.test", "hunter2", "student")
     cut = "cookies = {'__Secure-next-auth.session-token': '.eJwtjkF...WyAZc47'}"
 
-    shown = redaction.mask(f"{session} {account} {cut}")
+    shown = redaction.redact(f"{session} {account} {cut}")
 
     assert [part for part in ("the-beginning", "hunter2", "eJwtjkF", "WyAZc47") if part in shown] == []

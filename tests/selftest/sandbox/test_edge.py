@@ -178,14 +178,14 @@ def test_a_protected_deployment_shows_vercel_s_login_page(running: RunningEdge) 
     deployment = running.publish(promote=True)
     deployment.protected = True
 
-    strangers = [
+    other_students = [
         running.client.get(deployment.base_url),
         running.client.get(deployment.base_url, headers={BYPASS: "wrong"}),
     ]
 
-    assert [answer.status_code for answer in strangers] == [401, 401]
-    assert ["_vercel_sso_nonce" in answer.headers["set-cookie"] for answer in strangers] == [True, True]
-    assert "Authentication Required" in strangers[0].text
+    assert [answer.status_code for answer in other_students] == [401, 401]
+    assert ["_vercel_sso_nonce" in answer.headers["set-cookie"] for answer in other_students] == [True, True]
+    assert "Authentication Required" in other_students[0].text
     assert running.edge.requests[deployment.id] == 0
     assert running.served() == deployment.id
 
@@ -231,7 +231,7 @@ def test_a_cut_address_refuses_connections_until_it_is_mended(running: RunningEd
     running.do(listener.cut())
     with pytest.raises(httpx.ConnectError):
         running.served()
-    running.do(listener.mend())
+    running.do(listener.remedy())
 
     assert (running.served(), listener.address) == (deployment.id, address)
 

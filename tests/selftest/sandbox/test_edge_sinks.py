@@ -57,12 +57,12 @@ def test_slack_refuses_what_slack_refuses(running: RunningEdge, sinks: Sinks) ->
 
 def test_stripe_takes_its_own_test_key_only(running: RunningEdge, sinks: Sinks) -> None:
     """A deployment with a wrong key is told so."""
-    stranger = running.client.get(
+    other_student = running.client.get(
         f"{sinks.stripe_listener.url}/v1/balance", headers={"authorization": "Bearer sk_test_other"}
     )
     known = ask_stripe(running, sinks, "GET", "/v1/balance")
 
-    assert (stranger.status_code, stranger.json()["error"]["type"]) == (401, "invalid_request_error")
+    assert (other_student.status_code, other_student.json()["error"]["type"]) == (401, "invalid_request_error")
     assert (known.status_code, known.json()["livemode"]) == (200, False)
     assert sinks.stripe.secret_key.startswith("sk_test_")
     assert sinks.stripe.publishable_key.startswith("pk_test_")

@@ -115,7 +115,7 @@ def test_every_failure_of_the_past_is_played_as_the_readme_says() -> None:
         name: sorted(re.findall(r"`([a-z0-9-]+)`", faults))
         for name, faults in re.findall(r"^\| (F\d+) \|.*\| ([^|]+) \|$", readme, re.MULTILINE)
     }
-    played = {name: sorted(fault.name for fault in CATALOGUE.values() if name in fault.observed) for name in told}
+    played = {name: sorted(fault.name for fault in CATALOGUE.values() if name in fault.inspected) for name in told}
 
     assert list(told) == [f"F{number}" for number in range(1, 19)]
     assert told == played
@@ -128,7 +128,7 @@ def test_smoke_checks_are_proved_by_more_than_the_past(checks: list[CheckResult]
     new = [
         fault.name
         for fault in CATALOGUE.values()
-        if not fault.observed and any(is_named(must, node_id) for must in fault.must for node_id in smoke)
+        if not fault.inspected and any(is_named(must, node_id) for must in fault.must for node_id in smoke)
     ]
 
     assert len(new) >= 45

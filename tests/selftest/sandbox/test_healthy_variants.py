@@ -1,4 +1,4 @@
-"""What is unusual and right stays green; `python -m ci.bench.oddities` proves all of the catalogue."""
+"""What is unusual and right stays green; `python -m ci.bench.healthy_variants` proves all of the catalogue."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ci.bench.oddities import read_results
+from ci.bench.healthy_variants import read_results
 from ci.bench.verification import Run, verify
 from fixtures.model.verdict import Outcome
-from fixtures.sandbox.healthy_variants import ODDITIES
+from fixtures.sandbox.healthy_variants import HEALTHY_VARIANTS
 from fixtures.sandbox.sandbox import Sandbox
 
 SAMPLE = ("free-enrolment-off", "empty-catalogue", "http-2", "payments-off-candidate")
@@ -24,7 +24,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         sandbox = await Sandbox.start(tmp_path_factory.mktemp("sandbox"))
         try:
             reports = {name: tmp_path_factory.mktemp(name) for name in SAMPLE}
-            return {name: await verify(sandbox, ODDITIES[name], reports[name]) for name in SAMPLE}
+            return {name: await verify(sandbox, HEALTHY_VARIANTS[name], reports[name]) for name in SAMPLE}
         finally:
             await sandbox.stop()
 
@@ -49,8 +49,8 @@ def test_an_empty_catalogue_is_judged_by_what_it_still_has(runs: dict[str, Run])
 
 
 def test_the_committed_results_hold_every_oddity_and_no_red_one() -> None:
-    """`python -m ci.bench.oddities NAME` writes one."""
+    """`python -m ci.bench.healthy_variants NAME` writes one."""
     results = read_results()
 
-    assert list(results) == list(ODDITIES)
+    assert list(results) == list(HEALTHY_VARIANTS)
     assert {name: result.bad for name, result in results.items() if result.bad} == {}

@@ -19,7 +19,7 @@ from fixtures.site.catalogue import Course
 from fixtures.site.client import Site, new_client
 from fixtures.target.sandbox_handle import Account
 from fixtures.target.target import Target
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 
 STUDENT = Account("ogrenci@7peducation.test", "Gizli-Parola-42", "student")
 COURSE = Course("c-free", "Fiyatın Psikolojisi", 0)
@@ -126,17 +126,17 @@ def own_target(platform: Platform) -> Target:
     return Target(name="loopback", url=platform.url, mode="shadow", accounts={"student": STUDENT})
 
 
-SideOf = Callable[..., tuple[Site, Sessions]]
+VariantOf = Callable[..., tuple[Site, Sessions]]
 
 
 @pytest.fixture
-def on_side(platform: Platform, own_run: Run, own_target: Target) -> Iterator[SideOf]:
+def on_variant(platform: Platform, own_run: Run, own_target: Target) -> Iterator[VariantOf]:
     """Return what opens a side: its site and its sessions, as another process of the same run would."""
     with new_client() as client:
 
-        def open_side(name: str = "target", deployment: str = "dpl_1") -> tuple[Site, Sessions]:
-            side = Side(name=name, url=platform.url, deployment_id=deployment)
-            site = Site(client, own_target, side, own_run, lambda _: None)
-            return site, Sessions(site, own_target, side, own_run)
+        def open_variant(name: str = "target", deployment: str = "dpl_1") -> tuple[Site, Sessions]:
+            variant = Variant(name=name, url=platform.url, deployment_id=deployment)
+            site = Site(client, own_target, variant, own_run, lambda _: None)
+            return site, Sessions(site, own_target, variant, own_run)
 
-        yield open_side
+        yield open_variant

@@ -12,82 +12,82 @@ from fixtures.model import redaction
 from fixtures.run.current_run import Run
 from fixtures.run.rate_limits import BudgetSpentError
 from fixtures.site.accounts import sign_in
-from tests.selftest.site.conftest import STUDENT, Platform, SideOf
+from tests.selftest.site.conftest import STUDENT, Platform, VariantOf
 
 
-def test_sign_in_returns_the_session_and_takes_one_from_the_budget(on_side: SideOf, own_run: Run) -> None:
+def test_sign_in_returns_the_session_and_takes_one_from_the_budget(on_variant: VariantOf, own_run: Run) -> None:
     """The CSRF pair first, then the credentials; the session cookie is kept and never printed."""
-    site, _ = on_side()
+    site, _ = on_variant()
     cookies = sign_in(site, STUDENT)
 
     assert cookies == {"next-auth.session-token": "session-1"}
     assert own_run.spent()["sign-ins"] == 1
-    assert redaction.mask("cookie session-1") == f"cookie {redaction.SHOWN}"
+    assert redaction.redact("cookie session-1") == f"cookie {redaction.SHOWN}"
 
 
-def test_refused_sign_in_that_answers_200_is_not_measured(on_side: SideOf, platform: Platform) -> None:
+def test_refused_sign_in_that_answers_200_is_not_measured(on_variant: VariantOf, platform: Platform) -> None:
     """Only the session route tells; the message shows the exchange and no password."""
     platform.password = "another"  # noqa: S105  (a loopback platform's)
-    site, _ = on_side()
+    site, _ = on_variant()
     with pytest.raises(NotMeasured, match=r"could not be signed in: POST .* -> 200") as caught:
         sign_in(site, STUDENT)
 
     assert STUDENT.password not in str(caught.value)
 
 
-def test_processes_of_a_run_share_one_sign_in(on_side: SideOf, platform: Platform, own_run: Run) -> None:
+def test_processes_of_a_run_share_one_sign_in(on_variant: VariantOf, platform: Platform, own_run: Run) -> None:
     """The platform allows five in a quarter of an hour, for the whole run."""
     with ThreadPoolExecutor(4) as pool:
-        sessions = list(pool.map(lambda _: on_side()[1].of("student"), range(8)))
+        sessions = list(pool.map(lambda _: on_variant()[1].of("student"), range(8)))
 
     assert platform.sign_ins == 1
     assert [session.cookies for session in sessions] == [{"next-auth.session-token": "session-1"}] * 8
     assert stat.S_IMODE((own_run.directory / "sessions.json").stat().st_mode) == 0o600
 
 
-def test_side_that_honours_the_session_costs_no_sign_in(on_side: SideOf, platform: Platform) -> None:
+def test_side_that_honours_the_session_costs_no_sign_in(on_variant: VariantOf, platform: Platform) -> None:
     """Candidate and control share the secret, as a rule."""
-    first = on_side("candidate", "dpl_1")[1].of("student")
-    second = on_side("control", "dpl_0")[1].of("student")
+    first = on_variant("candidate", "dpl_1")[1].of("student")
+    second = on_variant("control", "dpl_0")[1].of("student")
 
     assert first.cookies == second.cookies
     assert platform.sign_ins == 1
 
 
-def test_side_that_does_not_know_the_session_gets_its_own(on_side: SideOf, platform: Platform) -> None:
+def test_side_that_does_not_know_the_session_gets_its_own(on_variant: VariantOf, platform: Platform) -> None:
     """With another secret the shared session would turn the wrong side red."""
-    on_side("candidate", "dpl_1")[1].of("student")
+    on_variant("candidate", "dpl_1")[1].of("student")
     platform.sessions.clear()
-    second = on_side("control", "dpl_0")[1].of("student")
+    second = on_variant("control", "dpl_0")[1].of("student")
 
     assert second.cookies == {"next-auth.session-token": "session-2"}
 
 
-def test_failed_sign_in_is_not_tried_again_on_its_side(on_side: SideOf, platform: Platform) -> None:
+def test_failed_sign_in_is_not_tried_again_on_its_side(on_variant: VariantOf, platform: Platform) -> None:
     """Ten checks that need a session must not spend ten sign-ins to learn the same."""
     platform.password = "another"  # noqa: S105  (a loopback platform's)
     for _ in range(3):
         with pytest.raises(NotMeasured, match="could not be signed in"):
-            on_side()[1].of("student")
+            on_variant()[1].of("student")
     assert platform.sign_ins == 1
 
     platform.password = STUDENT.password
-    assert on_side("target", "dpl_0")[1].of("student").cookies == {"next-auth.session-token": "session-2"}
+    assert on_variant("target", "dpl_0")[1].of("student").cookies == {"next-auth.session-token": "session-2"}
 
 
-def test_sign_ins_end_before_the_platform_refuses_them(on_side: SideOf, platform: Platform) -> None:
+def test_sign_ins_end_before_the_platform_refuses_them(on_variant: VariantOf, platform: Platform) -> None:
     """A 429 would be our own fault, and would say nothing of the deployment."""
     for number in range(5):
         platform.sessions.clear()
-        on_side("target", f"dpl_{number}")[1].of("student")
+        on_variant("target", f"dpl_{number}")[1].of("student")
     platform.sessions.clear()
     with pytest.raises(BudgetSpentError):
-        on_side("target", "dpl_6")[1].of("student")
+        on_variant("target", "dpl_6")[1].of("student")
 
     assert platform.sign_ins == 5
 
 
-def test_missing_role_is_not_measured(on_side: SideOf) -> None:
+def test_missing_role_is_not_measured(on_variant: VariantOf) -> None:
     """A target without that account cannot be asked as it."""
     with pytest.raises(NotMeasured, match="the target loopback has no account admin"):
-        on_side()[1].of("admin")
+        on_variant()[1].of("admin")

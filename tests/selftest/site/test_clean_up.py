@@ -19,47 +19,49 @@ from fixtures.site.client import Site
 from fixtures.site.leftovers import Enrolment, Ledger
 from fixtures.target.plugin import RUNNING, TARGET, Running
 from fixtures.target.target import Target
-from fixtures.target.variants import Side
-from tests.selftest.site.conftest import COURSE, Platform, SideOf
+from fixtures.target.variants import Variant
+from tests.selftest.site.conftest import COURSE, Platform, VariantOf
 
 
-def test_free_course_can_still_be_cancelled_after_a_lesson(on_side: SideOf, own_target: Target) -> None:
+def test_free_course_can_still_be_cancelled_after_a_lesson(on_variant: VariantOf, own_target: Target) -> None:
     """Below a quarter of its lessons the platform lets go: the journey must not choose what it cannot undo."""
-    site, _ = on_side()
+    site, _ = on_variant()
 
     assert leftovers.find_free_course(site, own_target) == COURSE
 
 
-def test_shop_without_a_free_course_is_not_measured(on_side: SideOf, platform: Platform, own_target: Target) -> None:
+def test_shop_without_a_free_course_is_not_measured(
+    on_variant: VariantOf, platform: Platform, own_target: Target
+) -> None:
     """Nothing is broken when nothing is given away."""
     platform.lessons["c-free"] = 4
     with pytest.raises(NotMeasured, match="publish one"):
-        leftovers.find_free_course(on_side()[0], own_target)
+        leftovers.find_free_course(on_variant()[0], own_target)
 
 
 def test_nobody_looks_for_a_free_course_while_free_enrolment_is_off(
-    on_side: SideOf, platform: Platform, own_target: Target
+    on_variant: VariantOf, platform: Platform, own_target: Target
 ) -> None:
     """A flag that is off is a choice of the platform, and no journey that broke."""
     platform.free_enrolment = False
     with pytest.raises(NotApplicable, match="free enrolment is off"):
-        leftovers.find_free_course(on_side()[0], own_target)
+        leftovers.find_free_course(on_variant()[0], own_target)
 
 
 def test_an_empty_shop_is_right_only_where_the_target_says_so(
-    on_side: SideOf, platform: Platform, own_target: Target
+    on_variant: VariantOf, platform: Platform, own_target: Target
 ) -> None:
     """A new database has no course; anywhere else nobody can tell whether there are none or none are shown."""
     platform.lessons = {}
     with pytest.raises(NotMeasured, match="give loopback empty-catalogue"):
-        leftovers.find_free_course(on_side()[0], own_target)
+        leftovers.find_free_course(on_variant()[0], own_target)
     with pytest.raises(NotApplicable, match="as loopback allows"):
-        leftovers.find_free_course(on_side()[0], replace(own_target, capabilities=frozenset({"empty-catalogue"})))
+        leftovers.find_free_course(on_variant()[0], replace(own_target, capabilities=frozenset({"empty-catalogue"})))
 
 
-def test_cancelling_is_proved_by_reading(on_side: SideOf, platform: Platform) -> None:
+def test_cancelling_is_proved_by_reading(on_variant: VariantOf, platform: Platform) -> None:
     """Only the course that was named is left."""
-    site, sessions = on_side()
+    site, sessions = on_variant()
     platform.enrolments = {"e-1": "c-paid", "e-2": COURSE.id}
 
     assert leftovers.cancel(site, sessions.of("student").cookies, COURSE) is None
@@ -67,9 +69,9 @@ def test_cancelling_is_proved_by_reading(on_side: SideOf, platform: Platform) ->
     assert leftovers.cancel(site, sessions.of("student").cookies, COURSE) is None
 
 
-def test_what_cannot_be_cancelled_says_why(on_side: SideOf, platform: Platform) -> None:
+def test_what_cannot_be_cancelled_says_why(on_variant: VariantOf, platform: Platform) -> None:
     """A refusal, or a list that cannot be read, is a line for a person."""
-    site, sessions = on_side()
+    site, sessions = on_variant()
     cookies = sessions.of("student").cookies
     platform.enrolments, platform.cancel_status = {"e-2": COURSE.id}, 400
 
@@ -96,8 +98,8 @@ def test_ledger_outlives_the_run_until_it_is_empty(own_run: Run, tmp_path: Path)
 def config(platform: Platform, own_run: Run, own_target: Target) -> pytest.Config:
     """Return as much of a session's configuration as the janitor reads."""
     stash = pytest.Stash()
-    side = Side(name="target", url=platform.url, deployment_id="dpl_1")
-    stash[RUN], stash[TARGET], stash[RUNNING] = own_run, own_target, Running(own_target, side)
+    variant = Variant(name="target", url=platform.url, deployment_id="dpl_1")
+    stash[RUN], stash[TARGET], stash[RUNNING] = own_run, own_target, Running(own_target, variant)
     return cast("pytest.Config", SimpleNamespace(stash=stash))
 
 
@@ -157,8 +159,8 @@ def test_answers_that_nobody_gave_are_named(own_run: Run, own_target: Target) ->
     """The clean-up of an unreachable platform reports, and does not raise."""
     seen: list[Answer] = []
     with httpx.Client(trust_env=False) as client:
-        side = Side(name="target", url="http://127.0.0.1:1")
-        site = Site(client, own_target, side, own_run, seen.append)
+        variant = Variant(name="target", url="http://127.0.0.1:1")
+        site = Site(client, own_target, variant, own_run, seen.append)
 
         assert "no answer: refused" in str(leftovers.cancel(site, {}, COURSE))
     assert [answer.trouble for answer in seen] == ["refused"]

@@ -12,7 +12,7 @@ from tests.selftest.conftest import Stub, Suite
 SPENDS = """
 @post
 @pytest.mark.check(severity="P1", runbook="application-health", last=True)
-@touches("GET /api/courses/search")
+@depends_on("GET /api/courses/search")
 def test_uses_up(neighbours, site):
     first, second = neighbours(), neighbours()
     answers = [each.ask("GET /api/courses/search") for each in (first, second) for _ in range(20)]
@@ -32,7 +32,7 @@ def test_what_a_neighbour_uses_up_is_not_the_runs(suite: Suite, stub: Stub) -> N
     outcome = suite.run("-m", "postdeploy", "--target", stub.url)
 
     check = outcome.check("uses_up")
-    assert (check.outcome, check.attempts[0].wall) == (Outcome.FAILED, None)
+    assert (check.outcome, check.attempts[0].blocker) == (Outcome.FAILED, None)
     assert outcome.verdict.spent == {"requests": 41}
 
 

@@ -96,28 +96,28 @@ def their_end(answers):
 @post
 @P1
 @asks("GET /whole")
-@then(its_parts, their_end)
+@follow_up(its_parts, their_end)
 def test_parts(answer, followed):
     assert [found.url.rpartition("/")[2] for found in followed] == ["a", "b", "end"]
 
 @post
 @P1
 @asks("GET /whole")
-@then(its_parts)
+@follow_up(its_parts)
 def test_same_parts(followed):
     assert len(followed) == 2
 
 @post
 @P2
 @asks("GET /end")
-@then(lambda answers: [answers[1].url])
+@follow_up(lambda answers: [answers[1].url])
 def test_beyond(followed):
     raise AssertionError
 
 @post
 @P2
 @asks("GET /torn")
-@then(its_parts)
+@follow_up(its_parts)
 def test_torn(answer, followed):
     assert followed == []
     answer.read(list[str])
@@ -208,7 +208,7 @@ def test_a_cookie_never_travels_to_another_check(suite: Suite, stub: Stub) -> No
         """
 @post
 @P1
-@touches("GET /sets")
+@depends_on("GET /sets")
 def test_one(site):
     assert site.ask("GET /sets").status == HTTPStatus.OK
     assert site.ask("GET /next").status == HTTPStatus.OK
@@ -225,8 +225,8 @@ def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
     suite: Suite, stub: Stub, tmp_path: Path
 ) -> None:
     """Taken ahead or asked live, a third party that a page leads to never sees what opens every deployment."""
-    stranger = stub.url.replace("127.0.0.1", "localhost")
-    stub.answers["GET /away"] = (302, {"location": f"{stranger}/landing"}, b"")
+    other_student = stub.url.replace("127.0.0.1", "localhost")
+    stub.answers["GET /away"] = (302, {"location": f"{other_student}/landing"}, b"")
     file = tmp_path / "their-targets.toml"
     file.write_text(f'[staging]\nurl = "{stub.url}"\nmode = "shadow"\nvariables = {{ bypass_secret = "A_BYPASS" }}\n')
     suite.write(
@@ -236,7 +236,7 @@ def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
 @asks("GET /away", "GET /")
 def test_swept(answers, site):
     led = site.follow(site.ask("GET /away"))
-    link = site.ask("GET {stranger}/link")
+    link = site.ask("GET {other_student}/link")
     assert [answer.code for answer in (*answers, led, link)] == [302, 404, 302, 404]
 
 @post

@@ -26,7 +26,7 @@ def test_swept(answer):
 
 @post
 @P1
-@touches("GET /live*")
+@depends_on("GET /live*")
 def test_live(site, threads):
     answers = list(threads.map(site.ask, [f"GET /live/{number}" for number in range(24)]))
     assert [answer for answer in answers if answer.status != HTTPStatus.OK] == []
@@ -85,7 +85,7 @@ def test_an_authority_that_nobody_named_is_not_trusted(suite: Suite, tmp_path: P
         outcome = suite.run("-m", "postdeploy", "--target", front.url)
 
     assert "no trusted TLS" in outcome.check("test_swept").reason
-    assert outcome.check("test_swept").attempts[0].wall == "runner"
+    assert outcome.check("test_swept").attempts[0].blocker == "runner"
     assert front.protocols == {}
 
 

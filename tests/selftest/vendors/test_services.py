@@ -12,7 +12,7 @@ from fixtures.checks.evidence import Evidence, NotMeasured
 from fixtures.sandbox.vendors.github_api import GithubApi, run
 from fixtures.target.services import GithubAccess
 from fixtures.target.target import UsageError, load
-from fixtures.target.variants import Side
+from fixtures.target.variants import Variant
 from fixtures.vendors import commit_status
 from fixtures.vendors.stripe_settings import Balance, Endpoint, mixed_modes, wrong_endpoints
 from tests.selftest.conftest import Stub
@@ -249,8 +249,8 @@ class TestTarget:
 
 def test_a_vendors_answer_proves_nothing_of_the_candidate(tmp_path: Path) -> None:
     """At the candidate's own address silence is its name; Supabase, silent alike, must not blame the deployment."""
-    side = Side(name="candidate", url=URL, deployment_id="dpl_1", own_address=True)
-    evidence = Evidence(directory=tmp_path, reports=tmp_path, side=side)
+    variant = Variant(name="candidate", url=URL, deployment_id="dpl_1", own_address=True)
+    evidence = Evidence(directory=tmp_path, reports=tmp_path, variant=variant)
     evidence.see(Answer("GET", f"{URL}/api/health", 200))
     before = evidence.identified
     evidence.see(Answer("GET", "https://abcdefgh.supabase.co/auth/v1/health", 503))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ci.comparison import Scene
-from ci.surroundings import Surroundings
+from ci.circumstances import Circumstances
+from ci.comparison import Comparison
 from fixtures.target.vercel import Deployment
 
 NEW, OLD = "dpl_new", "dpl_old"
-HEALTHY = Surroundings()
-SCENE = Scene(
+HEALTHY = Circumstances()
+COMPARISON = Comparison(
     candidate_id=NEW,
     candidate=Deployment(id=NEW, url="127.0.0.1:1", state="READY", created=2),
     control=Deployment(id=OLD, url="127.0.0.1:2", state="READY", created=1),

@@ -16,7 +16,7 @@ _TIMEOUT = 3.0
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Circumstances:
     """
     What answers besides the checks.
 
@@ -29,7 +29,7 @@ class Surroundings:
     vendors: Mapping[str, str] = field(default_factory=dict)
 
 
-def look_around(target: Target, vendors: Iterable[str]) -> Surroundings:
+def look_around(target: Target, vendors: Iterable[str]) -> Circumstances:
     """Ask production, the control addresses and the vendors' status pages, all at once; takes 3 s at most each."""
     asked = {vendor: target.third_parties[vendor] for vendor in set(vendors) if vendor in target.third_parties}
     with new_client(_TIMEOUT) as client, ThreadPoolExecutor(max_workers=8) as pool:
@@ -37,7 +37,7 @@ def look_around(target: Target, vendors: Iterable[str]) -> Surroundings:
         controls = [pool.submit(_answers, client, address) for address in target.control_addresses]
         pages = {vendor: pool.submit(_trouble, client, page) for vendor, page in asked.items()}
         troubles = {vendor: page.result() for vendor, page in pages.items()}
-        return Surroundings(
+        return Circumstances(
             target=production.result(),
             controls=any(control.result() for control in controls) if controls else None,
             vendors={vendor: trouble for vendor, trouble in troubles.items() if trouble},

@@ -1,10 +1,10 @@
 """
 Healthy oddities: builds and surroundings that are unusual and right, and must stay green.
 
-    .venv/bin/python -m ci.bench.oddities              all of them on one sandbox
-    .venv/bin/python -m ci.bench.oddities NAME ...     these only
+    .venv/bin/python -m ci.bench.healthy_variants              all of them on one sandbox
+    .venv/bin/python -m ci.bench.healthy_variants NAME ...     these only
 
-Each is verified by the checks that look at it. Writes ci/bench/results/oddities.json; ends with 1 when one is red.
+Each is verified by the checks that look at it. Writes ci/bench/results/healthy_variants.json; exit 1 when one is red.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import msgspec
 from ci.bench.machine_class import stamp
 from ci.bench.verification import ROOT, verify
 from fixtures.model.verdict import write_atomically
-from fixtures.sandbox.healthy_variants import ODDITIES
+from fixtures.sandbox.healthy_variants import HEALTHY_VARIANTS
 from fixtures.sandbox.sandbox import Sandbox
 
-RESULTS = ROOT / "ci" / "bench" / "results" / "oddities.json"
+RESULTS = ROOT / "ci" / "bench" / "results" / "healthy_variants.json"
 
 
 class Result(msgspec.Struct):
@@ -50,8 +50,10 @@ async def _prove_all(names: list[str]) -> dict[str, Result]:
             for name in names:
                 reports = Path(directory) / name
                 reports.mkdir()
-                run = await verify(sandbox, ODDITIES[name], reports)
-                results[name] = Result(ODDITIES[name].summary, run.passed, round(run.seconds, 1), run.bad, stamp())
+                run = await verify(sandbox, HEALTHY_VARIANTS[name], reports)
+                results[name] = Result(
+                    HEALTHY_VARIANTS[name].summary, run.passed, round(run.seconds, 1), run.bad, stamp()
+                )
                 sys.stdout.write(f"{name}: {'RED' if run.bad else 'green'}, {run.passed} passed, {run.seconds:.1f} s\n")
                 sys.stdout.writelines(f"    {check}: {why[:300]}\n" for check, why in run.bad.items())
                 sys.stdout.flush()
@@ -63,11 +65,11 @@ async def _prove_all(names: list[str]) -> dict[str, Result]:
 def main() -> int:
     """Prove the named oddities, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *ODDITIES], metavar="NAME")
-    names = parser.parse_args().names or list(ODDITIES)
+    parser.add_argument("names", nargs="*", choices=[[], *HEALTHY_VARIANTS], metavar="NAME")
+    names = parser.parse_args().names or list(HEALTHY_VARIANTS)
     results = asyncio.run(_prove_all(names))
     earlier = read_results()
-    known = {name: found for name in ODDITIES if (found := results.get(name) or earlier.get(name))}
+    known = {name: found for name in HEALTHY_VARIANTS if (found := results.get(name) or earlier.get(name))}
     write_atomically(RESULTS, msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
     red = [name for name, result in results.items() if result.bad]
     sys.stdout.write(f"{len(names) - len(red)} of {len(names)} healthy oddities stayed green\n")

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from ci.surroundings import Surroundings, look_around
+from ci.circumstances import Circumstances, look_around
 from fixtures.target.target import Target
 
 CLOSED = "http://127.0.0.1:9"
@@ -46,12 +46,12 @@ def test_look_around(world: str) -> None:
 
     around = look_around(target, ["stripe", "sentry", "supabase", "unheard-of"])
 
-    assert around == Surroundings(target=True, controls=True, vendors={"stripe": "major (Outage)"})
+    assert around == Circumstances(target=True, controls=True, vendors={"stripe": "major (Outage)"})
 
 
 def test_look_around_in_the_dark() -> None:
     """Nothing answers; and a target without control addresses cannot tell."""
     dark = look_around(Target(name="t", url=CLOSED, mode="act", control_addresses=(CLOSED,)), [])
 
-    assert dark == Surroundings(target=False, controls=False)
+    assert dark == Circumstances(target=False, controls=False)
     assert look_around(Target(name="t", url=CLOSED, mode="act"), []).controls is None
