@@ -37,7 +37,7 @@ from fixtures.postgres import binaries
 from fixtures.target.candidate import need
 from fixtures.target.fault_option import refuse_fault
 from fixtures.target.target import UsageError, load
-from fixtures.target.variants import DEPLOYMENT_VARIABLE
+from fixtures.target.variants import asked_deployment
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
 EXIT_INTERRUPTED = 130
@@ -102,7 +102,7 @@ def _stage(options: Options) -> int:
         if options.state:
             need_writable("--state", options.state)
         if options.stage == "predeploy" and target.vercel and not target.is_sandbox:
-            need(os.environ.get(DEPLOYMENT_VARIABLE))
+            need(asked_deployment())
         provide_browser()
         if target.is_sandbox:
             provide_postgres()
