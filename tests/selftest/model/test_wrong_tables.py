@@ -109,4 +109,4 @@ def test_what_is_not_set_is_named_with_what_needs_it(tmp_path: Path) -> None:
         f"--target mine: {what} in {file}; `ci/verify doctor mine` examines it"
         for what in (both, "not set: C (for database); set it, or drop the capability")
     ]
-    assert load("mine", environ={"C": "dsn"}, file=file, uses={"database"}).accounts == {}
+    assert load("mine", environ={"C": "postgresql://db.test/x"}, file=file, uses={"database"}).accounts == {}

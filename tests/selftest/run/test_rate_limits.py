@@ -1,4 +1,4 @@
-"""What the platform rations is never asked for too often, by many processes, by later runs, nor after a kill -9."""
+"""The platform's rate limits are kept by many processes, by later runs, after kill -9, and without the ledger."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fixtures.browser.meter import Meter
 from fixtures.run.current_run import Run
@@ -134,11 +137,44 @@ with book._locked():
     assert again.last_hour() == {"sign-ins": 2}
 
 
-def test_a_torn_book_is_named_and_nothing_is_guessed(book: RateLimitLedger) -> None:
-    """Read as empty, it would lead to a 429."""
+def test_after_a_torn_ledger_nothing_is_known_to_be_left(book: RateLimitLedger, clock: Clock) -> None:
+    """Read as empty, it would lead to a 429. Every limit is free again once its window after the last write is over."""
     book.path.parent.mkdir()
     book.path.write_text('[{"what": "sign')
-    with pytest.raises(BudgetSpentError, match=r"rate-limits\.json, cannot be read .*look at it, then move it away"):
+    os.utime(book.path, (NOON - 120, NOON - 120))
+    book.take("searches", "run")
+    with pytest.raises(BudgetSpentError, match=r"all are taken \(perhaps: .*put aside\): the next one from .* UTC on"):
+        book.take("sign-ins", "run")
+
+    assert (book.left()["sign-ins"], book.left()["searches"]) == (0, 29)
+    assert book.last_hour() == {"searches": 1}
+    assert [path.read_text() for path in book.path.parent.glob("*.unreadable-*")] == ['[{"what": "sign']
+
+    clock.now += 800
+
+    assert book.left()["sign-ins"] == 5
+
+
+@given(st.binary())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_content_of_the_ledger_is_read_or_put_aside(book: RateLimitLedger, content: bytes) -> None:
+    """A file of another program, or of another version, stops no run."""
+    book.path.parent.mkdir(exist_ok=True)
+    book.path.write_bytes(content)
+    with suppress(BudgetSpentError):
+        book.take("sign-ins", "run")
+
+    assert 0 <= book.left()["sign-ins"] <= 5
+
+
+def test_a_ledger_that_cannot_be_written_allows_no_sign_in(tmp_path: Path) -> None:
+    """What is limited by the minute goes on: a red check of the course list must not wait for a disk."""
+    (tmp_path / "file").touch()
+    book = RateLimitLedger(tmp_path / "file" / "rate-limits.json")
+    book.take("course-lists", "run")
+    book.note("sign-ins", "run")
+
+    with pytest.raises(BudgetSpentError, match=r"rate-limits\.json cannot be written .* how many sign-ins are left"):
         book.take("sign-ins", "run")
 
 
