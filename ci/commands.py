@@ -24,7 +24,7 @@ from ci.machine import (
     provide_postgres,
     provide_vercel_cli,
 )
-from ci.options import Options, Request, need_writable, parse
+from ci.options import Options, Request, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
 from fixtures.browser.executable import BROWSER_VARIABLE
@@ -34,6 +34,7 @@ from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
+from fixtures.run.directory import need_writable
 from fixtures.target.candidate import need
 from fixtures.target.fault_option import refuse_fault
 from fixtures.target.target import UsageError, load

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,19 +162,10 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
     return Request(command, subject=given.subject, pytest_args=pytest_args)
 
 
-def need_writable(flag: str, directory: Path) -> None:
-    """Make the directory where it is not there, and try to write to it; raises UsageError."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        msg = f"{flag} {directory}: cannot be written to ({error.strerror}); "
-        msg += "name a directory that can be made and written to"
-        raise UsageError(msg) from None
-
-
 def _absolute(text: str) -> Path:
+    if not text.strip():
+        msg = "it is empty; name a directory, or drop the option"
+        raise argparse.ArgumentTypeError(msg)
     return Path(text).absolute()
 
 

@@ -126,6 +126,14 @@ def test_every_target_has_its_own(tmp_path: Path) -> None:
 
 
 NEWER = b'[{"deployment_id": "a", "run_id": "1", "recorded_at": 1, "word_of_the_next_version": 1}]'
+
+
+def _grow(path: Path) -> None:
+    """Write a file that says it is huge, and takes no room."""
+    path.touch()
+    os.truncate(path, 2**40)
+
+
 UNREADABLE: dict[str, Callable[[Path], object]] = {
     "torn": lambda path: path.write_text('[{"deploy'),
     "empty": lambda path: path.write_bytes(b""),
@@ -137,7 +145,7 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
     "a directory": lambda path: path.mkdir(),
     "a pipe": lambda path: os.mkfifo(path, 0o600),
     "a loop of links": lambda path: path.symlink_to(path),
-    "huge": lambda path: (path.touch(), os.truncate(path, 2**40)),
+    "huge": _grow,
 }
 
 
@@ -166,7 +174,7 @@ def test_a_document_that_cannot_be_read_stops_nothing_else(state: State, name: s
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_content_is_a_document_or_a_state_error(state: State, content: bytes) -> None:
     """Every reader catches this one error."""
-    readers = {
+    readers: dict[str, Callable[[], object]] = {
         "last-good": state.last_good,
         "rollbacks": state.rollbacks,
         "incidents": state.incidents,
