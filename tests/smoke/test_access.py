@@ -49,7 +49,7 @@ CLAIMED = {
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*READS)
-def test_guarded_routes_turn_anonymous_callers_away(answers: list[Answer]) -> None:
+def test_guarded_routes_refuse_anonymous_callers(answers: list[Answer]) -> None:
     """Open, they hand out other people's records: a data breach, from the first minute."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
@@ -58,7 +58,7 @@ def test_guarded_routes_turn_anonymous_callers_away(answers: list[Answer]) -> No
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*WRITES, json={})
-def test_nothing_is_changed_for_anonymous_callers(answers: list[Answer]) -> None:
+def test_anonymous_callers_change_nothing(answers: list[Answer]) -> None:
     """Open, anyone publishes courses, cancels enrolments and gives money back."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
@@ -83,7 +83,7 @@ def test_guarded_pages_send_anonymous_visitors_to_the_login(answers: list[Answer
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*READS, headers=FORGED["garbage"])
-def test_an_invented_session_opens_nothing(answers: list[Answer]) -> None:
+def test_an_invented_session_opens_no_route(answers: list[Answer]) -> None:
     """A guard that only looks whether there is a cookie lets in whoever sets one."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
@@ -101,7 +101,7 @@ def test_an_invented_session_opens_no_page(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*WRITES, json={}, headers=FORGED["garbage"])
-def test_nothing_is_changed_with_an_invented_session(answers: list[Answer]) -> None:
+def test_an_invented_session_changes_nothing(answers: list[Answer]) -> None:
     """What writes has a guard of its own, and it is the one that costs money."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
@@ -110,7 +110,7 @@ def test_nothing_is_changed_with_an_invented_session(answers: list[Answer]) -> N
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*READS, headers=CLAIMED)
-def test_a_role_that_is_only_claimed_opens_nothing(answers: list[Answer]) -> None:
+def test_a_claimed_role_opens_no_route(answers: list[Answer]) -> None:
     """What a proxy or another service may say of a visitor, any visitor can say as well."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
@@ -119,7 +119,7 @@ def test_a_role_that_is_only_claimed_opens_nothing(answers: list[Answer]) -> Non
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @asks(*PAGES, headers=CLAIMED)
-def test_a_role_that_is_only_claimed_opens_no_page(answers: list[Answer]) -> None:
+def test_a_claimed_role_opens_no_page(answers: list[Answer]) -> None:
     """Next.js before 15.2.3 left its middleware out for whoever called himself its own subrequest."""
     assert [answer for answer in answers if _opened(answer)] == []
 
@@ -128,7 +128,7 @@ def test_a_role_that_is_only_claimed_opens_no_page(answers: list[Answer]) -> Non
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks("GET /api/auth/session", *READS, account=EXPIRED)
-def test_an_expired_session_opens_nothing(answers: list[Answer]) -> None:
+def test_an_expired_session_opens_no_route(answers: list[Answer]) -> None:
     """A session that never ends serves whoever finds it: in a backup, on a sold machine, in a log."""
     session, *routes = answers
 
@@ -150,7 +150,7 @@ def test_an_expired_session_opens_no_page(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["unsigned"])
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["outdated"])
-def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
+def test_unsigned_sessions_are_refused(answers: list[Answer]) -> None:
     """Believed, a text that anyone can write makes its writer an administrator."""
     sessions = [answer for answer in answers if answer.url.endswith("/session")]
 
@@ -162,7 +162,7 @@ def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @depends_on("GET /api/auth/session", "GET /api/enrollments")
-def test_an_altered_session_is_none(at_once: AtOnce, signed_in: Session) -> None:
+def test_an_altered_session_is_refused(at_once: AtOnce, signed_in: Session) -> None:
     """Whoever may change one letter of a session may change its role."""
     # Not its last letter: some of the bits of that one may mean nothing.
     altered = {name: f"{text[:-9]}{'AB'[text[-9] == 'A']}{text[-8:]}" for name, text in signed_in.cookies.items()}

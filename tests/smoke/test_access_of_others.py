@@ -73,7 +73,7 @@ def _rows(enrolments: Answer) -> list[_Row]:
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student", "writes"))
 @asks("GET /api/enrollments", account="student")
 @depends_on("GET /api/courses", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
-def test_nobody_reaches_the_enrolment_of_another(
+def test_nobody_reaches_another_students_enrolment(
     answer: Answer, site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
     """By its id alone a stranger would read, pause or cancel what someone else paid for."""
@@ -96,7 +96,7 @@ def test_nobody_reaches_the_enrolment_of_another(
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/payments/history", account="student")
 @depends_on("GET /api/courses", "GET /api/student/progress", "GET /api/student/progress/course/*")
-def test_nobody_reads_the_records_of_another(
+def test_nobody_reads_another_students_records(
     answers: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
     """What someone learns and pays is nobody else's business, and the law says so, too."""
@@ -122,7 +122,7 @@ def test_nobody_reads_the_records_of_another(
 @asks("GET /courses", account="student")
 @follow_up(lambda answers: [f"GET {path}" for path in _courses(answers[0])[:_MOST]], account="student")
 @depends_on("GET /api/courses", "GET /courses/*")
-def test_nobody_enters_a_course_of_another(
+def test_nobody_enters_another_students_course(
     answer: Answer, followed: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
     """An address that was passed on would open what everyone else pays for."""

@@ -95,7 +95,7 @@ def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer
 @asks(
     "GET /api/courses/not-a-uuid", "GET /api/courses/00000000-0000-4000-8000-000000000000", "GET /api/courses?limit=0"
 )
-def test_bad_course_requests_are_refused_and_not_crashed(answers: list[Answer]) -> None:
+def test_bad_course_requests_are_refused_without_a_crash(answers: list[Answer]) -> None:
     """An id that crashes the route fills the error log and hides the real errors."""
     assert [answer.status for answer in answers] == [
         HTTPStatus.BAD_REQUEST,
@@ -133,7 +133,7 @@ class Card(msgspec.Struct):
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /api/courses")
-def test_course_list_carries_what_the_shop_shows(answer: Answer) -> None:
+def test_course_list_has_every_field_that_the_shop_shows(answer: Answer) -> None:
     """A card whose field is gone crashes in the browser, behind an answer that is 200."""
     page = answer.read(Data[FullPage[Card]]).data
 
@@ -151,7 +151,7 @@ PRIVATE = {"email", "password", "password_hash", "role", "phone", "address", "em
 @asks("GET /api/courses")
 @follow_up(_the_first)
 @depends_on("GET /api/courses/*")
-def test_course_answers_hold_nothing_of_a_users_record(answer: Answer, followed: list[Answer]) -> None:
+def test_course_answers_hold_no_personal_data_of_users(answer: Answer, followed: list[Answer]) -> None:
     """One join too many, and the addresses of all instructors stand in the shop."""
     keys = {key for given in (answer, *followed) for key in _keys(given.read(dict[str, object]))}
     assert sorted(keys & PRIVATE) == []

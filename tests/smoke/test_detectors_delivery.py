@@ -47,7 +47,7 @@ def test_no_answer_leads_to_another_environment(answers: list[Answer], own: set[
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /", "GET /marketplace", "GET /login")
-def test_public_pages_may_be_found(answers: list[Answer]) -> None:
+def test_search_engines_may_index_public_pages(answers: list[Answer]) -> None:
     """A `noindex` left over from a preview takes the shop out of every search engine within days."""
     assert offenders(answers, delivery.hidden_from_search) == []
 
@@ -65,7 +65,7 @@ def test_large_answers_are_compressed(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="incident-security")
 @EVERY_ANSWER
-def test_no_api_answer_may_be_kept_by_a_shared_cache(answers: list[Answer]) -> None:
+def test_no_shared_cache_may_store_api_answers(answers: list[Answer]) -> None:
     """A session or a list that a proxy keeps is handed to the next one who asks."""
     assert offenders(answers, delivery.remembered) == []
 
@@ -74,7 +74,7 @@ def test_no_api_answer_may_be_kept_by_a_shared_cache(answers: list[Answer]) -> N
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="key-metrics-dashboard")
 @EVERY_ANSWER
-def test_no_answer_comes_near_the_limit_of_a_function(answers: list[Answer]) -> None:
+def test_no_answer_takes_nearly_as_long_as_a_function_may_run(answers: list[Answer]) -> None:
     """What takes 8 of 10 seconds on an idle platform is cut off on a busy one."""
     assert offenders(answers, delivery.near_the_limit) == []
 
@@ -85,9 +85,7 @@ def test_no_answer_comes_near_the_limit_of_a_function(answers: list[Answer]) -> 
 @asks("GET /")
 @follow_up(its_assets)
 @depends_on("GET /_next/static/*")
-def test_assets_are_kept_by_browsers_and_warm_at_the_edge(
-    followed: list[Answer], at_once: AtOnce, own: set[str]
-) -> None:
+def test_assets_are_cached_by_browsers_and_at_the_edge(followed: list[Answer], at_once: AtOnce, own: set[str]) -> None:
     """Without it every page view loads every script again, from the far end of the network."""
     # The first time the edge may have to fetch what it does not keep yet; what others serve is theirs to keep.
     asked_once = [asset.url for asset in followed if asset.code == HTTPStatus.OK and origin_of(asset.url)[1] in own]
@@ -101,7 +99,7 @@ def test_assets_are_kept_by_browsers_and_warm_at_the_edge(
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /", "GET /login", "GET /register", "GET /marketplace", "GET /dashboard")
-def test_redirects_come_to_an_end(answers: list[Answer], at_once: AtOnce) -> None:
+def test_redirects_do_not_loop(answers: list[Answer], at_once: AtOnce) -> None:
     """Two pages that send everyone to each other: the browser gives up, and each answer alone looks healthy."""
     ends = at_once.follow(answers)
 

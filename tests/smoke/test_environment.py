@@ -36,7 +36,7 @@ def test_every_variable_that_the_payments_mode_needs_is_set(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="deployment-checklist", needs=("environment",), rollback_eligible=False)
 @depends_on("variable *")
-def test_variables_have_the_form_of_what_they_are(environment: Environment) -> None:
+def test_variables_have_the_right_form(environment: Environment) -> None:
     """A short secret can be guessed; a key with a line end at its end is refused by everyone it is shown to."""
     assert variables.malformed(environment) == []
 
@@ -45,7 +45,7 @@ def test_variables_have_the_form_of_what_they_are(environment: Environment) -> N
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="authentication-issues", needs=("environment",), rollback_eligible=False)
 @depends_on("variable NEXTAUTH_URL")
-def test_sign_in_is_bound_to_the_host_that_users_are_on(environment: Environment, target: Target) -> None:
+def test_sign_in_is_configured_for_the_host_that_users_visit(environment: Environment, target: Target) -> None:
     """Bound to another host, it sets its cookies there: nobody comes back signed in."""
     assert variables.elsewhere(environment, target.url) == []
 
@@ -63,7 +63,7 @@ def test_keys_belong_together_and_to_this_environment(environment: Environment, 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="feature-flags", needs=("environment",), rollback_eligible=False)
 @depends_on("variable *")
-def test_no_flag_is_on_that_production_must_not_have(environment: Environment, where: Where) -> None:
+def test_flags_that_production_must_not_have_are_off(environment: Environment, where: Where) -> None:
     """Maintenance and debug mode are switched on for an hour and forgotten."""
     assert variables.wrong_flags(environment, preview=where == "preview") == []
 

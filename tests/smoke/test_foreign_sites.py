@@ -53,7 +53,7 @@ def _is_astray(way: str) -> bool:
 @asks("GET /api/auth/session", "GET /api/health", "GET /api/enrollments", headers={"origin": ELSEWHERE})
 @asks("GET /api/auth/session", "GET /api/enrollments", headers={"origin": "null"})
 @asks("OPTIONS /api/enrollments", "OPTIONS /api/payments/create-checkout-session", headers=PREFLIGHT)
-def test_foreign_origins_are_granted_nothing(answers: list[Answer]) -> None:
+def test_foreign_origins_get_no_access(answers: list[Answer]) -> None:
     """Granted, any page that a signed-in student happens to visit acts in that student's name."""
     granted = [answer for answer in answers if answer.status and "access-control-allow-origin" in answer.headers]
 
@@ -65,7 +65,7 @@ def test_foreign_origins_are_granted_nothing(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts",))
 @asks("GET /api/auth/csrf")
 @asks("GET /api/auth/session", account="student")
-def test_sign_in_cookies_are_out_of_reach_of_scripts(answers: list[Answer], target: Target) -> None:
+def test_scripts_cannot_read_sign_in_cookies(answers: list[Answer], target: Target) -> None:
     """One injected script reads what is not HttpOnly, and is signed in as everyone who sees it."""
     lines = [line for answer in answers for line in answer.headers.get_list("set-cookie")]
     assert [name for name in ("csrf-token", "session-token") if not any(name in line for line in lines)] == []

@@ -15,6 +15,6 @@ FUZZED = fuzzed()
 @pytest.mark.daily
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("fuzz", "accounts"), last=True)
 @depends_on(*(probe(route) for route in FUZZED))
-def test_nothing_that_could_be_sent_crashes_a_route(fuzz: Fuzz, signed_in: Session) -> None:
+def test_random_input_crashes_no_route(fuzz: Fuzz, signed_in: Session) -> None:
     """Somebody sends it one day, and gets an error page of the framework, or more of us than is meant to be seen."""
     assert [offence for route in FUZZED for offence in fuzz.offences(route, signed_in.cookies)] == []

@@ -42,7 +42,7 @@ class Health(msgspec.Struct):
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="application-health")
 @asks("GET /api/health")
-def test_health_endpoint_names_no_failing_check(answer: Answer) -> None:
+def test_health_endpoint_reports_no_failing_check(answer: Answer) -> None:
     """The pipeline rolls back on this endpoint, so one red entry in it is an outage."""
     health = answer.read(Health)
 
@@ -55,7 +55,7 @@ def test_health_endpoint_names_no_failing_check(answer: Answer) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="application-health")
 @asks("GET /api/health", "GET /", "GET /login", "GET /marketplace", "GET /api/courses", "GET /api/auth/session")
-def test_health_is_not_contradicted_by_what_users_get(answers: list[Answer]) -> None:
+def test_health_agrees_with_the_answers_that_users_get(answers: list[Answer]) -> None:
     """A health endpoint that looks at nothing stays green through an outage, and everyone believes it."""
     health, *others = answers
     believed = others if health.code == HTTPStatus.OK and b'"healthy"' in health.content else []
@@ -91,7 +91,7 @@ def test_memory_stays_below_the_limit(answer: Answer, budgets: Budgets) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("GET /api/health")
-def test_health_itself_takes_no_longer_than_the_limit(answer: Answer, budgets: Budgets) -> None:
+def test_health_endpoint_answers_within_the_limit(answer: Answer, budgets: Budgets) -> None:
     """By its own clock, so that neither our network nor a cold start is in it: what remains is database and Stripe."""
     assert answer.read(Health).metrics.responseTime <= budgets.health_time
 
@@ -99,7 +99,7 @@ def test_health_itself_takes_no_longer_than_the_limit(answer: Answer, budgets: B
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("GET /api/health")
-def test_health_is_of_now(answer: Answer) -> None:
+def test_health_answer_is_fresh(answer: Answer) -> None:
     """A cached answer stays healthy for as long as the cache keeps it."""
     stamped = answer.read(Health).timestamp
 
@@ -121,7 +121,7 @@ def test_health_answers_head_requests_without_a_body(answer: Answer) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("GET /api/health/simple", "GET /api/diag", "GET /api/ping")
-def test_small_probes_answer(answers: list[Answer]) -> None:
+def test_ping_and_diagnostic_routes_answer(answers: list[Answer]) -> None:
     """When everything else is down they tell a dead router from a dead application."""
     assert [probe for probe in answers if probe.status != HTTPStatus.OK] == []
     assert [probe for probe in answers if not probe.read(dict[str, object])] == []

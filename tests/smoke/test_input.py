@@ -69,7 +69,7 @@ def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
 @asks(*("POST /api/webhooks/stripe", "POST /api/payments/create-checkout-session", "POST /api/courses"), bodies=(TORN,))
-def test_torn_bodies_crash_nothing(answers: list[Answer]) -> None:
+def test_incomplete_bodies_crash_nothing(answers: list[Answer]) -> None:
     """A mobile connection that breaks off must not look like an outage of ours."""
     assert [answer for answer in answers if crashed(answer)] == []
     assert [answer for answer in answers if answer.read(Refusal).success] == []
@@ -78,6 +78,6 @@ def test_torn_bodies_crash_nothing(answers: list[Answer]) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @asks("POST /api/student/progress/lesson", bodies=WRONG, account="student")
-def test_wrong_bodies_of_a_student_are_refused(answers: list[Answer]) -> None:
+def test_wrong_bodies_from_a_student_are_refused(answers: list[Answer]) -> None:
     """Behind the guard the handlers read what they are sent, and fail at what nobody thought of."""
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST or _untidy(answer)] == []

@@ -25,7 +25,7 @@ CRAWLED = 250
 @asks(*PAGES)
 @follow_up(*[next_links(len(PAGES), LINKED)] * (LINKED // AT_ONCE))
 @depends_on("GET /marketplace/*", "GET /dashboard", "GET /courses", "GET /settings")
-def test_every_link_of_the_public_pages_leads_somewhere(
+def test_every_link_of_the_public_pages_works(
     answers: list[Answer], followed: list[Answer], at_once: AtOnce, own: set[str], evidence: Evidence
 ) -> None:
     """A link to nothing is the first thing a visitor sees of a deployment that forgot a page."""

@@ -31,7 +31,9 @@ def _its_courses(answers: list[Answer]) -> list[str]:
 @asks(*READABLE, account="student")
 @follow_up(_its_courses, account="student")
 @depends_on("GET /courses/*")
-def test_nothing_that_a_student_may_read_crashes(answers: list[Answer], followed: list[Answer]) -> None:
+def test_every_page_and_route_of_a_student_answers_without_a_crash(
+    answers: list[Answer], followed: list[Answer]
+) -> None:
     """Every page and route as those who are signed in get it; what they show is judged with everything else, below."""
     assert [answer for answer in (*answers, *followed) if crashed(answer)] == []
 
@@ -40,7 +42,7 @@ def test_nothing_that_a_student_may_read_crashes(answers: list[Answer], followed
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_gives_a_secret_away(inspected: Inspected) -> None:
+def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
     """Behind the sign-in and in refusals there are as many readers, and nobody looks there."""
     assert inspected.offenders(SECRETS) == []
 
@@ -49,7 +51,7 @@ def test_nothing_that_was_seen_gives_a_secret_away(inspected: Inspected) -> None
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_tells_of_other_people(inspected: Inspected) -> None:
+def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected) -> None:
     """Addresses, hashes and tokens that belong to somebody else than the one who asked."""
     assert inspected.offenders(PERSONAL) == []
 
@@ -58,7 +60,7 @@ def test_nothing_that_was_seen_tells_of_other_people(inspected: Inspected) -> No
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_is_broken_behind_its_status(inspected: Inspected) -> None:
+def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: Inspected) -> None:
     """An error boundary, a development build, a way to staging: the status is healthy, and users are not served."""
     assert inspected.offenders(BROKEN) == []
 
@@ -67,7 +69,7 @@ def test_nothing_that_was_seen_is_broken_behind_its_status(inspected: Inspected)
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False, last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_tells_how_it_is_made(inspected: Inspected) -> None:
+def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
     """A refused POST is where stack traces and SQL come to light first."""
     assert inspected.offenders(INSIDE) == []
 
@@ -76,6 +78,6 @@ def test_nothing_that_was_seen_tells_how_it_is_made(inspected: Inspected) -> Non
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="performance-optimization", last=True)
 @EVERYTHING
-def test_everything_that_was_seen_arrived_as_it_should(inspected: Inspected) -> None:
+def test_every_answer_of_the_run_is_delivered_correctly(inspected: Inspected) -> None:
     """Readable, small, from here, kept by nobody else, in time; and what is missing says 404."""
     assert inspected.offenders(DELIVERY) == []

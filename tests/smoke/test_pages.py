@@ -22,7 +22,7 @@ from .conftest import its_assets
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="application-not-loading")
 @asks("GET /")
-def test_home_page_greets_visitors_and_leads_on(answer: Answer) -> None:
+def test_home_page_greets_visitors_and_links_to_sign_in(answer: Answer) -> None:
     """The front door: without it nobody reaches sign-in or registration."""
     assert answer.status == HTTPStatus.OK
     assert answer.page.headings(1) == ["7p Platformuna Hoş Geldiniz!"]
@@ -178,7 +178,7 @@ def _free(courses: Answer) -> set[str]:
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
 @follow_up(_every_offer)
 @depends_on("GET /marketplace/*")
-def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], offers: list[Answer]) -> None:
+def test_a_course_page_shows_the_course_and_how_to_get_it(answers: list[Answer], offers: list[Answer]) -> None:
     """The page where the decision to buy is made. While free enrolment is off, a free course cannot be got."""
     health, courses, shop = answers
     closed = set() if enrols_for_free(health) else _free(courses)
@@ -198,7 +198,7 @@ def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], of
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
 @follow_up(_every_offer)
 @depends_on("GET /marketplace/*")
-def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer], offers: list[Answer]) -> None:
+def test_pages_and_api_agree_whether_free_enrolment_is_on(answers: list[Answer], offers: list[Answer]) -> None:
     """A button for what the API refuses, or an open API that no page tells of: half a switch."""
     api, health, courses, _ = answers
     enabled = enrols_for_free(health)

@@ -146,7 +146,7 @@ def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid
 @pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal")
-def test_payment_intents_and_the_portal_are_prepared(
+def test_payment_intents_and_the_billing_portal_work(
     at_once: AtOnce, site: Site, signed_in: Session, paid_course: Course
 ) -> None:
     """The other ways to pay, and the only way to an invoice."""
@@ -225,7 +225,7 @@ def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_i
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes", "payments"))
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-payment-intent", "POST /api/courses/*/enroll", "GET /api/enrollments")
-def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
+def test_an_unfinished_payment_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
     """Stripe knows the payment, and it is of this very course; only nobody has paid it."""
     begun = {"courseId": not_bought.id}
     payment = site.ask("POST /api/payments/create-payment-intent", json=begun, cookies=signed_in.cookies)
@@ -245,7 +245,7 @@ def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Sess
 @follow_up(lambda answers: [f"GET /courses/{_dearest(answers).id}/purchase"], account="student")
 @depends_on("GET /courses/*/purchase")
 @pytest.mark.usefixtures("paid_course")
-def test_the_purchase_page_offers_what_the_mode_allows(answers: list[Answer], followed: list[Answer]) -> None:
+def test_the_purchase_page_matches_the_payments_mode(answers: list[Answer], followed: list[Answer]) -> None:
     """A button while payments are off leads nowhere; none while they are on sells nothing."""
     page = followed[0].page
     offered = "Pay with Stripe Checkout" in [*page.texts("button"), *page.texts("a")]

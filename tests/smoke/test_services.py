@@ -63,7 +63,7 @@ class Row(msgspec.Struct):
     rollback_eligible=False,
 )
 @depends_on("vendor supabase sign-in", "variable NEXT_PUBLIC_SUPABASE_*")
-def test_supabase_sign_in_takes_the_public_key(supabase: Supabase) -> None:
+def test_supabase_sign_in_accepts_the_public_key(supabase: Supabase) -> None:
     """A key of another project, or one that was revoked, signs nobody in; nothing of the build shows it."""
     health = supabase.ask("/auth/v1/health")
 
@@ -113,7 +113,7 @@ def _told(site: Site, stripe: StripeAccess, path: str) -> Answer:
 )
 @asks("GET /api/health")
 @depends_on("vendor stripe", "variable NEXT_PUBLIC_STRIPE_*")
-def test_stripe_answers_in_the_mode_that_is_meant(
+def test_stripe_answers_in_the_configured_mode(
     answer: Answer,
     site: Site,
     stripe: StripeAccess,

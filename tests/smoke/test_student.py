@@ -98,7 +98,7 @@ def _every_course(answers: list[Answer]) -> list[str]:
 @asks("GET /api/enrollments", "GET /api/student/progress", account="student")
 @follow_up(_every_course, account="student")
 @depends_on("GET /api/student/progress/course/*")
-def test_progress_is_told_for_every_enrolment(answers: list[Answer], followed: list[Answer]) -> None:
+def test_progress_is_shown_for_every_enrolment(answers: list[Answer], followed: list[Answer]) -> None:
     """Students who find their courses gone, or at zero, write to support the same day."""
     rows, overall = answers
     assert len(followed) == rows.read(Data).data.total
@@ -123,7 +123,7 @@ def _the_first_course(answers: list[Answer]) -> list[str]:
 @asks("GET /api/enrollments", f"GET /api/courses/{NOBODY}/enroll", account="student")
 @follow_up(_the_first_course, account="student")
 @depends_on("GET /api/courses/*/enroll")
-def test_eligibility_knows_who_is_enrolled(answers: list[Answer], followed: list[Answer]) -> None:
+def test_enrolled_students_are_not_offered_their_course_again(answers: list[Answer], followed: list[Answer]) -> None:
     """Offered what one has already bought, one buys it twice."""
     rows, unknown = answers
 
@@ -148,7 +148,7 @@ def test_personal_pages_open_for_a_student(answers: list[Answer]) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="authentication-issues")
 @asks("GET /api/auth/verify-email", "GET /api/auth/verify-email?token=7p-verify")
-def test_addresses_are_verified_by_their_own_token_only(answers: list[Answer]) -> None:
+def test_email_addresses_are_verified_only_by_their_own_token(answers: list[Answer]) -> None:
     """Any text as a token, and anyone owns any address."""
     missing, wrong = answers
 

@@ -38,7 +38,7 @@ OLD_S = 600
 @asks(WEBHOOK, json=EVENT)
 @asks(WEBHOOK, json=EVENT, headers=BADLY_SIGNED)
 @asks(WEBHOOK, json=EVENT, headers={"stripe-signature": f"t=1700000000,v1={'0' * 64}"})
-def test_webhook_refuses_what_stripe_did_not_sign(answers: list[Answer]) -> None:
+def test_webhook_refuses_events_that_stripe_did_not_sign(answers: list[Answer]) -> None:
     """Open, anyone enrols without paying; erring, Stripe's own events are lost and paid courses stay closed."""
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST] == []
 
@@ -74,7 +74,7 @@ def _harmless(run: Run, name: str) -> dict[str, object]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
 @depends_on(WEBHOOK)
-def test_webhook_takes_what_stripe_signed(stripe: Stripe, run: Run) -> None:
+def test_webhook_accepts_events_that_stripe_signed(stripe: Stripe, run: Run) -> None:
     """Refused, people have paid and stay locked out: Stripe tries again for three days and gives up."""
     answer = stripe.send(_harmless(run, "signed"))
 
@@ -113,7 +113,7 @@ class History(msgspec.Struct):
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
 @depends_on(WEBHOOK, "GET /api/payments/history")
-def test_webhook_books_an_event_once(
+def test_webhook_records_a_repeated_event_once(
     answers: list[Answer], stripe: Stripe, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
     """Stripe sends an event again when it is not sure that it came; booked twice, the accounts are wrong."""
@@ -140,7 +140,7 @@ def test_webhook_books_an_event_once(
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
 @depends_on(WEBHOOK, "GET /api/payments/history")
-def test_events_that_are_refused_book_nothing(
+def test_refused_events_record_no_payment(
     answers: list[Answer], at_once: AtOnce, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
     """Read before it is verified, an event that anyone can write gives away what others pay for, and answers 400."""

@@ -40,7 +40,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "'P9' - at `$.severity`, use one of P0, P1,",
         ),
         ("routes.toml", '["GET /api/ping"]', '["/api/ping"]', 'expected "METHOD /path"'),
-        ("routes.toml", 'checks = ["test_small_probes_answer"]', "", "either `checks` or a `waiver`"),
+        ("routes.toml", 'checks = ["test_ping_and_diagnostic_routes_answer"]', "", "either `checks` or a `waiver`"),
     ],
 )
 def test_a_mistake_in_a_table_is_one_line_and_exit_2(
