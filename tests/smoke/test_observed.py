@@ -1,4 +1,8 @@
-"""What no answer of the whole run may show: signed in, refused, of a POST, of what does not exist. Judged last."""
+"""
+Content that no answer of the whole run may show: signed-in pages, refusals, POSTs, and wrong ids.
+
+These checks run last, when all other smoke checks have their answers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from fixtures.site.client import AT_ONCE
 from .conftest import crashed
 
 EVERYTHING = depends_on("* /*")
-# What has its own checks signed out shows the same signed in, but for these two pages.
+# Public pages look the same to a student, except these two.
 READABLE = [route for route in readable() if route not in {*PAGES, *APIS} - {"GET /", "GET /marketplace"}]
 
 
@@ -34,7 +38,7 @@ def _its_courses(answers: list[Answer]) -> list[str]:
 def test_every_page_and_route_of_a_student_answers_without_a_crash(
     answers: list[Answer], followed: list[Answer]
 ) -> None:
-    """Every page and route as those who are signed in get it; what they show is judged with everything else, below."""
+    """A signed-in student meets the crash at the first click; the checks below judge the content of these answers."""
     assert [answer for answer in (*answers, *followed) if crashed(answer)] == []
 
 
@@ -43,7 +47,7 @@ def test_every_page_and_route_of_a_student_answers_without_a_crash(
 @pytest.mark.check(severity="P0", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
-    """Behind the sign-in and in refusals there are as many readers, and nobody looks there."""
+    """Answers behind the sign-in and refusals have many readers, and nobody tests them by name."""
     assert inspected.offenders(SECRETS) == []
 
 
@@ -52,7 +56,7 @@ def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
 @pytest.mark.check(severity="P1", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected) -> None:
-    """Addresses, hashes and tokens that belong to somebody else than the one who asked."""
+    """An e-mail address, hash or token of somebody else is a data breach."""
     assert inspected.offenders(PERSONAL) == []
 
 
@@ -61,7 +65,7 @@ def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected
 @pytest.mark.check(severity="P1", runbook="application-not-loading", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: Inspected) -> None:
-    """An error boundary, a development build, a way to staging: the status is healthy, and users are not served."""
+    """The status is healthy, and users see an error page, a development build or links to staging."""
     assert inspected.offenders(BROKEN) == []
 
 
@@ -70,7 +74,7 @@ def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: 
 @pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False, last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
-    """A refused POST is where stack traces and SQL come to light first."""
+    """Stack traces and SQL show first in the answer to a refused POST."""
     assert inspected.offenders(INSIDE) == []
 
 
@@ -79,5 +83,5 @@ def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
 @pytest.mark.check(severity="P2", runbook="performance-optimization", last=True)
 @EVERYTHING
 def test_every_answer_of_the_run_is_delivered_correctly(inspected: Inspected) -> None:
-    """Readable, small, from here, kept by nobody else, in time; and what is missing says 404."""
+    """Encoding, compression, hosts, caching and response time are correct; a missing page answers 404."""
     assert inspected.offenders(DELIVERY) == []

@@ -1,4 +1,4 @@
-"""Whether the platform still limits what strangers may try."""
+"""The rate limits that protect the platform from strangers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixtures.site.client import Site, cookies_of
 from fixtures.site.fresh_clients import FreshClients, is_loopback
 from fixtures.target.target import Target
 
-# Nobody's, and too weak to become anybody's.
+# No account has this password, and the platform refuses it as too weak.
 OTHER_STUDENT = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
 
 
@@ -34,7 +34,7 @@ ATTEMPTS: dict[str, Callable[[Site], Answer]] = {
     "searches": lambda site: site.ask("GET /api/courses/search?q=7p"),
     "course-lists": lambda site: site.ask("GET /api/courses?limit=1"),
 }
-# Elsewhere than on loopback they would be taken from the runner's own address, and from everyone behind it.
+# Outside of loopback the check would use up the limits of everyone behind the runner's address.
 HARMLESS = ("searches",)
 
 
@@ -44,7 +44,7 @@ HARMLESS = ("searches",)
 @depends_on("POST /api/auth/request-password-reset", "POST /api/enroll/free")
 @depends_on("GET /api/courses/search", "GET /api/courses")
 def test_rate_limits_are_enforced(fresh_clients: FreshClients, threads: ThreadPoolExecutor, target: Target) -> None:
-    """Without them a stranger tries passwords all night, and a script reads the whole catalogue every second."""
+    """Without limits a stranger tries passwords all night, and a script reads the whole catalogue every second."""
     names = tuple(ATTEMPTS) if is_loopback(target.url) else HARMLESS
     unlimited, mute = [], []
     for name in names:
