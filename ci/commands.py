@@ -36,7 +36,7 @@ from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
 from fixtures.run.directory import need_writable
 from fixtures.target.candidate import need
-from fixtures.target.fault_option import refuse_fault
+from fixtures.target.sandbox_process import refuse_fault
 from fixtures.target.target import UsageError, load
 from fixtures.target.variants import asked_deployment
 

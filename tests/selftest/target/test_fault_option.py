@@ -8,8 +8,7 @@ import pytest
 
 from fixtures.model.toml_tables import UsageError
 from fixtures.sandbox.faults import CATALOGUE, nearest
-from fixtures.target.fault_option import refuse_fault
-from fixtures.target.sandbox_process import problem_of_fault
+from fixtures.target.sandbox_process import problem_of_fault, refuse_fault
 from fixtures.target.target import Target, load
 from tests.selftest.conftest import Suite
 
