@@ -1,4 +1,4 @@
-"""Generated input for every route, on the sandbox only."""
+"""Random input for every route, on the sandbox only."""
 
 from __future__ import annotations
 

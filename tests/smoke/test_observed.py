@@ -83,5 +83,5 @@ def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
 @pytest.mark.check(severity="P2", runbook="performance-optimization", last=True)
 @EVERYTHING
 def test_every_answer_of_the_run_is_delivered_correctly(inspected: Inspected) -> None:
-    """Encoding, compression, hosts, caching and response time are correct; a missing page answers 404."""
+    """Users read wrong letters, wait, or leave the platform when one of the rules of delivery is broken."""
     assert inspected.offenders(DELIVERY) == []

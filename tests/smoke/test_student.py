@@ -29,7 +29,7 @@ PERSONAL = {
 
 
 class User(msgspec.Struct):
-    """Who is signed in."""
+    """The signed-in user."""
 
     id: UUID
     name: str | None

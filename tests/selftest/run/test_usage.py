@@ -73,7 +73,7 @@ def test_what_cannot_be_meant_is_one_line_and_exit_2(
 
 @pytest.mark.parametrize("name", ["SYNTHETIC_TARGET", "SYNTHETIC_RUN_ID", "SYNTHETIC_RUN_DIR", "SYNTHETIC_DEPLOYMENT"])
 def test_an_empty_variable_is_an_unset_one(suite: Suite, name: str) -> None:
-    """A workflow sets every variable, and leaves those empty that it has nothing for."""
+    """A workflow sets every variable, and leaves those empty that have no value."""
     suite.write(ONE)
 
     outcome = suite.run("--list-checks", environment={name: ""})
@@ -82,7 +82,7 @@ def test_an_empty_variable_is_an_unset_one(suite: Suite, name: str) -> None:
 
 
 def test_a_full_disk_at_the_start_is_wrong_usage(tmp_path: Path) -> None:
-    """A run that cannot write its verdict must not begin: it would end after ten minutes with nothing."""
+    """A run that cannot write its verdict would end after ten minutes without a result."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
@@ -119,7 +119,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_an_error_of_the_suite_itself_is_one_line_and_exit_3(suite: Suite) -> None:
-    """Python's own words help only the people who look after the suite: they are in a file."""
+    """The traceback helps only the people who look after the suite: it is in a file."""
     conftest = (suite.folder / "conftest.py").read_text(encoding="utf-8")
     broken = "\n\ndef pytest_collection_finish():\n    raise RuntimeError('password=hunter2hunter2 \\x1b[31m\\nmore')\n"
     (suite.folder / "conftest.py").write_text(conftest + broken, encoding="utf-8")

@@ -50,7 +50,7 @@ def record(run_id: str, step: str = "intended") -> RollbackRecord:
 
 
 class TestLedger:
-    """The last good deployment."""
+    """The ledger of good deployments."""
 
     def test_empty(self, state: State) -> None:
         """The first run has none."""
@@ -68,7 +68,7 @@ class TestLedger:
         assert state.last_good(other_than="dpl_b") == good("dpl_a")
 
     def test_a_torn_ledger_is_put_aside_by_the_next_good(self, state: State) -> None:
-        """The suite heals by being green; the file is kept for a person to look at."""
+        """A green run replaces it; the file is kept for a person to look at."""
         (state.path / "last-good.json").write_text("[1]")
 
         state.record_good(good("dpl_a"))
@@ -78,7 +78,7 @@ class TestLedger:
 
 
 class TestRollbacks:
-    """What was tried."""
+    """The record of rollbacks."""
 
     def test_a_later_step_replaces_an_earlier_one(self, state: State) -> None:
         """One entry a run, newest last."""
@@ -97,7 +97,7 @@ class TestRollbacks:
 
 
 def test_incidents_and_shadow_log(state: State) -> None:
-    """Both come back as they went."""
+    """Reading returns the entries that were written."""
     incident = Incident(check="t", cause="existing", severity="P1", title="t", run_id="1", opened_at=1)
     state.replace_incidents([incident])
     entry = ShadowEntry(run_id="1", recorded_at=1, deployment_id=None, decision="keep", exit_code=0)
@@ -129,7 +129,7 @@ NEWER = b'[{"deployment_id": "a", "run_id": "1", "recorded_at": 1, "word_of_the_
 
 
 def _grow(path: Path) -> None:
-    """Write a file that says it is huge, and takes no room."""
+    """Write a file with a huge size that takes no room."""
     path.touch()
     os.truncate(path, 2**40)
 
@@ -188,7 +188,7 @@ def test_any_content_is_a_document_or_a_state_error(state: State, content: bytes
 
 @contextmanager
 def files_end_after(most: int) -> Iterator[None]:
-    """Let no file of this process grow beyond so many bytes, as on a full disk."""
+    """Limit the size of every file of this process, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
     try:
@@ -198,7 +198,7 @@ def files_end_after(most: int) -> Iterator[None]:
 
 
 def test_a_full_disk_keeps_the_old_content(state: State) -> None:
-    """The error says so; half a ledger would be none."""
+    """The error names the reason; half a ledger would be useless."""
     state.record_good(good("dpl_a"))
     with (
         files_end_after(8),
@@ -229,7 +229,7 @@ with State(Path(sys.argv[1])).lock("rollback", wait=1):
 
 
 def test_a_lock_dies_with_the_process_that_held_it(state: State) -> None:
-    """Two gates never move production at once, and a killed one does not block the next."""
+    """Two gates never roll back at once, and a killed one does not block the next."""
     command = [sys.executable, "-c", HOLDER, str(state.path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

@@ -36,7 +36,7 @@ SECRET = "hunter2hunter2"  # noqa: S105  (it is looked for in messages)
     ],
 )
 def test_an_origin_has_one_form(given: str, origin: str) -> None:
-    """Two names for one target would give it two states, and its cookies to neither."""
+    """A target with two names would have two states."""
     target = load(given, environ={})
 
     assert (target.name, target.url) == (origin, origin)
@@ -85,7 +85,7 @@ def test_an_origin_has_one_form(given: str, origin: str) -> None:
     ],
 )
 def test_a_target_that_is_no_origin_is_one_line_without_its_secrets(given: str) -> None:
-    """A token that somebody pastes along stands in a log for ever, once it was printed."""
+    """A printed token stays in the log of the CI for ever."""
     with pytest.raises(UsageError) as refused:
         load(given, environ={})
 
@@ -104,13 +104,13 @@ def test_a_target_that_is_no_origin_is_one_line_without_its_secrets(given: str) 
     ],
 )
 def test_an_address_keeps_its_path_and_query(given: str, address: str) -> None:
-    """They are case-sensitive, and the server's own."""
+    """Paths are case-sensitive, and the server defines them."""
     assert checked_address(given, "key") == address
 
 
 @pytest.mark.parametrize("given", ["https://7p.test/a b", "https://7p.test/#a", "7p.test/api", "https://7p.test/a\\b"])
 def test_an_address_that_no_request_can_use_is_refused(given: str) -> None:
-    """A request for it would be an error of ours, and not the server's."""
+    """A failed request for it would look like a failure of the server."""
     with pytest.raises(UsageError, match=r"^key "):
         checked_address(given, "key")
 
@@ -118,7 +118,7 @@ def test_an_address_that_no_request_can_use_is_refused(given: str) -> None:
 @given(st.text() | st.from_regex(r"(https?|ftp)://[^/]{0,20}(:[0-9]{0,6})?[/?#]?.*"))
 @example("http://[::1]:80")
 def test_any_text_is_an_origin_or_one_line(text: str) -> None:
-    """What is accepted can be asked; what is refused says so and shows nothing that cannot be printed."""
+    """An accepted address can be asked; the line about a refused one shows nothing that cannot be printed."""
     origin, line = "http://refused.test", ""
     try:
         origin = checked_origin(text, "--target")
@@ -135,7 +135,7 @@ def test_any_text_is_an_origin_or_one_line(text: str) -> None:
 
 @given(st.text(), st.text())
 def test_no_message_repeats_what_may_be_a_secret(before: str, after: str) -> None:
-    """Everything after the host, and everything before an @, may be one."""
+    """The text before an @ and the text after the host may be secrets."""
     for text in (f"https://{before}{SECRET}@{after}", f"https://{before}/{SECRET}{after}", f"7p?{SECRET}{after}"):
         assert SECRET not in shown(text)
         with suppress(UsageError):

@@ -1,4 +1,4 @@
-"""The file of targets: what an editor may leave in it, what it may not say, and that every mistake is one line."""
+"""The targets file: the habits of editors that it allows, and the mistakes that are one line each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read(file: Path, content: str | bytes, environ: dict[str, str] | None = None
 
 
 def test_a_byte_order_mark_and_crlf_are_no_mistake(file: Path) -> None:
-    """Editors of Windows write both."""
+    """Editors on Windows write both."""
     target = read(file, b"\xef\xbb\xbf" + HEALTHY.replace("\n", "\r\n").encode())
 
     assert target.url == "https://7p.test"
@@ -46,7 +46,7 @@ def test_a_byte_order_mark_and_crlf_are_no_mistake(file: Path) -> None:
 
 
 def test_an_address_of_the_file_has_one_form(file: Path) -> None:
-    """A second name for one host would be taken for another host."""
+    """Two forms of one host would count as two hosts."""
     assert read(file, HEALTHY.replace("https://7p.test", "HTTPS://7P.Test.:443/")).url == "https://7p.test"
 
 
