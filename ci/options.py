@@ -10,6 +10,7 @@ from typing import Never
 
 from fixtures.model.child_environment import child_environment
 from fixtures.model.stages import STAGES, Stage
+from fixtures.target.addresses import shown
 from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
 
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
@@ -133,7 +134,7 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
         msg = f"say what to do: {', '.join(COMMANDS)}; see ci/verify --help"
         raise UsageError(msg)
     if given.subject and command != "doctor":
-        msg = f"{given.subject}: not expected after {command}; a target is named by --target"
+        msg = f"{shown(given.subject)}: not expected after {command}; a target is named by --target"
         raise UsageError(msg)
     if given.compare and command != "snapshot":
         msg = f"--compare: only for snapshot, not for {command}"

@@ -31,6 +31,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("targets.toml", '"accounts", ', '"acounts", ', "sandbox.capabilities has unknown acounts; known: accounts,"),
         ("targets.toml", "[sandbox]", "[sandbox", "targets.toml: "),
         ("runbook.toml", "limit = 2000", 'limit = "2000"', "Expected `float`, got `str` - at `$.limit`"),
+        ("runbook.toml", "limit = 2000", "limit = 0", "Expected `float` > 0.0 - at `$.limit`"),
+        ("runbook.toml", "limit = 2000", "limit = nan", "at `$.limit`"),
+        ("runbook.toml", "limit = 2000", "limit = 2000\nlimit = 3000", "Cannot overwrite a value"),
         ("runbook.toml", "[budgets.memory]", "[budget.memory]", "unknown budget; known: sections, budgets"),
         ("runbook.toml", 'section = "high-memory-usage"', 'section = "memory"', "budgets.memory.section: no section"),
         (
