@@ -90,7 +90,7 @@ def configured(target: Target, candidate: Candidate | None, where: Where) -> Env
         elif target.vercel:
             found = variables.of_vercel(target.vercel, where, candidate.branch if candidate else None)
         else:
-            msg = "neither Vercel's API nor SYNTHETIC_ENVIRONMENT tells the variables"
+            msg = "no variables: the target has no capability vercel, and SYNTHETIC_ENVIRONMENT is not set"
             raise NotMeasured(msg)
     except EnvironmentUnreadableError as error:
         raise NotMeasured(str(error)) from None

@@ -22,7 +22,7 @@ from .conftest import AtOnce
 # The check tries this many of a student's courses.
 _MOST = 4
 _REFUSED = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
-_ALIKE = "the first student is in no course that the second is not in; enrol the first one in another"
+_SAME_COURSES = "both students are in the same courses; enrol the first one in another course"
 
 
 class _Row(msgspec.Struct):
@@ -79,7 +79,7 @@ def test_nobody_reaches_another_students_enrolment(
     """With nothing but its id, another student would read, pause or cancel a paid enrolment."""
     own = _rows(answer)
     if not own:
-        raise _nothing(site, target, "the synthetic student is enrolled in nothing that a stranger could reach for")
+        raise _nothing(site, target, "the synthetic student has no enrolment that another student could try to reach")
 
     ask = partial(site.ask, cookies=other_student.cookies)
     # The enrolment is active already, so that a successful change changes nothing; only an unknown id is deleted.
@@ -110,7 +110,7 @@ def test_nobody_reads_another_students_records(
     records, progress = answered[: len(lists)], dict(zip(courses, answered[len(lists) :], strict=True))
     private = [course for course in courses if course not in {row.course_id for row in _rows(theirs)}]
     if not private:
-        raise _nothing(site, target, _ALIKE)
+        raise _nothing(site, target, _SAME_COURSES)
 
     secret = [*private, *(row.id for row in own), *(transaction.id for transaction in paid)]
     assert [progress[course] for course in private if progress[course].status not in _REFUSED] == []
@@ -132,7 +132,7 @@ def test_nobody_enters_another_students_course(
     theirs, *entered = at_once.ask(["GET /courses", *(f"GET {path}" for path in ways)], cookies=other_student.cookies)
     private = [path for path in own if path not in _courses(theirs)]
     if not private:
-        raise _nothing(site, target, _ALIKE)
+        raise _nothing(site, target, _SAME_COURSES)
 
     assert set(private) & set(lessons), [own[path] for path in private]
     shown = dict(zip(ways, entered, strict=True))

@@ -20,7 +20,7 @@ from fixtures.target.variants import Variant
 def test_the_candidate_itself_answers_on_its_own_address(answers: list[Answer], variant: Variant) -> None:
     """Protection, an alias or a cache may answer instead: every other green check would then be about another build."""
     if variant.deployment_id is None:
-        reason = "it is not known which deployment is the candidate; set SYNTHETIC_DEPLOYMENT"
+        reason = "the candidate is not known; set SYNTHETIC_DEPLOYMENT"
         raise NotMeasured(reason)
 
     # On its own address only the candidate answers, unless something in front of it does.

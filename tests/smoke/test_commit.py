@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def commit(candidate: Candidate | None) -> str:
     """Return the candidate's commit."""
     if candidate is None or candidate.commit is None:
-        reason = "Vercel names no commit of GitHub for the candidate: it was not built from there"
+        reason = "Vercel names no commit for the candidate, because it was not built from GitHub"
         raise NotMeasured(reason)
     return candidate.commit
 

@@ -38,7 +38,7 @@ def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
 @asks(*guarded("GET"), account="student")
 def test_every_api_route_answers_students_in_json(answers: list[Answer]) -> None:
-    """Signed-in students reach other code than strangers do, and it fails on its own."""
+    """Signed-in students reach other code than anonymous visitors do, and it fails on its own."""
     assert _other_students(answers) == {}
 
 

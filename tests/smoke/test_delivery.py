@@ -46,7 +46,7 @@ def test_pages_name_the_build_that_is_served(answers: list[Answer], followed: li
     """A page of another build reloads the whole site at every click, or asks for a script that is gone."""
     builds = _builds(answers)
     if not builds:
-        reason = "no page says of which build it is"
+        reason = "no page names its build"
         raise NotMeasured(reason)
 
     assert [manifest for manifest in followed if manifest.status != HTTPStatus.OK] == []
@@ -86,6 +86,6 @@ def _faults(answer: Answer) -> list[str]:
         "X-Content-Type-Options is not nosniff": headers.get("x-content-type-options") == "nosniff",
         "no Referrer-Policy": "referrer-policy" in headers,
         "no Permissions-Policy": "permissions-policy" in headers,
-        "X-Powered-By is told": "x-powered-by" not in headers,
+        "X-Powered-By is sent": "x-powered-by" not in headers,
     }
     return [fault for fault, holds in held.items() if not holds]

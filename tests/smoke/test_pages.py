@@ -208,5 +208,5 @@ def test_pages_and_api_agree_whether_free_enrolment_is_on(answers: list[Answer],
         reason = "the shop's first page offers no free course, so no page could be compared with the flag"
         raise NotMeasured(reason)
 
-    told = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": "Ücretsiz Al" in page.texts("button")}
-    assert {name: on for name, on in told.items() if on is not enabled} == {}
+    shown = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": "Ücretsiz Al" in page.texts("button")}
+    assert {name: on for name, on in shown.items() if on is not enabled} == {}

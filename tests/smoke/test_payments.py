@@ -38,7 +38,7 @@ class Refusal(msgspec.Struct):
 
 
 def _wrong(answer: Answer, mode: str) -> bool:
-    """Whether the answer of a payment route to a stranger contradicts the payments mode."""
+    """Whether the answer of a payment route to an anonymous visitor contradicts the payments mode."""
     if mode == "disabled":
         off = Refusal("payments_disabled", "disabled")
         return answer.status != HTTPStatus.NOT_IMPLEMENTED or answer.read(Refusal) != off
@@ -51,7 +51,7 @@ def _wrong(answer: Answer, mode: str) -> bool:
 @asks("GET /api/health")
 @asks("POST /api/payments/create-checkout-session", json={})
 def test_checkout_answers_as_the_payments_mode_says(answers: list[Answer]) -> None:
-    """Nobody can buy while it fails. With payments off 501 is right; otherwise strangers get 401."""
+    """Nobody can buy while it fails. With payments off 501 is right; otherwise anonymous visitors get 401."""
     health, checkout = answers
 
     assert not _wrong(checkout, health.read(Mode).paymentsMode), checkout.exchange()
@@ -90,7 +90,7 @@ DEAREST = "GET /api/courses?sortBy=price&sortOrder=desc&limit=2"
 def _dearest(answers: list[Answer]) -> Course:
     course = next(iter(courses_of(answers[-1])), None)
     if course is None or not course.price:
-        reason = "no course in the shop costs anything, so nothing can be bought"
+        reason = "no course in the shop has a price, so that nothing can be bought"
         raise NotMeasured(reason)
     return course
 
@@ -198,7 +198,7 @@ def not_bought(
     with run.locked("not-bought"):
         remains = cancel(site, signed_in.cookies, paid_course)
         if remains:
-            reason = f"the student is enrolled in {paid_course.title} already, and it cannot be undone: {remains}"
+            reason = f"the student is already enrolled in {paid_course.title}, and this cannot be removed: {remains}"
             raise NotMeasured(reason)
         yield paid_course
 
@@ -230,7 +230,7 @@ def test_an_unfinished_payment_enrols_nobody(site: Site, signed_in: Session, not
     begun = {"courseId": not_bought.id}
     payment = site.ask("POST /api/payments/create-payment-intent", json=begun, cookies=signed_in.cookies)
     if payment.status != HTTPStatus.OK:
-        reason = f"no payment could be begun: {payment.exchange()}"
+        reason = f"no payment could be started: {payment.exchange()}"
         raise NotMeasured(reason)
     body = {"paymentMethod": "stripe", "paymentIntentId": payment.read(Begun).paymentIntentId}
     answer = site.ask(f"POST /api/courses/{not_bought.id}/enroll", json=body, cookies=signed_in.cookies)

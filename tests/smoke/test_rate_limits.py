@@ -1,4 +1,4 @@
-"""The rate limits that protect the platform from strangers."""
+"""The rate limits that protect the platform from anonymous visitors."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fixtures.site.fresh_clients import FreshClients, is_loopback
 from fixtures.target.target import Target
 
 # No account has this password, and the platform refuses it as too weak.
-OTHER_STUDENT = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
+UNKNOWN_PERSON = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
 
 
 def _sign_in(site: Site) -> Answer:
     csrf = site.ask("GET /api/auth/csrf")
-    form = {"csrfToken": csrf_token(csrf), "json": "true", **OTHER_STUDENT}
+    form = {"csrfToken": csrf_token(csrf), "json": "true", **UNKNOWN_PERSON}
     return site.ask("POST /api/auth/callback/credentials", form=form, cookies=cookies_of(csrf))
 
 
 ATTEMPTS: dict[str, Callable[[Site], Answer]] = {
     "sign-ins": _sign_in,
-    "registrations": lambda site: site.ask("POST /api/auth/register", json=OTHER_STUDENT),
-    "resets": lambda site: site.ask("POST /api/auth/request-password-reset", json=OTHER_STUDENT),
+    "registrations": lambda site: site.ask("POST /api/auth/register", json=UNKNOWN_PERSON),
+    "resets": lambda site: site.ask("POST /api/auth/request-password-reset", json=UNKNOWN_PERSON),
     "enrolments": lambda site: site.ask("POST /api/enroll/free", json={}),
     "searches": lambda site: site.ask("GET /api/courses/search?q=7p"),
     "course-lists": lambda site: site.ask("GET /api/courses?limit=1"),

@@ -95,10 +95,10 @@ def stripe(target: Target) -> StripeAccess:
     return target.services.stripe
 
 
-def _told(site: Site, stripe: StripeAccess, path: str) -> Answer:
+def _read(site: Site, stripe: StripeAccess, path: str) -> Answer:
     answer = site.ask(f"GET {stripe.api}{path}", headers={"authorization": f"Bearer {stripe.key}"})
     if answer.code == HTTPStatus.FORBIDDEN:
-        reason = f"the restricted key may not read it, give it read for Balance and Webhook Endpoints: {answer!r}"
+        reason = f"the restricted key has no right to read Balance and Webhook Endpoints: {answer!r}"
         raise NotMeasured(reason)
     return answer
 
@@ -121,7 +121,7 @@ def test_stripe_answers_in_the_configured_mode(
     charges_cards: bool,  # noqa: FBT001
 ) -> None:
     """With keys of two modes the card form works, and the platform never finds the payment."""
-    balance = _told(site, stripe, "/v1/balance")
+    balance = _read(site, stripe, "/v1/balance")
     publishable = environment.value("NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY")
     is_on = answer.read(Mode).paymentsMode == "stripe"
 
@@ -147,7 +147,7 @@ def test_stripe_sends_its_events_to_the_platform(
     charges_cards: bool,  # noqa: FBT001
 ) -> None:
     """Without a working endpoint the platform never learns of a payment: customers pay and are not enrolled."""
-    listed = _told(site, stripe, "/v1/webhook_endpoints?limit=100")
+    listed = _read(site, stripe, "/v1/webhook_endpoints?limit=100")
     is_on = answer.read(Mode).paymentsMode == "stripe"
 
     assert listed.status == HTTPStatus.OK

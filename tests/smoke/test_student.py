@@ -80,11 +80,11 @@ class Answered(msgspec.Struct):
 @asks("GET /api/auth/session", account="student")
 def test_session_says_who_is_signed_in(answer: Answer, target: Target) -> None:
     """Every page asks it: without role and id the platform treats the student as a stranger."""
-    told = answer.read(SignedIn)
+    session = answer.read(SignedIn)
 
-    assert told.user.email.casefold() == target.accounts["student"].email.casefold()
-    assert told.user.role == "student"
-    assert told.expires > datetime.now(told.expires.tzinfo)
+    assert session.user.email.casefold() == target.accounts["student"].email.casefold()
+    assert session.user.role == "student"
+    assert session.expires > datetime.now(session.expires.tzinfo)
 
 
 def _every_course(answers: list[Answer]) -> list[str]:

@@ -117,12 +117,12 @@ def test_webhook_records_a_repeated_event_once(
     answers: list[Answer], stripe: Stripe, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
     """Stripe repeats an event when it is not sure that it arrived; two records make the accounts wrong."""
-    courses, told = answers
+    courses, signed_in_user = answers
     course = next(reversed(courses_of(courses)), None)
     if course is None:
         raise empty(target, "no event could be about a course")
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
-    user = told.read(SignedIn).user["id"]
+    user = signed_in_user.read(SignedIn).user["id"]
     # The count is read now, because another check may have added a payment.
     before = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(History).transactions
     session = {"id": f"cs_test_7p_{run.id}_{len(before)}", "amount_total": int(100 * course.price), "currency": "try"}
@@ -144,12 +144,12 @@ def test_refused_events_record_no_payment(
     answers: list[Answer], at_once: AtOnce, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
     """A platform that acts before it verifies the signature gives paid courses away, although it answers 400."""
-    courses, told = answers
+    courses, signed_in_user = answers
     course = next(reversed(courses_of(courses)), None)
     if course is None:
         raise empty(target, "no event could be about a course")
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
-    user = told.read(SignedIn).user["id"]
+    user = signed_in_user.read(SignedIn).user["id"]
     # No course has this price, and each attempt has another: a payment of an earlier attempt does not count.
     amount = 70_000_000 + secrets.randbelow(1_000_000)
     session = {"id": f"cs_test_7p_{run.id}_{amount}", "amount_total": amount, "currency": "try"}
