@@ -21,6 +21,9 @@ ONE = "@post\n@P0\ndef test_one():\n    pass\n"
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
+        (["--only=/bin/sh"], {}, "ERROR: --only /bin/sh: 'utf-8' codec can't decode"),
+        (["--variants=/bin/sh"], {}, "ERROR: --variants /bin/sh: "),
+        (["--variants={variants}", "--rounds=0"], {}, "ERROR: --rounds 0: expected 1 or more; no check would run"),
         (["--reports="], {}, 'ERROR: --reports "": name a directory, or drop the option'),
         (["--state= "], {}, 'ERROR: --state "": name a directory, or drop the option'),
         (["--reports=/proc/none"], {}, "ERROR: --reports /proc/none: cannot be written to ("),
@@ -63,8 +66,11 @@ def test_what_cannot_be_meant_is_one_line_and_exit_2(
 ) -> None:
     """A person reads the option or variable, the reason, and the remedy."""
     suite.write(ONE)
+    variants = suite.folder / "variants.json"
+    variants.write_text('[{"name": "candidate", "url": "http://127.0.0.1:9"}]', encoding="utf-8")
+    options = [argument.format(variants=variants) for argument in arguments]
 
-    outcome = suite.run(*arguments, environment={"SYNTHETIC_TARGET": "http://127.0.0.1:9"} | environment)
+    outcome = suite.run(*options, environment={"SYNTHETIC_TARGET": "http://127.0.0.1:9"} | environment)
 
     assert (outcome.code, len(outcome.err.splitlines())) == (2, 1), outcome.err + outcome.out
     assert outcome.err.startswith(says)
