@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -149,3 +150,14 @@ def test_any_value_of_a_variable_is_a_target_or_one_line(file: Path, environ: di
         line = str(refused)
 
     assert line.isprintable()
+
+
+@given(st.binary() | st.just(b"[" * 100_000) | st.recursive(st.none() | st.text(), st.lists).map(msgspec.json.encode))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_that_is_no_handle_of_a_sandbox_is_one_line(file: Path, content: bytes) -> None:
+    """A variable of an earlier shell may name a file that something else has written since."""
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=r"^SYNTHETIC_SANDBOX=.*: not the handle of a running sandbox") as refused:
+        load("sandbox", environ={"SYNTHETIC_SANDBOX": str(file)})
+
+    assert str(refused.value).isprintable()
