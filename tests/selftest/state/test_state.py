@@ -202,7 +202,7 @@ def test_a_full_disk_keeps_the_old_content(state: State) -> None:
     state.record_good(good("dpl_a"))
     with (
         files_end_after(8),
-        pytest.raises(StateError, match=r"last-good\.json in .* cannot be written \(File too large"),
+        pytest.raises(StateError, match=r"last-good\.json in .* cannot be written \(File too large\); look at the"),
     ):
         state.record_good(good("dpl_b"))
 
