@@ -24,7 +24,7 @@ from ci.machine import (
     provide_postgres,
     provide_vercel_cli,
 )
-from ci.options import Options, Request, need_writable, parse
+from ci.options import Options, Request, parse
 from ci.signals import Interrupted, Signals
 from ci.steps import SetupError, end_on_sigterm, say
 from fixtures.browser.executable import BROWSER_VARIABLE
@@ -34,10 +34,11 @@ from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
+from fixtures.run.directory import need_writable
 from fixtures.target.candidate import need
-from fixtures.target.fault_option import refuse_fault
+from fixtures.target.sandbox_process import refuse_fault
 from fixtures.target.target import UsageError, load
-from fixtures.target.variants import DEPLOYMENT_VARIABLE
+from fixtures.target.variants import asked_deployment
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
 EXIT_INTERRUPTED = 130
@@ -102,7 +103,7 @@ def _stage(options: Options) -> int:
         if options.state:
             need_writable("--state", options.state)
         if options.stage == "predeploy" and target.vercel and not target.is_sandbox:
-            need(os.environ.get(DEPLOYMENT_VARIABLE))
+            need(asked_deployment())
         provide_browser()
         if target.is_sandbox:
             provide_postgres()

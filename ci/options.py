@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Never
 
 from fixtures.model.child_environment import child_environment
 from fixtures.model.stages import STAGES, Stage
+from fixtures.target.addresses import shown
 from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
 
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
@@ -134,7 +134,7 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
         msg = f"say what to do: {', '.join(COMMANDS)}; see ci/verify --help"
         raise UsageError(msg)
     if given.subject and command != "doctor":
-        msg = f"{given.subject}: not expected after {command}; a target is named by --target"
+        msg = f"{shown(given.subject)}: not expected after {command}; a target is named by --target"
         raise UsageError(msg)
     if given.compare and command != "snapshot":
         msg = f"--compare: only for snapshot, not for {command}"
@@ -163,19 +163,10 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
     return Request(command, subject=given.subject, pytest_args=pytest_args)
 
 
-def need_writable(flag: str, directory: Path) -> None:
-    """Make the directory where it is not there, and try to write to it; raises UsageError."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        msg = f"{flag} {directory}: cannot be written to ({error.strerror}); "
-        msg += "name a directory that can be made and written to"
-        raise UsageError(msg) from None
-
-
 def _absolute(text: str) -> Path:
+    if not text.strip():
+        msg = "it is empty; name a directory, or drop the option"
+        raise argparse.ArgumentTypeError(msg)
     return Path(text).absolute()
 
 

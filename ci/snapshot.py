@@ -17,7 +17,7 @@ from typing import Final
 from ci.causes import Attribution
 from ci.gate import EXIT, decide
 from ci.incidents import tell
-from ci.options import SnapshotOptions, need_writable
+from ci.options import SnapshotOptions
 from ci.red_checks import red_checks
 from ci.report import Report
 from ci.steps import say
@@ -30,7 +30,7 @@ from fixtures.model import redaction
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
-from fixtures.run.directory import new_run_id
+from fixtures.run.directory import need_writable, new_run_id
 from fixtures.state.state import State, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import Target, UsageError, load

@@ -6,7 +6,6 @@ Whatever goes wrong in here is "cannot tell" (hold, exit 3) with a report: the g
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
@@ -36,7 +35,7 @@ from fixtures.report.difference_page import PAGE
 from fixtures.run.directory import RunDirectory, new_run_id
 from fixtures.state.state import State, StateError, open_state, root_of
 from fixtures.target.target import Mode, Target, UsageError, load
-from fixtures.target.variants import DEPLOYMENT_VARIABLE
+from fixtures.target.variants import asked_deployment
 from fixtures.target.vercel import Vercel, VercelError
 
 
@@ -216,7 +215,7 @@ class _Gate:
 
     def _identify(self, state: State) -> tuple[str | None, str | None]:
         """Return who is judged, and why nobody can be."""
-        asked = os.environ.get(DEPLOYMENT_VARIABLE)
+        asked = asked_deployment()
         if self.vercel is None:
             self._note("Vercel's API is not a capability of this target: no deployment can be blamed")
             return asked, None

@@ -59,6 +59,7 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         ),
         (["snapshot", "--target", "https://x.test"], "snapshot --target https://x.test: it has no database"),
         (["daily", "--list-checks"], "--list-checks and --list-faults stand alone; drop daily"),
+        (["postdeploy", "https://7p.test?token=hunter2"], "https://7p.test: not expected after postdeploy"),
         (["postdeploy", "--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["postdeploy", "--target", "https://x.test", "--fault", "health-down"], "only the sandbox can be broken"),
         (

@@ -151,18 +151,18 @@ class TestNoRollback:
                 ("incident", 4),
                 {
                     "test_stripe_answers_through_the_platform": "third-party",
-                    "test_health_endpoint_names_no_failing_check": "existing",
+                    "test_health_endpoint_reports_no_failing_check": "existing",
                 },
             ),
             (
                 "unreachable",
                 ("hold", 3),
                 {
-                    "test_health_endpoint_names_no_failing_check": "runner",
-                    "test_home_page_greets_visitors_and_leads_on": "runner",
+                    "test_health_endpoint_reports_no_failing_check": "runner",
+                    "test_home_page_greets_visitors_and_links_to_sign_in": "runner",
                 },
             ),
-            ("layout-shift", ("alert", 0), {"test_nothing_moves_while_the_page_loads": "unknown"}),
+            ("layout-shift", ("alert", 0), {"test_content_stays_in_place_while_the_page_loads": "unknown"}),
         ],
     )
     def test_production_is_left_alone(
