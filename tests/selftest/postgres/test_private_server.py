@@ -131,7 +131,7 @@ def test_a_template_serves_for_a_day(cache: Path, tmp_path: Path) -> None:
     with Library.start(tmp_path / "first"):
         (kept,) = templates(cache)
     old = time.time() - 25 * 3600
-    os.utime(kept, (old, old))
+    (kept / "seeded").write_text(str(old))
     other = cache / "other-contents"
     other.mkdir()
     os.utime(other, (old, old))
@@ -139,7 +139,40 @@ def test_a_template_serves_for_a_day(cache: Path, tmp_path: Path) -> None:
         pass
 
     assert templates(cache) == [kept]
-    assert kept.stat().st_mtime > old
+    assert float((kept / "seeded").read_text()) > old
+
+
+@pytest.mark.parametrize("ahead", [60, 400 * 24 * 3600], ids=["a minute", "a year"])
+def test_a_template_of_another_clock_is_not_used(cache: Path, tmp_path: Path, ahead: int) -> None:
+    """Rows of the future would be judged as they are: the age of a backup, of a session, of a visit turns negative."""
+    with Library.start(tmp_path / "first"):
+        (kept,) = templates(cache)
+    (kept / "seeded").write_text(str(time.time() + ahead))
+    with Library.start(tmp_path / "second"):
+        pass
+
+    assert float((kept / "seeded").read_text()) <= time.time()
+
+
+def test_the_seed_time_is_the_servers_own(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process under a false clock starts a server under the true one: the contents have the server's time."""
+    monkeypatch.setattr(template.time, "time", lambda clock=time.time: clock() + 3600)
+    with Library.start(tmp_path / "first"):
+        (kept,) = templates(cache)
+    monkeypatch.undo()
+
+    assert float((cache / kept.name / "seeded").read_text()) <= time.time()
+
+
+def test_an_unreadable_seed_time_is_no_seed_time(cache: Path, tmp_path: Path) -> None:
+    """Nobody knows the age of such a template, so it is made again."""
+    with Library.start(tmp_path / "first"):
+        (kept,) = templates(cache)
+    (kept / "seeded").write_text("nan")
+    with Library.start(tmp_path / "second"):
+        pass
+
+    assert float((kept / "seeded").read_text()) <= time.time()
 
 
 def test_other_contents_are_another_template(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
