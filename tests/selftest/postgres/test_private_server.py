@@ -156,7 +156,7 @@ def test_a_template_of_another_clock_is_not_used(cache: Path, tmp_path: Path, ah
 
 def test_the_seed_time_is_the_servers_own(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process under a false clock starts a server under the true one: the contents have the server's time."""
-    monkeypatch.setattr(template.time, "time", lambda clock=time.time: clock() + 3600)
+    monkeypatch.setattr(time, "time", lambda clock=time.time: clock() + 3600)
     with Library.start(tmp_path / "first"):
         (kept,) = templates(cache)
     monkeypatch.undo()
