@@ -1,0 +1,92 @@
+"""Wrong words on the command line and wrong tables: exit 2 with one line, and no secret in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ci.bench.attacks.arena import Arena, Seen
+from ci.bench.attacks.attack import KEPT, REFUSED, Attack, Right
+
+_SECRET = "canary-of-an-address"  # noqa: S105  (a word to look for)
+_ALWAYS = ("--reports={folder}/reports", "--state={folder}/state")
+_REFUSED = {
+    "url-with-fragment": ("--target={url}/#courses",),
+    "url-with-spaces": ("--target=http://127.0.0.1:1/a b",),
+    "url-without-host": ("--target=http://",),
+    "url-with-bad-port": ("--target=http://127.0.0.1:99999",),
+    "url-with-word-port": ("--target=http://127.0.0.1:http",),
+    "url-of-another-scheme": ("--target=ftp://127.0.0.1/",),
+    "url-of-a-file": ("--target=file:///etc/passwd",),
+    "url-with-control-characters": ("--target=http://127.0.0.1\x1b[31m/",),
+    "url-with-brackets": ("--target=http://[::1",),
+    "url-with-query": (f"--target=http://127.0.0.1:1/?token={_SECRET}",),
+    "url-with-password": (f"--target=http://user:{_SECRET}@127.0.0.1:1/",),
+    "url-with-user": (f"--target=http://{_SECRET}@127.0.0.1:1/",),
+    "target-empty": ("--target=",),
+    "target-unknown": ("--target=produktion",),
+    "state-empty": ("--state=",),
+    "state-is-a-file": ("--state=/etc/hostname",),
+    "state-nowhere": ("--state=/proc/nowhere",),
+    "reports-empty": ("--reports=",),
+    "reports-is-a-file": ("--reports=/etc/hostname",),
+    "reports-nowhere": ("--reports=/proc/nowhere",),
+    "reports-too-long": ("--reports=/tmp/" + "x" * 300,),
+    "reports-in-a-loop": ("--reports={folder}/loop/reports",),
+    "platform-repo-nowhere": ("--platform-repo=/nonexistent",),
+    "workers-negative": ("-n", "-1"),
+    "workers-word": ("-n", "many"),
+    "workers-too-many": ("-n", "99999999999999999999"),
+    "mode-unknown": ("--mode=acting",),
+    "flag-unknown": ("--no-such-flag",),
+    "fault-unknown": ("--fault=no-such-fault",),
+    "fault-of-a-running-platform": ("--fault=courses-500", "--target={url}"),
+    "pytest-flag-unknown": ("--", "--no-such-flag"),
+    "pytest-expression-torn": ("--", "-k", "(robots"),
+    "pytest-path-unknown": ("--", "tests/smoke/no_such_file.py"),
+}
+_KEPT = {
+    "reports-with-spaces": ("--reports={folder}/raporlar ve şeyler", "--state={folder}/state"),
+    "reports-through-a-link": ("--reports={folder}/link", "--state={folder}/state"),
+    "state-with-spaces": ("--reports={folder}/reports", "--state={folder}/durum ö"),
+}
+
+
+def _lay_links(arena: Arena) -> None:
+    (arena.folder / "loop").symlink_to(arena.folder / "loop")
+    (arena.folder / "behind").mkdir()
+    (arena.folder / "link").symlink_to(arena.folder / "behind")
+
+
+def _one_line(_arena: Arena, seen: Seen) -> list[str]:
+    """Demand one line that a person reads, without the secret."""
+    said = (seen.out + seen.err).strip()
+    problems = [] if len(said.splitlines()) <= 2 else [f"{len(said.splitlines())} lines instead of one"]  # noqa: PLR2004
+    return problems + (["the secret of the address was printed"] if _SECRET in said else [])
+
+
+def _by_pytest(_arena: Arena, _seen: Seen) -> list[str]:
+    """Let pytest say in its own lines what it does not understand."""
+    return []
+
+
+def _named() -> Iterator[tuple[str, Attack]]:
+    for name, arguments in _REFUSED.items():
+        kept = tuple(flag for flag in _ALWAYS if flag.split("=")[0] not in " ".join(arguments))
+        yield (
+            name,
+            Attack(
+                summary=f"ci/verify postdeploy {' '.join(arguments)[:60]!r}",
+                right=Right(("usage", "hold"), seconds=30) if name.startswith("pytest-") else REFUSED,
+                arguments=(*kept, *arguments),
+                prepare=_lay_links,
+                proof=_by_pytest if name.startswith("pytest-") else _one_line,
+            ),
+        )
+    for name, arguments in _KEPT.items():
+        yield (
+            name,
+            Attack(summary=f"ci/verify postdeploy {arguments}", right=KEPT, arguments=arguments, prepare=_lay_links),
+        )
+
+
+ATTACKS = dict(_named())
