@@ -83,6 +83,7 @@ def carry_out(attack: Attack) -> Result:
                 problems += attack.proof(arena, first)
         except NotReachedError as error:
             problems.append(str(error))
+        problems = [_shareable(problem, directory) for problem in problems]
     return Result(
         attack.summary,
         list(attack.right.ends),
@@ -135,8 +136,17 @@ def common(arena: Arena, seen: Seen, *, leaves: bool) -> list[str]:
 
 
 def _end_of(seen: Seen) -> str:
-    """Return the last lines that a run printed."""
-    return (seen.err.strip() or seen.out.strip())[-_SHOWN:]
+    """Return why the run says that it ended so: its reasons, or else the last line that it printed."""
+    reasons = seen.decision.get("reasons", [])
+    last = (seen.err.strip() or seen.out.strip() or "it printed nothing").splitlines()[-1]
+    return ("; ".join(map(str, reasons[:2])) or last)[:_SHOWN]
+
+
+def _shareable(problem: str, directory: str) -> str:
+    """Return a problem without the paths of this machine, and without characters that act in a terminal."""
+    for path, word in ((directory, "{folder}"), (str(ROOT), "{checkout}")):
+        problem = problem.replace(path, word)
+    return problem.encode("unicode_escape").decode() if not problem.isprintable() else problem
 
 
 def read_results(path: Path = RESULTS) -> Results:
