@@ -13,6 +13,7 @@ Writes ci/bench/results/chaos.json after every attack; ends with 1 when an attac
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -34,12 +35,14 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "chaos.json"
 SEED = 7
 _SHELL_SIGNAL = 128
+# The last line of a traceback.
+_ERROR = re.compile(r"^[\w.]+(?:Error|Exception|Exit|Interrupt\w*)\b.*", re.MULTILINE)
 _SHOWN = 400
 
 
 class Result(msgspec.Struct):
     """
-    What became of one attack.
+    The result of one attack.
 
     saw: decision and exit code of each run.  problems: why it was not survived, empty: it was.
     """
@@ -123,7 +126,8 @@ def common(arena: Arena, seen: Seen, *, leaves: bool) -> list[str]:
     """Return which of the promises for every run were broken, as sentences."""
     problems = []
     if "Traceback (most recent call last)" in seen.out + seen.err:
-        problems.append(f"a traceback reached the terminal: {_end_of(seen)}")
+        errors = _ERROR.findall(seen.out + seen.err) or ["of no error"]
+        problems.append(f"a traceback reached the terminal: {errors[-1][:_SHOWN]}")
     if len(arena.moves) > 1:
         problems.append(f"production was asked to move {len(arena.moves)} times")
     if seen.code == 1 and seen.decided not in {"rollback", "block", "none"}:

@@ -1,5 +1,5 @@
 """
-What the database checks cost: of the database's time, of a long way to it, and beside Debian's check_postgres.
+Measures the cost of the database checks: the database's time, the effect of latency, and check_postgres beside it.
 
     .venv/bin/python -m ci.bench.database_cost [--rounds 15]
 

@@ -1,5 +1,5 @@
 """
-Every fault of the database against every database check, whatever its stage: what is red, and what cannot be measured.
+Runs every database check, of any stage, against every fault of the database; shows what is red or not measured.
 
     .venv/bin/python -m ci.bench.database_crosstalk                     every fault, on the PostgreSQL that is found
     .venv/bin/python -m ci.bench.database_crosstalk NAME ...            these only
@@ -35,7 +35,7 @@ _LIMIT = 180
 
 
 class Row(msgspec.Struct):
-    """What one fault did. red: check -> severity.  unmeasured: checks.  surprises: what should not be so."""
+    """The result of one fault. red: check -> severity.  unmeasured: checks.  surprises: what is wrong."""
 
     red: dict[str, str]
     unmeasured: list[str]

@@ -1,5 +1,5 @@
 """
-Whether a healthy database that is busy is ever called sick: the database checks, again and again, beside pgbench.
+Proves that a busy, healthy database is never called sick: the database checks, many times, beside pgbench.
 
     .venv/bin/python -m ci.bench.database_healthy [RUNS]      200 by default, about a second each
 

@@ -1,5 +1,5 @@
 """
-Every database check's query on PostgreSQL 14 to 18 as the monitoring role, and a sample of the faults on each.
+Runs every database check's query on PostgreSQL 14 to 18 as the monitoring role, and a sample of the faults on each.
 
     .venv/bin/python -m ci.bench.database_versions              every version that this machine has or can fetch
     .venv/bin/python -m ci.bench.database_versions --major 16   one of them
@@ -43,7 +43,7 @@ SAMPLE = (
 
 class Version(msgspec.Struct, kw_only=True):
     """
-    How one version did.
+    The result of one version.
 
     answered: queries.  unmeasured: check -> why its query gave nothing that can be judged.
     caught: faults of the sample.  wrong: what should not be so.
@@ -58,7 +58,7 @@ class Version(msgspec.Struct, kw_only=True):
 
 
 class Result(msgspec.Struct):
-    """What is committed. machine: when and on what class of machine the last of them was measured."""
+    """The committed results. machine: date and class of machine of the newest of them."""
 
     machine: dict[str, Any]
     versions: dict[str, Version]

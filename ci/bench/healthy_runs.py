@@ -1,5 +1,5 @@
 """
-Whether a healthy platform is ever called anything else: the whole path, again and again.
+Proves that a healthy platform is always kept: the whole path, again and again.
 
     .venv/bin/python -m ci.bench.healthy_runs [--runs 20] [--busy] [-n 2]
 

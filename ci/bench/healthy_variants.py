@@ -1,5 +1,5 @@
 """
-Healthy oddities: builds and surroundings that are unusual and right, and must stay green.
+Runs the checks on healthy variants: builds and surroundings that are unusual and right, and must stay green.
 
     .venv/bin/python -m ci.bench.healthy_variants              all of them on one sandbox
     .venv/bin/python -m ci.bench.healthy_variants NAME ...     these only
@@ -27,7 +27,7 @@ RESULTS = ROOT / "ci" / "bench" / "results" / "healthy_variants.json"
 
 
 class Result(msgspec.Struct):
-    """What the checks made of one oddity. bad: checks that did not pass, with their reasons."""
+    """The result of one healthy variant. bad: checks that did not pass, with their reasons."""
 
     summary: str
     passed: int

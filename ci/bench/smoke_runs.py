@@ -1,5 +1,5 @@
 """
-Whether a healthy smoke run is ever red, and how long it takes: the same checks on one sandbox, again and again.
+Proves that a healthy smoke run is never red, and measures it: the same checks on one sandbox, again and again.
 
     .venv/bin/python -m ci.bench.smoke_runs [--runs 200] [--latency-runs 20]
 

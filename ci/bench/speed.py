@@ -1,5 +1,5 @@
 """
-How long a healthy run takes, and how soon a P0 outage is rolled back and healed.
+Measures how long a healthy run takes, and how soon a P0 outage is rolled back and healed.
 
     .venv/bin/python -m ci.bench.speed [--runs 5]
 

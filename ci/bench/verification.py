@@ -26,7 +26,7 @@ _BAD = {Outcome.FAILED, Outcome.SUITE_ERROR, Outcome.NOT_MEASURED, Outcome.SUPER
 @dataclass(frozen=True)
 class Run:
     """
-    What one run came to. seconds: from the process's start to its end.
+    The result of one run. seconds: from the process's start to its end.
 
     judged: node id -> seconds from the process's start to the moment at which it was told.
     bad: checks that are not green -> reason; "the run" where it did not come to its end.
@@ -39,12 +39,12 @@ class Run:
 
     @property
     def passed(self) -> int:
-        """How many checks passed."""
+        """The number of checks that passed."""
         return sum(check.outcome is Outcome.PASSED for check in self.verdict.checks)
 
 
 async def verify(sandbox: Sandbox, healthy_variant: HealthyVariant, reports: Path) -> Run:
-    """Publish a build with this oddity, all rate limits unspent, and run the checks on it; `reports` exists."""
+    """Publish a build with this healthy variant, reset all rate limits, and run the checks; `reports` exists."""
     build = sandbox.healthy_build()
     healthy_variant.build(build)
     _forget(sandbox, reports)
@@ -68,7 +68,7 @@ async def verify(sandbox: Sandbox, healthy_variant: HealthyVariant, reports: Pat
 
 
 def _forget(sandbox: Sandbox, reports: Path) -> None:
-    """Let nothing be spent, neither by the platform's count nor by the book that lies beside the handle."""
+    """Reset the rate limits: the platform's own count, and the ledger beside the handle."""
     sandbox.platform.limits.spent.clear()
     (reports / FILE).unlink(missing_ok=True)
 

@@ -24,7 +24,7 @@ from fixtures.sandbox.control import open_control
 from fixtures.sandbox.faults import find
 from fixtures.sandbox.sandbox import Sandbox
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
-from tests.selftest.processes import Process, family, survivors
+from tests.selftest.processes import Process, family, survivors, table
 
 ROOT = Path(__file__).parents[3]
 # Far above every bound of a run: the machine of the bench must survive as well.
@@ -92,17 +92,17 @@ class Arena:
 
     @property
     def reports(self) -> Path:
-        """Where the runs write."""
+        """The directory of the runs' reports."""
         return self.folder / "reports"
 
     @property
     def state(self) -> Path:
-        """Where the runs remember this target."""
+        """The directory of the state that the runs keep of this target."""
         return self.folder / "state" / "sandbox"
 
     @property
     def moves(self) -> list[tuple[str | None, str]]:
-        """How production was asked to move since the sandbox started, as (from, to)."""
+        """The requests to move production since the sandbox started, as (from, to)."""
         return [(job.from_id, job.to_id) for job in self.sandbox.edge.alias_requests[self._earlier_moves :]]
 
     @property
@@ -146,7 +146,9 @@ class Arena:
                 with suppress(msgspec.DecodeError):
                     decision = msgspec.json.decode(path.read_bytes())
         out, err = ((self.folder / f"{name}{marker}").read_text(errors="replace") for name in ("stdout", "stderr"))
-        left = survivors(list(watch.seen.values())) + [path.name for path in (self.folder / "tmp").glob("7p-*")]
+        left = survivors([*watch.seen.values(), *_started_below(self.folder)]) + [
+            path.name for path in (self.folder / "tmp").glob("7p-*")
+        ]
         return Seen(code, out, err, decision, watch.seconds, watch.peak_mb, left)
 
     def start(self, attack: Attack, *, attacked: bool = True, marker: str = "") -> subprocess.Popen[bytes]:
@@ -235,6 +237,16 @@ def _runs(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+def _started_below(folder: Path) -> list[Process]:
+    """Return the processes whose environment names this folder: a part that was killed leaves orphans nobody has seen."""
+    found = []
+    for process in table().values():
+        with suppress(OSError):
+            if f"{folder}/tmp".encode() in Path(f"/proc/{process.pid}/environ").read_bytes():
+                found.append(process)
+    return found
 
 
 def _memory_mb(pid: int) -> float:

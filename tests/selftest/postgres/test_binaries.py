@@ -1,4 +1,4 @@
-"""Which PostgreSQL is taken on a machine, and who may run it."""
+"""The choice of PostgreSQL's programs on a machine, and who may run them."""
 
 from __future__ import annotations
 

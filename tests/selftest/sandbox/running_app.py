@@ -1,4 +1,4 @@
-"""The web application before a real database, in a thread of its own, so that a test asks it as any client would."""
+"""The web application over a real database, in a thread of its own, so that a test asks it as any client would."""
 
 from __future__ import annotations
 

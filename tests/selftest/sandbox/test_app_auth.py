@@ -1,4 +1,4 @@
-"""Signing in and registering: NextAuth's odd answers, and the refusals of the account routes."""
+"""Sign-in and registration: NextAuth's unusual answers, and the refusals of the account routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public data routes: health, the course list and its query, one course; and what guards the others."""
+"""The public data routes (health, the course list and its query, one course), and the guards of the other routes."""
 
 from __future__ import annotations
 

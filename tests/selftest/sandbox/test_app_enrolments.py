@@ -1,4 +1,4 @@
-"""Enrolling, learning and leaving: every refusal, and what the database holds afterwards."""
+"""Enrolling, learning and leaving: every refusal, and the rows in the database afterwards."""
 
 from __future__ import annotations
 

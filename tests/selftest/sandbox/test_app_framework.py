@@ -1,4 +1,4 @@
-"""What the framework does around every route: headers, compression, assets, its 404, 405 and 500, a build's knobs."""
+"""The framework around every route: headers, compression, assets, its 404, 405 and 500, a build's knobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages as a browser without scripts gets them: what they say, whom they let in, that they agree with the API."""
+"""The pages without scripts: their texts, their guards, and their agreement with the API."""
 
 from __future__ import annotations
 

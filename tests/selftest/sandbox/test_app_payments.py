@@ -1,4 +1,4 @@
-"""Payments in both modes, Stripe's trouble, and the webhook's rules."""
+"""Payments in both modes, failures of Stripe, and the webhook's rules."""
 
 from __future__ import annotations
 

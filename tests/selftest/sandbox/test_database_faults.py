@@ -1,5 +1,5 @@
 """
-Faults of the database against the whole database folder: what is red with each of them, and nothing else.
+Faults of the database against the whole database folder: the named checks are red, and no others.
 
 The matrix in ci/bench runs every fault after a deployment. What only predeploy and the nightly run ask is held here,
 with a sample of the others.

@@ -1,4 +1,4 @@
-"""The edge in front of any application: who answers, who is let in, and what an answer says of its way."""
+"""The edge in front of any application: who answers, who is let in, and the headers of an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-ins of the third parties: what they keep, whom they refuse, and how they are broken."""
+"""The stand-ins of the third parties: what they keep, what they refuse, and how a test breaks them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault is caught by the checks that it names, and reddens nothing that it cannot reach."""
+"""Every fault is caught by the checks that it names, and turns no unrelated check red."""
 
 from __future__ import annotations
 

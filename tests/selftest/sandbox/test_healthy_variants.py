@@ -1,4 +1,4 @@
-"""What is unusual and right stays green; `python -m ci.bench.healthy_variants` proves all of the catalogue."""
+"""Healthy variants stay green; `python -m ci.bench.healthy_variants` proves the whole catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole sandbox as a process: what it offers when it answers, how it is broken, and that nothing is left of it."""
+"""The whole sandbox as a process: what it offers, how it is broken, and that it leaves nothing behind."""
 
 from __future__ import annotations
 

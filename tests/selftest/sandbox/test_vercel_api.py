@@ -1,4 +1,4 @@
-"""The REST calls of the edge, as protocols of the real API have them: shapes, refusals, and the knobs that break it."""
+"""The REST calls of the edge, as the real API was recorded: shapes, refusals, and the knobs that break it."""
 
 from __future__ import annotations
 
