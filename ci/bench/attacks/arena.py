@@ -240,11 +240,11 @@ def _runs(pid: int) -> bool:
 
 
 def _started_below(folder: Path) -> list[Process]:
-    """Return the processes whose environment names this folder: a part that was killed leaves orphans nobody has seen."""
+    """Return the processes whose environment names this folder: orphans of a killed part, too young to be noticed."""
     found = []
     for process in table().values():
         with suppress(OSError):
-            if f"{folder}/tmp".encode() in Path(f"/proc/{process.pid}/environ").read_bytes():
+            if bytes(folder) in Path(f"/proc/{process.pid}/environ").read_bytes():
                 found.append(process)
     return found
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
-from ci.bench.attacks.arena import Arena, NotReachedError, Seen
+from ci.bench.attacks.arena import Arena, Seen
 from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, NOT_KEPT, ROLLED_BACK, Attack, Right
 from fixtures.sandbox.edge.state import RefusedError
 from fixtures.state.state import RollbackRecord
@@ -150,15 +150,14 @@ def _while_telling(arena: Arena, gate: int) -> None:
 
 
 def _part(moment: _Moment, words: str, number: signal.Signals = signal.SIGKILL) -> _Moment:
-    """Kill a process of the run, found by words of its command."""
+    """Kill a process of the run, found by words of its command, as soon as it is there."""
 
     def during(arena: Arena, gate: int) -> None:
         moment(arena, gate)
+        arena.wait_for(gate, lambda: _member(gate, words) is not None, f"a process with {words} runs")
         found = _member(gate, words)
-        if found is None:
-            msg = f"no process of the run has {words} in its command"
-            raise NotReachedError(msg)
-        _kill(found.pid, number)
+        if found is not None:
+            _kill(found.pid, number)
 
     return during
 

@@ -40,7 +40,7 @@ from tests.selftest.conftest import ROOT, environment_of_a_run
     ],
 )
 def test_a_fault_turns_its_check_red_and_no_other(fault: str, red: dict[str, Severity], tmp_path: Path) -> None:
-    """Every check of the folder is asked, whatever its stage."""
+    """The test runs every check of the folder, of any stage."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q", f"--fault={fault}"]
     command.append(f"--reports={tmp_path}")
     done = subprocess.run(

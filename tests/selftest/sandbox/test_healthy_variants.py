@@ -40,7 +40,7 @@ def test_a_healthy_oddity_stays_green(runs: dict[str, Run], name: str) -> None:
 
 
 def test_an_empty_catalogue_is_judged_by_what_it_still_has(runs: dict[str, Run]) -> None:
-    """What needs a course is not applicable and says why; everything else has passed."""
+    """Checks that need a course are not applicable and say why; all others pass."""
     checks = runs["empty-catalogue"].verdict.checks
     silent = {check.reason for check in checks if check.outcome is Outcome.NOT_APPLICABLE}
 
