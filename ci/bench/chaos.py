@@ -118,7 +118,8 @@ def _is(end: str, seen: Seen, *, unseen: bool) -> bool:
         return seen.code is not None and (seen.code < 0 or seen.code > _SHELL_SIGNAL)
     if end == "usage":
         return seen.code == EXIT_USAGE and bool(seen.err.strip() or seen.out.strip() or unseen)
-    if unseen and seen.decided == "none":
+    # The gate may end before it can write a decision: exit 3 says the same as one to hold.
+    if seen.decided == "none" and (unseen or end == "hold"):
         return seen.code == EXIT[Decision(end)]
     return seen.decided == end and seen.code == EXIT[Decision(end)]
 
@@ -127,7 +128,7 @@ def common(arena: Arena, seen: Seen, *, leaves: bool) -> list[str]:
     """Return which of the promises for every run were broken, as sentences."""
     problems = []
     if "Traceback (most recent call last)" in seen.out + seen.err:
-        errors = _ERROR.findall(seen.out + seen.err) or ["of no error"]
+        errors = _ERROR.findall(seen.out + seen.err) or (seen.err.strip() or seen.out.strip()).splitlines()[-1:]
         problems.append(f"a traceback reached the terminal: {errors[-1][:_SHOWN]}")
     if len(arena.moves) > 1:
         problems.append(f"production was asked to move {len(arena.moves)} times")

@@ -5,8 +5,9 @@ Runs every database check, of any stage, against every fault of the database; sh
     .venv/bin/python -m ci.bench.database_crosstalk NAME ...            these only
     .venv/bin/python -m ci.bench.database_crosstalk --major 18 ...      on that version (see database_versions)
 
-No gate and no other check, so that a fault takes a few seconds. Writes ci/bench/results/database_crosstalk.json, by
-version and fault; ends with 1 when a red set is not `must` and at most what depends on what the fault touches.
+The bench runs no gate and no other check, so a fault takes a few seconds. It writes
+ci/bench/results/database_crosstalk.json, by version and fault, and ends with 1 when a check of `must` is not red, or a
+check is red that the fault cannot affect.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Row(msgspec.Struct):
 def cross(fault: Fault) -> Row:
     """Ask every database check of a sandbox with this fault."""
     first, complete = _ask(fault)
-    # A run ends early on a red P0: what it left out is asked of a second sandbox.
+    # A run ends early on a red P0: a second sandbox runs the remaining checks.
     left_out = [check.node_id for check in first if check.outcome is Outcome.SUPERSEDED]
     rest, rest_complete = _ask(fault, left_out) if left_out else ([], True)
     checks = [check for check in first if check.outcome is not Outcome.SUPERSEDED] + rest

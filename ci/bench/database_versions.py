@@ -4,8 +4,8 @@ Runs every database check's query on PostgreSQL 14 to 18 as the monitoring role,
     .venv/bin/python -m ci.bench.database_versions              every version that this machine has or can fetch
     .venv/bin/python -m ci.bench.database_versions --major 16   one of them
 
-Writes ci/bench/results/database_versions.json; ends with 1 when a query failed, a check was blind where it sees
-elsewhere, or a fault was not caught.
+Writes ci/bench/results/database_versions.json; ends with 1 when a query failed, a check gave no result that it
+gives on another version, or a fault was not caught.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.selftest.database.database_checks import declared, planned
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_versions.json"
 SETTINGS = {"archive_mode": "on", "archive_command": "true"}
-# One each of what differs between versions: locks, slots, statements, settings, statistics, checksums, constraints.
+# One fault for each topic that differs between versions.
 SAMPLE = (
     *("lock-waited-for", "slot-left-behind", "slot-idle", "statement-slow", "commits-not-kept", "statistics-stale"),
     *("vacuum-overdue", "primary-key-corrupt", "constraint-not-valid", "connections-85", "monitor-blind"),

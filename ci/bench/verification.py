@@ -28,7 +28,7 @@ class Run:
     """
     The result of one run. seconds: from the process's start to its end.
 
-    judged: node id -> seconds from the process's start to the moment at which it was told.
+    judged: node id -> seconds from the process's start to its result.
     bad: checks that are not green -> reason; "the run" where it did not come to its end.
     """
 
@@ -76,7 +76,7 @@ def _forget(sandbox: Sandbox) -> None:
 async def _run(arguments: Sequence[str], environ: dict[str, str], reports: Path) -> Run:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SYNTHETIC_")}
     kept |= {name: os.environ[name] for name in ("SYNTHETIC_BROWSER",) if name in os.environ}
-    # Compiled modules are kept, as everywhere by default: rewriting the asserts anew takes a third of the start.
+    # Compiled modules are kept, as by default: rewriting the asserts takes a third of the start.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.monotonic()
     child = await asyncio.create_subprocess_exec(
