@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -11,16 +10,6 @@ import pytest
 from tests.selftest.sandbox.running_app import RunningApp
 
 NOBODY = str(uuid.UUID(int=0))
-
-
-@pytest.fixture
-def student(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client of a student without enrolments, and leave none behind."""
-    with app.client("other_student") as client:
-        yield client
-    of_student = "(SELECT id FROM public.users WHERE email = %s)"
-    for table in ("lesson_progress", "course_enrollments", "payments"):
-        app.rows(f"DELETE FROM public.{table} WHERE user_id = {of_student}", app.accounts["other_student"].email)  # noqa: S608
 
 
 def _enrol(app: RunningApp, client: httpx.Client, course_id: str) -> httpx.Response:

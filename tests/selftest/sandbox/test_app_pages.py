@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -24,16 +23,6 @@ PERSONAL = {
     "/courses": ["Kurslarım", "Henüz Satın Alınmış Eğitim Yok!"],
     "/settings": ["Kişisel Bilgiler", "Platform Ayarları", "Bildirimler", "Güvenlik", "Faturalandırma"],
 }
-
-
-@pytest.fixture
-def student(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client of a student without enrolments, and leave none behind."""
-    with app.client("other_student") as client:
-        yield client
-    of_student = "(SELECT id FROM public.users WHERE email = %s)"
-    for table in ("lesson_progress", "course_enrollments", "payments"):
-        app.rows(f"DELETE FROM public.{table} WHERE user_id = {of_student}", app.accounts["other_student"].email)  # noqa: S608
 
 
 def _text(answer: httpx.Response) -> str:

@@ -222,7 +222,7 @@ def test_the_bypass_can_be_kept_as_a_cookie(running: RunningEdge, wish: str, sam
     assert (first.status_code, second.status_code) == (200, 200)
 
 
-def test_a_cut_address_refuses_connections_until_it_is_mended(running: RunningEdge) -> None:
+def test_a_cut_address_refuses_connections_until_it_is_restored(running: RunningEdge) -> None:
     """The address stays the same, as it does when a network fails."""
     deployment = running.publish(promote=True)
     listener = running.edge.production_listener

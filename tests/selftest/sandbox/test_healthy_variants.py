@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_a_healthy_oddity_stays_green(runs: dict[str, Run], name: str) -> None:
+def test_a_healthy_variant_stays_green(runs: dict[str, Run], name: str) -> None:
     """A false alarm undoes a good deployment, and after the third nobody believes the suite."""
     assert runs[name].bad == {}
 
@@ -48,7 +48,7 @@ def test_an_empty_catalogue_is_judged_by_what_it_still_has(runs: dict[str, Run])
     assert 5 < len([check for check in checks if check.outcome is Outcome.NOT_APPLICABLE]) < 15
 
 
-def test_the_committed_results_hold_every_oddity_and_no_red_one() -> None:
+def test_the_committed_results_hold_every_healthy_variant_and_no_red_one() -> None:
     """`python -m ci.bench.healthy_variants NAME` writes one."""
     results = read_results()
 
