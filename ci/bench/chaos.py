@@ -1,13 +1,13 @@
 """
-Attacks on the suite: none of them may bend its verdict.
+Attacks the suite in many ways; no attack may change its verdict.
 
     .venv/bin/python -m ci.bench.chaos                       every attack; about 20 seconds each
     .venv/bin/python -m ci.bench.chaos --resume              those without a result of this seed and catalogue
     .venv/bin/python -m ci.bench.chaos --only 'kills/*'      those whose names match; --list prints the names
 
-The catalogue is in `ci/bench/attacks/`. Every run must also keep what holds for all: an exit code that is the
-decision's, no traceback, at most one rollback, at most 1 GB of memory, nothing left behind, no secret in any artifact.
-Writes ci/bench/results/chaos.json after every attack; ends with 1 when an attack was not survived. Linux only.
+The catalogue is in `ci/bench/attacks/`. Every run must also have the exit code of its decision, no traceback, at most
+one rollback, at most 1 GB of memory, no leftovers, and no secret in any artifact. The bench writes
+ci/bench/results/chaos.json after every attack, and ends with 1 when an attack was not survived. Linux only.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Result(msgspec.Struct):
     """
     The result of one attack.
 
-    saw: decision and exit code of each run.  problems: why it was not survived, empty: it was.
+    saw: decision and exit code of each run.  problems: empty when the suite survived the attack.
     """
 
     summary: str
@@ -66,7 +66,7 @@ class Results(msgspec.Struct):
 
 
 def carry_out(attack: Attack) -> Result:
-    """Carry one attack out on a sandbox of its own, and hold what happened against its right answer."""
+    """Carry one attack out on its own sandbox, and compare the end with the right answer."""
     began = time.monotonic()
     runs: list[Seen] = []
     problems: list[str] = []
@@ -99,7 +99,7 @@ def carry_out(attack: Attack) -> Result:
 
 
 def judge(right: Right, seen: Seen, *, unseen: bool = False) -> list[str]:
-    """Return why a run's end is not the right one, as sentences."""
+    """Return one sentence for each difference between a run's end and the right answer."""
     if seen.code is None:
         return [f"it had to be ended after {seen.seconds:.0f} s with {seen.peak_mb} MB: {_end_of(seen)}"]
     problems = [] if seen.seconds <= right.seconds else [f"{seen.seconds:.0f} s, the bound is {right.seconds:.0f} s"]
@@ -113,7 +113,7 @@ def judge(right: Right, seen: Seen, *, unseen: bool = False) -> list[str]:
 
 
 def _is(end: str, seen: Seen, *, unseen: bool) -> bool:
-    """Tell whether a run ended so: by its decision and the code that belongs to it."""
+    """Tell whether a run ended so: with this decision and its exit code."""
     if end == "stopped":
         return seen.code is not None and (seen.code < 0 or seen.code > _SHELL_SIGNAL)
     if end == "usage":
@@ -125,7 +125,7 @@ def _is(end: str, seen: Seen, *, unseen: bool) -> bool:
 
 
 def common(arena: Arena, seen: Seen, *, leaves: bool) -> list[str]:
-    """Return which of the promises for every run were broken, as sentences."""
+    """Return one sentence for each broken promise that holds for every run."""
     problems = []
     if "Traceback (most recent call last)" in seen.out + seen.err:
         errors = _ERROR.findall(seen.out + seen.err) or (seen.err.strip() or seen.out.strip()).splitlines()[-1:]
@@ -142,14 +142,14 @@ def common(arena: Arena, seen: Seen, *, leaves: bool) -> list[str]:
 
 
 def _end_of(seen: Seen) -> str:
-    """Return why the run says that it ended so: its reasons, or else the last line that it printed."""
+    """Return the reasons of a run's decision, or else the last line that it printed."""
     reasons = seen.decision.get("reasons", [])
     last = (seen.err.strip() or seen.out.strip() or "it printed nothing").splitlines()[-1]
     return ("; ".join(map(str, reasons[:2])) or last)[:_SHOWN]
 
 
 def _shareable(problem: str, directory: str) -> str:
-    """Return a problem without the paths of this machine, and without characters that act in a terminal."""
+    """Return a problem without paths of this machine and without active characters."""
     for path, word in ((directory, "{folder}"), (str(ROOT), "{checkout}")):
         problem = problem.replace(path, word)
     return problem.encode("unicode_escape").decode() if not problem.isprintable() else problem
@@ -161,7 +161,7 @@ def read_results(path: Path = RESULTS) -> Results:
 
 
 def main() -> int:
-    """Carry out the chosen attacks, and write each result down at once."""
+    """Carry out the chosen attacks, and write the results after each one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--only", metavar="PATTERN", action="append", help="names, as a shell matches files; repeatable"
@@ -185,7 +185,7 @@ def main() -> int:
         sys.stdout.writelines(f"{name}: {attacks[name].summary}\n" for name in chosen)
         return 0
     measured_on = stamp()
-    # The sandbox runs in this process, and its application logs every failure that an attack causes.
+    # The sandbox runs in this process, and its application logs each failure that an attack causes.
     logging.disable()
     for number, name in enumerate(chosen, 1):
         kept[name] = result = carry_out(attacks[name])

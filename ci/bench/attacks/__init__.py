@@ -1,4 +1,4 @@
-"""The attacks of `ci.bench.chaos`: what each one does to a run, and the right answer to it."""
+"""The attacks of `ci.bench.chaos`: each one is an action against a run, and the right answer to it."""
 
 from __future__ import annotations
 

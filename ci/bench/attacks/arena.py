@@ -1,4 +1,4 @@
-"""A sandbox in this process, and runs of ci/verify against it that are watched: time, memory, processes, files."""
+"""An arena is a sandbox in this process; it starts runs of ci/verify and measures time, memory, processes and files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from tests.selftest.processes import Process, family, survivors, table
 
 ROOT = Path(__file__).parents[3]
-# Far above every bound of a run: the machine of the bench must survive as well.
+# Far above every bound of a run; it protects the machine of the bench.
 MOST_MEMORY_MB = 3000.0
 _STARTS_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.25
@@ -39,7 +39,7 @@ Result = TypeVar("Result")
 
 
 class NotReachedError(Exception):
-    """The run ended, or took too long, before the moment came at which it was to be attacked."""
+    """The run ended, or took too long, before it reached the moment of the attack."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Seen:
     """
     One run of ci/verify. code: minus the signal that ended it; None: the bench had to end it.
 
-    decision: what decision.json of this run says, {}: it wrote none.  peak_mb: memory of all its processes together.
-    left: what it left behind: processes and private directories.
+    decision: the contents of this run's decision.json, {}: there is none.  peak_mb: memory of all its processes.
+    left: processes and private directories that it left behind.
     """
 
     code: int | None
@@ -70,8 +70,8 @@ class Arena:
     """
     One sandbox with its candidate, and a folder in which the runs on it write.
 
-    folder: `reports`, `state` and `tmp` lie in it.  control: the deployment that a rollback goes to.
-    beside: waits for a second gate that runs at the same time; others: its end.
+    folder: contains `reports`, `state` and `tmp`.  control: the target of a rollback.
+    beside: the thread that waits for a second gate; others: the ends of second gates.
     """
 
     sandbox: Sandbox
@@ -107,7 +107,7 @@ class Arena:
 
     @property
     def told(self) -> list[str]:
-        """First lines of the messages that Slack has taken."""
+        """First lines of the messages that Slack has accepted."""
         return [str(message["text"]) for message in self.sandbox.sinks.slack.messages]
 
     def wait_for(self, gate: int, condition: Callable[[], bool], moment: str) -> None:
@@ -120,19 +120,19 @@ class Arena:
             time.sleep(_POLL_S)
 
     def let_run(self, gate: int, seconds: float) -> None:
-        """Wait so long, or until the run is over."""
+        """Wait for this time, or until the run ends."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and _runs(gate):
             time.sleep(_POLL_S)
 
     def forget_rate_limits(self) -> None:
-        """Let nothing be spent: a second run must not fail for want of sign-ins."""
+        """Reset the rate limits: a second run needs sign-ins as well."""
         self.sandbox.platform.limits.spent.clear()
         for book in self.folder.rglob(FILE):
             book.unlink()
 
     def run(self, attack: Attack, *, attacked: bool = True, marker: str = "") -> Seen:
-        """Run ci/verify to its end, attacked or not. marker: a word that tells two runs at once apart."""
+        """Run ci/verify to its end, attacked or not. marker: distinguishes two runs at the same time."""
         before = {path: path.stat().st_mtime_ns for path in self._decisions()}
         process = self.start(attack, attacked=attacked, marker=marker)
         with Watch(process) as watch:
@@ -182,7 +182,7 @@ class Arena:
 
 
 class Watch:
-    """Looks at a run's processes again and again: how much memory they take, and which there were."""
+    """Watches the processes of a run: it measures their memory and remembers them."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -204,7 +204,7 @@ class Watch:
         self._thread.join()
 
     def wait(self, limit: float) -> int | None:
-        """Return the exit code; end the run and return None after so many seconds, or when its memory grows too far."""
+        """Return the exit code; None when the bench ended the run because of the limit or of its memory."""
         code: int | None = None
         try:
             code = self.process.wait(max(1.0, limit - (time.monotonic() - self.began)))
@@ -240,7 +240,7 @@ def _runs(pid: int) -> bool:
 
 
 def _started_below(folder: Path) -> list[Process]:
-    """Return the processes whose environment names this folder: orphans of a killed part, too young to be noticed."""
+    """Return the processes whose environment names this folder; the watch misses orphans that were just started."""
     found = []
     for process in table().values():
         with suppress(OSError):
@@ -250,7 +250,7 @@ def _started_below(folder: Path) -> list[Process]:
 
 
 def _memory_mb(pid: int) -> float:
-    """Return a process's share of memory (PSS): pages that several processes have count once."""
+    """Return a process's share of memory (PSS): shared pages count once in the sum."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -260,13 +260,13 @@ def _memory_mb(pid: int) -> float:
 
 @contextmanager
 def open_arena(folder: Path, attack: Attack) -> Iterator[Arena]:
-    """Start a sandbox that is broken as the attack says; it ends with the block."""
+    """Start a sandbox with the attack's fault; it ends with the block."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever)
     thread.start()
     for name in ("sandbox", "tmp"):
         (folder / name).mkdir()
-    # PostgreSQL's own user passes through.
+    # PostgreSQL's own user must be able to enter it.
     folder.chmod(0o711)
     sandbox: Sandbox | None = None
     try:

@@ -1,4 +1,4 @@
-"""An attack as plain data: what is done to a run, and which ends of the run are right."""
+"""An attack as plain data: an action against a run, and the right ends of the run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from ci.bench.attacks.arena import Arena, Seen
     from fixtures.sandbox.sandbox import Sandbox
 
-# A run that is not attacked takes about eight seconds; the rest is for slow machines and for the target's bounds.
+# An ordinary run takes about eight seconds; slow machines and slow targets need more.
 SECONDS = 120.0
 GENTLE = ("keep", "alert")
-# A shell starts the gate, so that it can close descriptors and set limits first. "$@" is the command.
+# A shell starts the gate: it can close descriptors and set limits first. "$@" is the command.
 PLAIN = 'exec "$@"'
 
 
@@ -24,9 +24,8 @@ class Right:
     """
     The right answer.
 
-    ends: decisions, each with its own exit code; "usage" is exit 2 with one line and without a decision, "off" exit 0
-    without one, "stopped" the end by the signal that was sent.
-    said, unsaid: texts that the terminal must show, and must not show.
+    ends: decisions, each with its own exit code; "usage" is exit 2 with a message, "stopped" the end by a signal.
+    said, unsaid: texts that the terminal must show, and must not show.  seconds: the maximum of the whole run.
     """
 
     ends: tuple[str, ...]
@@ -38,15 +37,15 @@ class Right:
 KEPT = Right(GENTLE)
 ROLLED_BACK = Right(("rollback",))
 REFUSED = Right(("usage",), seconds=20)
-# The attack took something away that the run needs: it may say so and hold, or go on without it. It may not accuse.
+# The run lacks something because of the attack: it may say so and hold, or go on. It must not blame the deployment.
 KEPT_OR_HELD = Right((*GENTLE, "hold", "usage"))
-# The deployment is broken: nothing that the attack does may turn this into `keep`.
+# The deployment is broken: no attack may turn this into `keep`.
 NOT_KEPT = Right(("rollback", "hold", "incident", "escalate", "usage"))
 
 
 @dataclass(frozen=True)
 class Break:
-    """Something that is wrong with the sandbox: with the candidate's build, or around it."""
+    """A fault without a name: it changes the candidate's build, or the rest of the sandbox."""
 
     build: Callable[[Build], None] | None = None
     sandbox: Callable[[Sandbox], Awaitable[None]] | None = None
@@ -57,11 +56,11 @@ def _nothing(_arena: Arena) -> None:
 
 
 def _watch(_arena: Arena, _gate: int) -> None:
-    """Let the run alone."""
+    """Do not interfere with the run."""
 
 
 def _no_more(_arena: Arena, _seen: Seen) -> list[str]:
-    """Demand nothing beyond the right answer."""
+    """Find no further problem."""
     return []
 
 
@@ -70,14 +69,14 @@ class Attack:
     """
     One attack.
 
-    fault: of the sandbox's catalogue.  breaks: something else that is wrong, None: the platform is healthy.
-    environment: variables over those of the bench; `{folder}` stands for the attack's own directory.
-    arguments: of ci/verify, after the stage, with `{folder}` and `{url}`; command: the stage, or another command.
-    shell: how a shell starts the gate.  prepare: comes before the run.  during: attacks while it runs; gets the
-    process id of the gate.  proof: further demands, as sentences about what is wrong.
+    fault: name of a fault of the sandbox.  breaks: another fault; both None: the platform is healthy.
+    environment: variables over those of the bench; `{folder}` is the attack's own directory.
+    arguments: of ci/verify, after the stage, with `{folder}` and `{url}`.  command: a stage, or another command.
+    shell: starts the gate.  prepare: is called before the run.  during: is called while the gate with this process id
+    runs.  proof: returns one sentence for each further problem.
     again: the right answer of a second run, which is not attacked; None: there is none.
-    leaves: the run may leave processes or private directories (only where the gate itself was killed).
-    unseen: the bench may not find the decision's file (the disk is another one's, or full): the exit code says it all.
+    leaves: the run may leave processes and private directories behind, because the gate itself was killed.
+    unseen: the file of the decision may be missing (a full disk, a mount of the run): the exit code decides.
     """
 
     summary: str

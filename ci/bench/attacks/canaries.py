@@ -1,4 +1,4 @@
-"""Secrets that the target echoes, in every spelling and every place: none of them may reach an artifact."""
+"""Secrets that the target echoes in every encoding and every place: none of them may reach an artifact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SESSION = "next-auth.session-token"
 
 
 def secrets_of(sandbox: Sandbox) -> dict[str, str]:
-    """Return every secret that a run on this sandbox knows -> what it is."""
+    """Return every secret that a run on this sandbox knows -> its description."""
     handle = sandbox.handle
     values = dict.fromkeys(filter(None, handle.secrets()), "a secret of the target")
     for account in handle.accounts.values():
@@ -35,9 +35,9 @@ def secrets_of(sandbox: Sandbox) -> dict[str, str]:
 
 class _Echo:
     """
-    Sends what it knows back, spelled in one way, in one place of the answer.
+    A build that sends secrets back, in one encoding, in one place of its answers.
 
-    sessions: the session cookies that the run has sent, which are secrets as well.
+    sessions: the session cookies that the run has sent; they are secrets as well.
     """
 
     def __init__(self, encode: Callable[[str], str], place: str) -> None:
@@ -54,7 +54,7 @@ class _Echo:
         self.secrets = secrets_of(sandbox)
 
     def proof(self, arena: Arena, seen: Seen) -> list[str]:
-        """Search for the sessions of the run; every attack is searched for the other secrets."""
+        """Search for the sessions of the run; the bench searches for the other secrets after every attack."""
         return search(arena, seen, self.sessions)
 
     def _spelled(self, call: Call) -> list[str]:
@@ -82,7 +82,7 @@ class _Echo:
         if self.place == "key":
             return JSONResponse(dict.fromkeys(spelled, 1), 500)
         if self.place == "cut":
-            # A report shows the beginning of a long answer: the cut goes through a secret, wherever it is.
+            # A report cuts a long answer: wherever the cut is, it goes through a secret.
             filler = "x" * 60
             return JSONResponse({"error": "".join(f"{filler}{value}" for value in spelled)}, 500)
         if self.place == "raw":
@@ -106,17 +106,17 @@ class _Echo:
             body = bytes(response.body).replace(b"</body>", f"<script>{script}</script></body>".encode())
             response.body = body
             response.headers["content-length"] = str(len(body))
-            # The page's own policy would refuse the script.
+            # The page's own policy would block the script.
             response.headers["content-security-policy"] = "default-src * 'unsafe-inline'"
 
 
 def search(arena: Arena, seen: Seen, wanted: dict[str, str]) -> list[str]:
-    """Search the terminal, what Slack was told, and every file of the reports and of the state."""
+    """Search the terminal, the messages to Slack, and every file of the reports and of the state."""
 
     def texts() -> Iterator[tuple[str, bytes]]:
         yield "the terminal", seen.out.encode()
         yield "its errors", seen.err.encode()
-        yield "what Slack was told", json.dumps(arena.sandbox.sinks.slack.messages, ensure_ascii=False).encode()
+        yield "the messages to Slack", json.dumps(arena.sandbox.sinks.slack.messages, ensure_ascii=False).encode()
         for folder in (arena.reports, arena.folder / "state"):
             yield from artifacts(folder)
 

@@ -1,4 +1,4 @@
-"""Wrong words on the command line and wrong tables: exit 2 with one line, and no secret in it."""
+"""Wrong arguments: they end with exit 2 and one line, and the line contains no secret."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def _lay_links(arena: Arena) -> None:
 
 
 def _one_line(_arena: Arena, seen: Seen) -> list[str]:
-    """Demand one line that a person reads, without the secret."""
+    """Find more than one line, and the secret of the address."""
     said = (seen.out + seen.err).strip()
     problems = [] if len(said.splitlines()) <= 2 else [f"{len(said.splitlines())} lines instead of one"]  # noqa: PLR2004
     return problems + (["the secret of the address was printed"] if _SECRET in said else [])
 
 
 def _by_pytest(_arena: Arena, _seen: Seen) -> list[str]:
-    """Let pytest say in its own lines what it does not understand."""
+    """Find no further problem: pytest prints its own lines about its arguments."""
     return []
 
 

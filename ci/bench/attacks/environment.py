@@ -9,9 +9,9 @@ from ci.bench.attacks.attack import KEPT_OR_HELD, NOT_KEPT, Attack
 
 _BROKEN = "courses-500"
 _NO_SITE = "import httpx, pytest\nhttpx.Client.get = httpx.Client.post = None\n"
-# variable -> values. A value with {folder} names a file that `_lay_traps` makes.
+# variable -> values. `_lay_traps` makes the files below {folder}.
 _VARIABLES: dict[str, tuple[str, ...]] = {
-    # pytest: it would run fewer checks, none, or others.
+    # pytest would run fewer checks, none, or others.
     "PYTEST_ADDOPTS": (
         "-k robots",
         "--collect-only",
@@ -25,7 +25,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "PYTEST_XDIST_AUTO_NUM_WORKERS": ("40",),
     "PYTEST_THEME": ("no-such-theme",),
     "PYTEST_DEBUG": ("1",),
-    # Python: asserts are off, other modules are found, warnings are errors.
+    # Python would skip asserts, find other modules, or treat warnings as errors.
     "PYTHONOPTIMIZE": ("1", "2"),
     "PYTHONPATH": ("{folder}/shadow",),
     "PYTHONWARNINGS": ("error", "no-such-action"),
@@ -40,7 +40,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "PYTHONINTMAXSTRDIGITS": ("640",),
     "PYTHONBREAKPOINT": ("no.such",),
     "PYTHONPYCACHEPREFIX": ("/proc/nowhere",),
-    # libpq: another server, another limit, another role.
+    # libpq would use another server, limit or role.
     "PGHOST": ("192.0.2.1",),
     "PGHOSTADDR": ("192.0.2.1",),
     "PGPORT": ("1",),
@@ -87,10 +87,10 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "VIRTUAL_ENV": ("/nonexistent",),
     "PATH": ("/nonexistent",),
     "COVERAGE_PROCESS_START": ("/nonexistent",),
-    # GitHub's, which decide where a summary is written.
+    # GitHub's variables decide where a summary is written.
     "GITHUB_STEP_SUMMARY": ("/dev/full", "/nonexistent/summary"),
     "GITHUB_OUTPUT": ("/dev/full", "/nonexistent/output"),
-    # Our own, left over from another run.
+    # Our own variables, left over from another run.
     "SYNTHETIC_RUN_ID": ("another-run",),
     "SYNTHETIC_RUN_DIRECTORY": ("/nonexistent",),
     "SYNTHETIC_DEPLOYMENT": ("dpl_nobody",),
@@ -100,7 +100,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
 
 
 def _lay_traps(arena: Arena) -> None:
-    """Make the files that the values name: modules that would break the run, and a closed home."""
+    """Make the files that the values name: modules that break a run, and a home directory without rights."""
     shadow = arena.folder / "shadow"
     shadow.mkdir()
     for module in ("sitecustomize.py", "trap_plugin.py", "usercustomize.py"):
@@ -128,7 +128,7 @@ def _named() -> Iterator[tuple[str, Attack]]:
                 prepare=_lay_traps,
             )
             yield f"{name}/broken", broken
-            # The other values of a variable differ in how they would hide an outage.
+            # Further values of a variable are other ways to hide an outage.
             if number == 1:
                 yield f"{name}/healthy", healthy
 

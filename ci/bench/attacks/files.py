@@ -1,4 +1,4 @@
-"""Files that outlive a run, and folders that two runs share: torn, foreign, locked, or written by two at once."""
+"""Files that outlive a run (torn, foreign, locked), and folders that two runs use at the same time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ci.bench.attacks.attack import GENTLE, KEPT, ROLLED_BACK, Attack, Right
 
 _OUTAGE = "pages-500"
 _FILES = ("last-good.json", "rollbacks.json", "incidents.json", "shadow.json", "rate-limits.json")
-# Without the record of rollbacks the gate cannot know whether one was made a minute ago: a human decides.
+# Without its records the gate cannot know whether there was a rollback a minute ago: a human may have to decide.
 _ESCALATED = Right(("rollback", "escalate"))
 _CONTENTS: dict[str, bytes] = {
     "empty": b"",
@@ -39,7 +39,7 @@ def _holding(name: str, content: bytes) -> Callable[[Arena], None]:
 
 
 def _directory(name: str) -> Callable[[Arena], None]:
-    """Put a directory where the file should be: it cannot be read, whoever asks."""
+    """Put a directory in place of the file: no user can read it as a file."""
 
     def prepare(arena: Arena) -> None:
         (arena.state / name).mkdir(parents=True)
@@ -104,7 +104,7 @@ def _locked(name: str) -> Callable[[Arena], None]:
 
 
 def _left_report(name: str, content: bytes) -> Callable[[Arena], None]:
-    """Leave a report of another run, that must not be taken for this one's."""
+    """Leave a report of another run; the gate must not use it as its own."""
 
     def prepare(arena: Arena) -> None:
         arena.reports.mkdir()
@@ -126,13 +126,13 @@ def _one_move(arena: Arena, _seen: Seen) -> list[str]:
 
 
 class _Second:
-    """A second gate that starts at a moment of the first one; its end is looked at as well."""
+    """A second gate that starts at some moment of the first one."""
 
     def __init__(self, after: Callable[[Arena], bool], *, apart: bool) -> None:
         self.after, self.apart = after, apart
 
     def __call__(self, arena: Arena, gate: int) -> None:
-        """Start it while the first one runs, and wait for its end in a thread of its own."""
+        """Start it while the first gate runs; a thread waits for its end."""
         arena.wait_for(gate, lambda: self.after(arena), "the second gate may start")
         plain = Attack(summary="the second gate", right=Right(()), arguments=self._arguments(), fault=_OUTAGE)
         arena.beside = threading.Thread(target=lambda: arena.others.append(arena.run(plain, marker="-second")))
@@ -144,7 +144,7 @@ class _Second:
 
 
 def _both(arena: Arena, seen: Seen) -> list[str]:
-    """Demand that one acted, that neither mixed its files with the other's, and that both said what they did."""
+    """Find a second rollback, mixed files of two runs, and an undecided end of the second gate."""
     if arena.beside is not None:
         arena.beside.join()
     problems = _one_move(arena, seen)
@@ -160,7 +160,7 @@ def _both(arena: Arena, seen: Seen) -> list[str]:
 
 
 def _mixed(folder: Path) -> Iterator[str]:
-    """Yield the folders whose decision and verdict are of two runs."""
+    """Yield the folders whose decision and verdict belong to different runs."""
     for decision in folder.rglob("decision.json"):
         verdict = decision.with_name("verdict.json")
         if verdict.exists():

@@ -1,4 +1,4 @@
-"""A wire in front of the sandbox's addresses: it passes bytes on, and answers chosen requests as no server should."""
+"""A proxy in front of the sandbox's addresses: it forwards bytes, and answers some paths as no server should."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from fixtures.sandbox.edge.listeners import Listener, bound
 from fixtures.sandbox.edge.traffic import Door
 from fixtures.sandbox.sandbox import Sandbox
 
-# Makes an answer piece by piece. The deployment's id is given, so that the answer can name who answered.
+# Yields an answer in pieces. It gets the deployment's id, which an answer has in a header.
 Wire = Callable[[str], AsyncIterator[bytes]]
 _HEAD_BYTES = 65536
 
 
 class Front:
     """
-    Listens at one address of the edge in place of its own listener.
+    A proxy at one address of the edge, in place of the address's own listener.
 
-    wires: request path -> the answer; "*" stands for every path.  headers: lines put into every other answer.
-    Both only while production serves the candidate: after a rollback production is as healthy as the control.
+    wires: request path -> the answer; "*" stands for every path.  headers: lines that it adds to all other answers.
+    It does both only while production serves the candidate: after a rollback production is healthy.
     """
 
     def __init__(self, sandbox: Sandbox, inner: Listener, wires: Mapping[str, Wire], headers: bytes) -> None:
@@ -28,7 +28,7 @@ class Front:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, listener: Listener) -> None:
-        """Take the address of a listener, which stops listening."""
+        """Listen at the address of a listener, which stops."""
         await listener.cut()
         server = await asyncio.start_server(self._serve, sock=bound(listener.host, listener.port))
         self.sandbox.ends.push_async_callback(self._close, server)
@@ -51,7 +51,7 @@ class Front:
             to_client.close()
 
     async def _answer(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        """Answer one request and close: a connection that carries a second request would have to be parsed."""
+        """Answer one request and close the connection, so that no second request has to be parsed."""
         head = await client.readuntil(b"\r\n\r\n")
         path = head.split(b" ", 2)[1].partition(b"?")[0].decode("latin-1")
         wire = self.wires.get(path) or self.wires.get("*")
@@ -84,7 +84,7 @@ async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 async def put_in_front(sandbox: Sandbox, wires: Mapping[str, Wire], headers: bytes = b"") -> None:
-    """Answer these paths by wire, at production's address and at the candidate's own; add headers to the others."""
+    """Put proxies in front of production's address and of the candidate's own."""
     candidate = sandbox.candidate.id
     for listener, own in ((sandbox.edge.production_listener, None), (sandbox.edge.listener(candidate), candidate)):
         inner = await sandbox.listeners.open(Door(sandbox.edge, own))

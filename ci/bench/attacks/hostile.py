@@ -1,4 +1,4 @@
-"""A hostile target: answers without bounds, pages that hold a browser, and texts that act where they are printed."""
+"""A hostile target: answers without an end, pages that block a browser, and texts with active characters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_MEMORY_MB = 1024
 _DECIDED_WITHIN_S = 60.0
 _ALL_SILENT_S = 30.0
 _HARMED = Right(("rollback",))
-# A bound was exceeded and users may still get on: a finding, never an error of ours.
+# The answer exceeds a bound, but users may still get on: that is a finding, never an error of the suite.
 _FOUND = Right((*GENTLE, "rollback", "incident"))
 _WORD = "7P-ACTIVE"
 _ACTIVE = {
@@ -93,7 +93,7 @@ _PATHS = ("/", "/courses", "/login")
 
 
 def _bounded(within: float = _DECIDED_WITHIN_S) -> Callable[[Arena, Seen], list[str]]:
-    """Demand a decision in time and in memory, and an error of nobody's but the target's."""
+    """Find a late decision, too much memory, and an error of the suite's own code."""
 
     def proof(_arena: Arena, seen: Seen) -> list[str]:
         problems = []
@@ -110,7 +110,7 @@ def _bounded(within: float = _DECIDED_WITHIN_S) -> Callable[[Arena, Seen], list[
 
 
 def active_text(arena: Arena, seen: Seen) -> list[str]:
-    """Return where a planted text is active: in the terminal, the summary, the workflow's output, a page."""
+    """Return the places where a planted text is active: terminal, summary, workflow output, pages."""
     problems = []
     for name, text in (("the terminal", seen.out), ("its errors", seen.err)):
         if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text):
@@ -140,7 +140,7 @@ def _wired(wires: dict[str, Wire], headers: bytes = b"") -> Break:
 
 def _scripted(script: str) -> Break:
     def build(build: Build) -> None:
-        # The policy allows the page's own files.
+        # The page's policy allows its own files.
         build.assets["app.js"] = script.encode() + b"\n" + build.assets["app.js"]
 
     return Break(build=build)

@@ -1,4 +1,4 @@
-"""Parts that are killed at named and at random moments of a run; the run after it must end in the right state."""
+"""Kills parts of a run at named and at random moments; the next run must end in the right state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.selftest.processes import Process, family
 
 _OUTAGE = "pages-500"
 _RANDOM_MOMENTS = 30
-# A run that rolls back takes about nine seconds; later moments are for slow machines, and hit nothing on fast ones.
+# A run that rolls back takes about nine seconds on a fast machine.
 _LONGEST_S = 10.0
 _BROWSER = "--remote-debugging-pipe"
 _KILLED = Right(("stopped", "rollback"))
@@ -37,7 +37,7 @@ def _member(gate: int, words: str) -> Process | None:
 
 
 def _step(arena: Arena) -> str:
-    """Return how far the newest rollback is, as the state's file says."""
+    """Return the step of the newest rollback in the state."""
     with suppress(OSError, msgspec.DecodeError):
         records = msgspec.json.decode((arena.state / "rollbacks.json").read_bytes(), type=list[RollbackRecord])
         return records[-1].step if records else ""
@@ -120,7 +120,7 @@ def _after(moment: _Moment, number: signal.Signals, *, times: int = 1, group: bo
 
 
 def _at_the_request(*, taken: bool) -> _Moment:
-    """Kill the gate inside Vercel's answer to its rollback, and carry the request out, or not."""
+    """Kill the gate while Vercel handles its rollback request; then carry the request out, or not."""
 
     def during(arena: Arena, gate: int) -> None:
         edge = arena.sandbox.edge
@@ -139,7 +139,7 @@ def _at_the_request(*, taken: bool) -> _Moment:
 
 
 def _while_telling(arena: Arena, gate: int) -> None:
-    """Kill the gate after Slack has taken its message and before it answers."""
+    """Kill the gate after Slack has accepted its message and before Slack answers."""
 
     class Killing(list[dict[str, object]]):
         def append(self, message: dict[str, object]) -> None:
@@ -150,7 +150,7 @@ def _while_telling(arena: Arena, gate: int) -> None:
 
 
 def _part(moment: _Moment, words: str, number: signal.Signals = signal.SIGKILL) -> _Moment:
-    """Kill a process of the run, found by words of its command, as soon as it is there."""
+    """Wait for a process of the run with these words in its command, and kill it."""
 
     def during(arena: Arena, gate: int) -> None:
         moment(arena, gate)
@@ -176,7 +176,7 @@ def _postgres(arena: Arena, gate: int) -> None:
 
 
 def _edge(moment: _Moment, *, everywhere: bool) -> _Moment:
-    """Take the network away at a moment: production only, or all that a runner reaches."""
+    """Cut production's address at a moment, or the runner's whole network."""
 
     def during(arena: Arena, gate: int) -> None:
         moment(arena, gate)
@@ -187,7 +187,7 @@ def _edge(moment: _Moment, *, everywhere: bool) -> _Moment:
 
 
 def _vercel(moment: _Moment) -> _Moment:
-    """Close Vercel's API at a moment."""
+    """Cut Vercel's API at a moment."""
 
     def during(arena: Arena, gate: int) -> None:
         moment(arena, gate)
@@ -200,7 +200,7 @@ def _vercel(moment: _Moment) -> _Moment:
 
 
 def _slack(moment: _Moment) -> _Moment:
-    """Let Slack refuse from a moment on."""
+    """Let Slack refuse messages from a moment on."""
 
     def during(arena: Arena, gate: int) -> None:
         moment(arena, gate)
@@ -210,7 +210,7 @@ def _slack(moment: _Moment) -> _Moment:
 
 
 def _finished(arena: Arena, _seen: Seen) -> list[str]:
-    """Demand what must be true after both runs: one rollback, proved on record, and people were told."""
+    """Find a missing or second rollback, an unproved record, and a missing message to people."""
     problems = []
     if arena.sandbox.edge.production != arena.control:
         problems.append("production still serves the broken deployment")

@@ -1,4 +1,4 @@
-"""Every way in which a secret may be written down, so that a search finds it in any of them."""
+"""Encodings of a secret, and a search that finds a secret in any of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-# An encoder for each spelling. What a target echoes is spelled by one of them; the search knows all.
+# A target echoes a secret in one of these encodings; the search knows all of them.
 ENCODERS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "percent": lambda text: quote(text, safe=""),
@@ -35,7 +35,7 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "base64-after-two": lambda text: base64.b64encode(b"u:" + text.encode()).decode(),
     "reversed-case": str.swapcase,
 }
-# The ends of a base64 text depend on what stands beside the secret: they are left out of the search.
+# The ends of a base64 text depend on the bytes beside the secret, so the search leaves them out.
 _BASE64_EDGE = 4
 _SHORTEST = 6
 _ARCHIVES = {".zip"}
@@ -47,7 +47,7 @@ def _lower_percent(text: str) -> str:
 
 
 def spellings(secret: str) -> dict[bytes, str]:
-    """Return every text that gives the secret away -> the name of its spelling."""
+    """Return every encoded form of the secret -> the name of the encoding."""
     found: dict[bytes, str] = {}
     for name, encode in ENCODERS.items():
         spelled = encode(secret)
@@ -59,7 +59,7 @@ def spellings(secret: str) -> dict[bytes, str]:
 
 
 def artifacts(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield every file below a folder by its name, and what is in its archives."""
+    """Yield every file below a folder with its name, and the files in its archives."""
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.is_symlink():
             continue
@@ -72,7 +72,7 @@ def artifacts(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def found_in(secrets: dict[str, str], texts: Iterator[tuple[str, bytes]]) -> list[str]:
-    """Return where a secret is, as sentences. secrets: value -> what it is."""
+    """Return one sentence for each place of a secret. secrets: value -> description."""
     known = {spelled: (what, name) for value, what in secrets.items() for spelled, name in spellings(value).items()}
     return sorted(
         {

@@ -1,4 +1,4 @@
-"""Terminals and limits that the gate starts with: the exit code stays the decision's, and printing undoes nothing."""
+"""Unusual terminals and limits: the exit code is the decision's, and a failure to print changes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ci.bench.attacks.arena import Arena, Seen
 from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, NOT_KEPT, ROLLED_BACK, Attack
 
 _ASCII = "LC_ALL=C PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 "
-# What cannot harm the run itself: the decision must be the one of an ordinary terminal.
+# These do not harm the run itself: the decision must be the ordinary one.
 _PRINTING = {
     "stdout-closed": 'exec "$@" >&-',
     "stderr-closed": 'exec "$@" 2>&-',
@@ -34,7 +34,7 @@ _PRINTING = {
     "another-directory": 'gate=$PWD/$2; python=$1; shift 2; cd /; exec "$python" "$gate" "$@"',
     "descriptors-open": 'exec 5</dev/null 6</dev/zero 7>/dev/full; exec "$@"',
 }
-# What takes something from the run that it needs: it may hold or say so.
+# These take something that the run needs: it may say so and hold.
 _LIMITS = {
     "umask-777": 'umask 777; exec "$@"',
     "few-files": 'ulimit -n 64; exec "$@"',
@@ -60,12 +60,12 @@ _LIMITS = {
 
 
 def _acted(arena: Arena, seen: Seen) -> list[str]:
-    """Demand that an end with 1 follows a rollback: Python's own exit code 1 is no decision."""
+    """Find an exit code 1 without a rollback: Python uses this code for its own errors."""
     return ["exit 1, and nothing was rolled back"] if seen.code == 1 and not arena.moves else []
 
 
 def _undecided_is_no_rejection(_arena: Arena, seen: Seen) -> list[str]:
-    """Demand that a healthy deployment is not called rejected."""
+    """Find an exit code 1 of a healthy deployment."""
     return ["exit 1 of a healthy deployment"] if seen.code == 1 else []
 
 

@@ -1,4 +1,4 @@
-"""Answers that no server should give, as bytes: too many, too slow, torn, or lying about themselves."""
+"""Answers that no server should give: too long, too slow, incomplete, or with false headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def head(deployment: str, *lines: bytes, status: bytes = b"200 OK") -> bytes:
 def pieces(
     *lines: bytes, body: Callable[[], Iterable[bytes]] = tuple, status: bytes = b"200 OK", pause: float = 0.0
 ) -> Wire:
-    """Answer with a head and a body piece by piece. pause: seconds between two pieces."""
+    """Return an answer with a head and a body in pieces. pause: seconds between two pieces."""
 
     async def wire(deployment: str) -> AsyncIterator[bytes]:
         yield head(deployment, *lines, status=status)
@@ -38,7 +38,7 @@ def pieces(
 
 
 def raw(*parts: bytes, pause: float = 0.0) -> Wire:
-    """Answer with these bytes and nothing else."""
+    """Return an answer of these bytes only."""
 
     async def wire(_deployment: str) -> AsyncIterator[bytes]:
         for part in parts:
@@ -48,12 +48,12 @@ def raw(*parts: bytes, pause: float = 0.0) -> Wire:
     return wire
 
 
-def endless(first: bytes, again: Callable[[int], bytes], *, pause: float = 0.0, most: int = _ENDLESS) -> Wire:
-    """Answer with something that does not end: until the client gives up, or `most` pieces are out."""
+def endless(first: bytes, again: Callable[[int], bytes], *, pause: float = 0.0) -> Wire:
+    """Return an answer that does not end before the client gives up."""
 
     async def wire(_deployment: str) -> AsyncIterator[bytes]:
         yield first
-        for number in range(most):
+        for number in range(_ENDLESS):
             yield again(number)
             await asyncio.sleep(pause)
 
@@ -61,7 +61,7 @@ def endless(first: bytes, again: Callable[[int], bytes], *, pause: float = 0.0, 
 
 
 async def _hang(_deployment: str) -> AsyncIterator[bytes]:
-    """Take the request and never answer."""
+    """Accept the request and never answer."""
     await asyncio.Event().wait()
     yield b""
 
