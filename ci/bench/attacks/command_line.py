@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ci.bench.attacks.arena import Arena, Seen
-from ci.bench.attacks.attack import KEPT, REFUSED, Attack, Right
+from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, REFUSED, Attack, Right
+from ci.gate import EXIT_USAGE
 
 _SECRET = "canary-of-an-address"  # noqa: S105  (a word to look for)
 _ALWAYS = ("--reports={folder}/reports", "--state={folder}/state")
@@ -44,6 +45,14 @@ _REFUSED = {
     "pytest-expression-torn": ("--", "-k", "(robots"),
     "pytest-path-unknown": ("--", "tests/smoke/no_such_file.py"),
 }
+# A legal URL may be accepted without its query or credentials; then nobody answers at its address. Wrong arguments of
+# pytest may also be refused by pytest itself.
+_HELD = Right(("usage", "hold"), seconds=60)
+_ACCEPTABLE = {
+    "url-with-fragment": KEPT_OR_HELD,
+    **dict.fromkeys((name for name in _REFUSED if name.startswith("pytest-")), _HELD),
+    **dict.fromkeys(("url-with-query", "url-with-password", "url-with-user"), _HELD),
+}
 _KEPT = {
     "reports-with-spaces": ("--reports={folder}/raporlar ve şeyler", "--state={folder}/state"),
     "reports-through-a-link": ("--reports={folder}/link", "--state={folder}/state"),
@@ -60,7 +69,8 @@ def _lay_links(arena: Arena) -> None:
 def _one_line(_arena: Arena, seen: Seen) -> list[str]:
     """Find more than one line, and the secret of the address."""
     said = (seen.out + seen.err).strip()
-    problems = [] if len(said.splitlines()) <= 2 else [f"{len(said.splitlines())} lines instead of one"]  # noqa: PLR2004
+    lines = len(said.splitlines()) if seen.code == EXIT_USAGE else 1
+    problems = [] if lines <= 2 else [f"{lines} lines instead of one"]  # noqa: PLR2004  (pytest may add one)
     return problems + (["the secret of the address was printed"] if _SECRET in said else [])
 
 
@@ -76,7 +86,7 @@ def _named() -> Iterator[tuple[str, Attack]]:
             name,
             Attack(
                 summary=f"ci/verify postdeploy {' '.join(arguments)[:60]!r}",
-                right=Right(("usage", "hold"), seconds=30) if name.startswith("pytest-") else REFUSED,
+                right=_ACCEPTABLE.get(name, REFUSED),
                 arguments=(*kept, *arguments),
                 prepare=_lay_links,
                 proof=_by_pytest if name.startswith("pytest-") else _one_line,
