@@ -165,11 +165,12 @@ class Arena:
             arguments = [argument.format(**words) for argument in attack.arguments] or arguments
             environment |= {name: value.format(**words) for name, value in attack.environment.items()}
             shell = attack.shell.format(**words)
-        command = [sys.executable, "ci/verify", attack.command, *arguments]
+        command = [sys.executable, str(ROOT / "ci" / "verify"), attack.command, *arguments]
         with (self.folder / f"stdout{marker}").open("wb") as out, (self.folder / f"stderr{marker}").open("wb") as err:
             return subprocess.Popen(  # noqa: S603  (the catalogue's own words)
                 ["/bin/bash", "-c", shell, "attack", *command],
-                cwd=ROOT,
+                # An empty path in an argument means this directory, and must not mean the checkout.
+                cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

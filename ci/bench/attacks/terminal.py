@@ -31,7 +31,7 @@ _PRINTING = {
     "interrupt-ignored": "trap '' INT TERM; exec \"$@\"",
     "background": '"$@" & wait $!',
     "niced": 'exec nice -n 19 "$@"',
-    "another-directory": 'gate=$PWD/$2; python=$1; shift 2; cd /; exec "$python" "$gate" "$@"',
+    "another-directory": 'cd /; exec "$@"',
     "descriptors-open": 'exec 5</dev/null 6</dev/zero 7>/dev/full; exec "$@"',
 }
 # These take something that the run needs: it may say so and hold.
@@ -44,8 +44,7 @@ _LIMITS = {
     "little-stack": 'ulimit -s 256; exec "$@"',
     "little-memory": 'ulimit -v 1500000; exec "$@"',
     "little-time": 'ulimit -t 3; exec "$@"',
-    "directory-removed": "gate=$PWD/$2; python=$1; shift 2; mkdir {folder}/gone; cd {folder}/gone; "
-    'rmdir {folder}/gone; exec "$python" "$gate" "$@"',
+    "directory-removed": 'mkdir {folder}/gone; cd {folder}/gone; rmdir {folder}/gone; exec "$@"',
     "full-disk-of-reports": "exec unshare -m /bin/sh -c 'mkdir -p {folder}/reports && mount -t tmpfs -o size=16k none "
     '{folder}/reports && exec "$@"\' attack "$@"',
     "full-disk-of-state": "exec unshare -m /bin/sh -c 'mkdir -p {folder}/state && mount -t tmpfs -o size=4k none "
