@@ -45,7 +45,8 @@ class Front:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         try:
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            # A cancelled connection ends quietly: asyncio would print a traceback for it.
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
                 await self._answer(client, to_client)
         finally:
             to_client.close()
