@@ -9,7 +9,7 @@ from ci.bench.attacks.attack import KEPT_OR_HELD, NOT_KEPT, Attack
 
 _BROKEN = "courses-500"
 _NO_SITE = "import httpx, pytest\nhttpx.Client.get = httpx.Client.post = None\n"
-# variable -> values. `_lay_traps` makes the files below {folder}.
+# variable -> values; not even root can make a directory below /proc/nowhere. `_lay_traps` makes the files below {folder}.
 _VARIABLES: dict[str, tuple[str, ...]] = {
     # pytest would run fewer checks, none, or others.
     "PYTEST_ADDOPTS": (
@@ -68,7 +68,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     # The browser and its driver.
     "DEBUG": ("pw:*",),
     "PWDEBUG": ("1",),
-    "PLAYWRIGHT_BROWSERS_PATH": ("/nonexistent",),
+    "PLAYWRIGHT_BROWSERS_PATH": ("/proc/nowhere",),
     "NODE_OPTIONS": ("--require /nonexistent.js", "--max-old-space-size=16"),
     "NODE_EXTRA_CA_CERTS": ("/nonexistent",),
     "CHROME_HEADLESS": ("0",),
@@ -76,8 +76,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "LC_ALL": ("C", "tr_TR.UTF-8", "no_SUCH.locale"),
     "LANG": ("tr_TR.ISO-8859-9",),
     "TZ": ("Pacific/Kiritimati", "no/such/zone"),
-    "HOME": ("/nonexistent", "{folder}/closed"),
-    "TMPDIR": ("{folder}/" + "long-" * 24 + "name", "/nonexistent"),
+    "HOME": ("/proc/nowhere", "{folder}/closed"),
+    "TMPDIR": ("{folder}/" + "long-" * 24 + "name", "/proc/nowhere"),
     "XDG_CACHE_HOME": ("/dev/null",),
     "COLUMNS": ("1", "many"),
     "TERM": ("no-such-terminal",),
@@ -92,7 +92,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "GITHUB_OUTPUT": ("/dev/full", "/nonexistent/output"),
     # Our own variables, left over from another run.
     "SYNTHETIC_RUN_ID": ("another-run",),
-    "SYNTHETIC_RUN_DIRECTORY": ("/nonexistent",),
+    "SYNTHETIC_RUN_DIRECTORY": ("/proc/nowhere",),
     "SYNTHETIC_DEPLOYMENT": ("dpl_nobody",),
     "SYNTHETIC_RERUN": ("1",),
     "SYNTHETIC_TARGET": ("no-such-target",),
