@@ -9,7 +9,7 @@ from ci.bench.attacks.attack import KEPT_OR_HELD, NOT_KEPT, Attack
 
 _BROKEN = "courses-500"
 _NO_SITE = "import httpx, pytest\nhttpx.Client.get = httpx.Client.post = None\n"
-# variable -> values; not even root can make a directory below /proc/nowhere. `_lay_traps` makes the files below {folder}.
+# variable -> values. `_lay_traps` makes the files below {folder}; not even root can make a directory /proc/nowhere.
 _VARIABLES: dict[str, tuple[str, ...]] = {
     # pytest would run fewer checks, none, or others.
     "PYTEST_ADDOPTS": (
