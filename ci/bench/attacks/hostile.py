@@ -22,7 +22,7 @@ _HARMED = Right(("rollback",))
 # The answer exceeds a bound, but users may still get on: that is a finding, never an error of the suite.
 _FOUND = Right((*GENTLE, "rollback", "incident"))
 _WORD = "7P-ACTIVE"
-_ACTIVE = {
+ACTIVE = {
     "ansi": f"\x1b[2J\x1b]0;{_WORD}\x07\x1b[31m",
     "c1-control": f"\x9b31m{_WORD}\x85",
     "carriage-return": f"ok\r{_WORD}\x08\x08",
@@ -131,7 +131,9 @@ def active_text(arena: Arena, seen: Seen) -> list[str]:
     return problems
 
 
-def _wired(wires: dict[str, Wire], headers: bytes = b"") -> Break:
+def wired(wires: dict[str, Wire], headers: bytes = b"") -> Break:
+    """Break a sandbox by a proxy in front of its candidate."""
+
     async def sandbox(sandbox: Sandbox) -> None:
         await put_in_front(sandbox, wires, headers)
 
@@ -155,19 +157,19 @@ def _large(page: str) -> Break:
 
 def _by_wire() -> Iterator[tuple[str, Attack]]:
     for name, (summary, wire) in PAGES.items():
-        breaks = _wired(dict.fromkeys(_PATHS, wire))
+        breaks = wired(dict.fromkeys(_PATHS, wire))
         yield name, Attack(summary=f"pages: {summary}", right=_HARMED, breaks=breaks, proof=_bounded())
     for name, (summary, wire) in APIS.items():
-        breaks = _wired({"/api/courses": wire})
+        breaks = wired({"/api/courses": wire})
         yield name, Attack(summary=f"the course list: {summary}", right=_HARMED, breaks=breaks, proof=_bounded())
     for table, right in ((HEADERS, KEPT), (MANY_HEADERS, _FOUND)):
         for name, (summary, lines) in table.items():
-            breaks = _wired({}, lines)
+            breaks = wired({}, lines)
             yield name, Attack(summary=f"every answer: {summary}", right=right, breaks=breaks, proof=_bounded())
     everything = {"nothing-anywhere": "nothing", "hang-anywhere": "hang", "dripping-anywhere": "dripping-body"}
     for name, wire_name in everything.items():
         summary, wire = PAGES[wire_name]
-        breaks = _wired({"*": wire})
+        breaks = wired({"*": wire})
         within = _ALL_SILENT_S if name == "hang-anywhere" else _DECIDED_WITHIN_S
         yield name, Attack(summary=f"every path: {summary}", right=_HARMED, breaks=breaks, proof=_bounded(within))
 
@@ -217,7 +219,7 @@ def _by_text() -> Iterator[tuple[str, Attack]]:
     def prepare(arena: Arena) -> None:
         (arena.folder / "github").mkdir()
 
-    for name, text in _ACTIVE.items():
+    for name, text in ACTIVE.items():
         yield (
             f"text-{name}/title",
             Attack(

@@ -70,7 +70,7 @@ def _chunk(content: bytes) -> bytes:
     return f"{len(content):x}\r\n".encode() + content + b"\r\n"
 
 
-def _bomb(wbits: int, *, size_mb: int = 2048) -> Iterable[bytes]:
+def bomb(wbits: int, *, size_mb: int = 2048) -> Iterable[bytes]:
     """Yield a compressed stream of zeros. After a full flush the same bytes may follow again and again."""
     packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
     zeros = b"\0" * _MB
@@ -93,11 +93,11 @@ _HEADERS = b"".join(b"x-h%d: v\r\n" % number for number in range(10_000))
 PAGES: dict[str, tuple[str, Wire]] = {
     "gzip-bomb": (
         "2 MB of gzip that become 2 GB",
-        pieces(HTML, _CHUNKED, b"content-encoding: gzip\r\n", body=lambda: _bomb(_GZIP)),
+        pieces(HTML, _CHUNKED, b"content-encoding: gzip\r\n", body=lambda: bomb(_GZIP)),
     ),
     "deflate-bomb": (
         "2 MB of deflate that become 2 GB",
-        pieces(HTML, _CHUNKED, b"content-encoding: deflate\r\n", body=lambda: _bomb(_DEFLATE)),
+        pieces(HTML, _CHUNKED, b"content-encoding: deflate\r\n", body=lambda: bomb(_DEFLATE)),
     ),
     "one-gigabyte": (
         "a body of 1 GB",
@@ -205,7 +205,7 @@ APIS: dict[str, tuple[str, Wire]] = {
     "json-utf16": ("UTF-16", pieces(JSON, body=lambda: ['{"courses":[]}'.encode("utf-16")])),
     "json-bomb": (
         "2 GB of zeros in gzip",
-        pieces(JSON, _CHUNKED, b"content-encoding: gzip\r\n", body=lambda: _bomb(_GZIP)),
+        pieces(JSON, _CHUNKED, b"content-encoding: gzip\r\n", body=lambda: bomb(_GZIP)),
     ),
     "json-hang": ("the request is taken and never answered", _hang),
 }
