@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from ci.bench.attacks.attack import Attack
+from ci.bench.attacks.attack import PLACES, PLAIN, Attack
 from fixtures.run.rate_limits import FILE
 from fixtures.sandbox.control import open_control
 from fixtures.sandbox.faults import find
@@ -133,37 +133,35 @@ class Arena:
 
     def run(self, attack: Attack, *, attacked: bool = True, marker: str = "") -> Seen:
         """Run ci/verify to its end, attacked or not. marker: distinguishes two runs at the same time."""
-        before = {path: path.stat().st_mtime_ns for path in self._decisions()}
-        process = self.start(attack, attacked=attacked, marker=marker)
+        words = {"folder": str(self.folder), "url": self.sandbox.edge.production_url}
+        arguments = attack.arguments if attacked and attack.arguments else PLACES
+        arguments = tuple(argument.format(**words) for argument in arguments)
+        reports = next((flag.partition("=")[2] for flag in arguments if flag.startswith("--reports=")), "")
+        report = self.folder / reports / "decision.json"
+        before = _changed_at(report)
+        process = self._start(attack, arguments, words, marker, attacked=attacked)
         with Watch(process) as watch:
-            limit = attack.right.seconds + _ENDS_WITHIN_S
             if attacked:
                 attack.during(self, process.pid)
-            code = watch.wait(limit)
+            code = watch.wait(attack.right.seconds + _ENDS_WITHIN_S)
         decision: dict[str, Any] = {}
-        for path in self._decisions():
-            if before.get(path) != path.stat().st_mtime_ns:
-                with suppress(msgspec.DecodeError):
-                    decision = msgspec.json.decode(path.read_bytes())
+        with suppress(OSError, msgspec.DecodeError):
+            decision = msgspec.json.decode(report.read_bytes()) if _changed_at(report) != before else {}
         out, err = ((self.folder / f"{name}{marker}").read_text(errors="replace") for name in ("stdout", "stderr"))
-        left = survivors([*watch.seen.values(), *_started_below(self.folder)]) + [
-            path.name for path in (self.folder / "tmp").glob("7p-*")
-        ]
+        left = survivors([*watch.seen.values(), *_started_below(self.folder)])
+        left += [path.name for path in (self.folder / "tmp").glob("7p-*")]
         return Seen(code, out, err, decision, watch.seconds, watch.peak_mb, left)
 
-    def start(self, attack: Attack, *, attacked: bool = True, marker: str = "") -> subprocess.Popen[bytes]:
+    def _start(
+        self, attack: Attack, arguments: tuple[str, ...], words: dict[str, str], marker: str, *, attacked: bool
+    ) -> subprocess.Popen[bytes]:
         """Start ci/verify in a process group of its own, as a shell does."""
-        words = {"folder": str(self.folder), "url": self.sandbox.edge.production_url}
-        arguments = [f"--reports={self.reports}", f"--state={self.folder / 'state'}"]
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("SYNTHETIC_", "PYTEST_"))
-        }
-        environment |= {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-        environment |= {"TMPDIR": str(self.folder / "tmp"), SANDBOX_VARIABLE: str(self.folder / "handle.json")}
-        shell = 'exec "$@"'
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SYNTHETIC_", "PYTEST_"))}
+        kept |= {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        kept |= {"TMPDIR": str(self.folder / "tmp"), SANDBOX_VARIABLE: str(self.folder / "handle.json")}
+        shell = PLAIN
         if attacked:
-            arguments = [argument.format(**words) for argument in attack.arguments] or arguments
-            environment |= {name: value.format(**words) for name, value in attack.environment.items()}
+            kept |= {name: value.format(**words) for name, value in attack.environment.items()}
             shell = attack.shell.format(**words)
         command = [sys.executable, str(ROOT / "ci" / "verify"), attack.command, *arguments]
         with (self.folder / f"stdout{marker}").open("wb") as out, (self.folder / f"stderr{marker}").open("wb") as err:
@@ -171,15 +169,12 @@ class Arena:
                 ["/bin/bash", "-c", shell, "attack", *command],
                 # An empty path in an argument means this directory, and must not mean the checkout.
                 cwd=self.folder,
-                env=environment,
+                env=kept,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 process_group=0,
             )
-
-    def _decisions(self) -> list[Path]:
-        return sorted(self.folder.rglob("decision.json"))
 
 
 class Watch:
@@ -231,6 +226,13 @@ class Watch:
                     with suppress(ProcessLookupError):
                         os.kill(member.pid, signal.SIGKILL)
             time.sleep(_LOOK_EVERY_S)
+
+
+def _changed_at(path: Path) -> int:
+    """Return when a file was written last (ns); 0: it does not exist."""
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
 
 
 def _runs(pid: int) -> bool:

@@ -17,6 +17,8 @@ SECONDS = 120.0
 GENTLE = ("keep", "alert")
 # A shell starts the gate: it can close descriptors and set limits first. "$@" is the command.
 PLAIN = 'exec "$@"'
+# Where a run writes and remembers, unless an attack names other places.
+PLACES = ("--reports={folder}/reports", "--state={folder}/state")
 
 
 @dataclass(frozen=True)

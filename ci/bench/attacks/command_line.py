@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ci.bench.attacks.arena import Arena, Seen
-from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, REFUSED, Attack, Right
+from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, PLACES, REFUSED, Attack, Right
 from ci.gate import EXIT_USAGE
 
 _SECRET = "canary-of-an-address"  # noqa: S105  (a word to look for)
-_ALWAYS = ("--reports={folder}/reports", "--state={folder}/state")
 _REFUSED = {
     "url-with-fragment": ("--target={url}/#courses",),
     "url-with-spaces": ("--target=http://127.0.0.1:1/a b",),
@@ -81,7 +80,7 @@ def _by_pytest(_arena: Arena, _seen: Seen) -> list[str]:
 
 def _named() -> Iterator[tuple[str, Attack]]:
     for name, arguments in _REFUSED.items():
-        kept = tuple(flag for flag in _ALWAYS if flag.split("=")[0] not in " ".join(arguments))
+        kept = tuple(flag for flag in PLACES if flag.split("=")[0] not in " ".join(arguments))
         yield (
             name,
             Attack(

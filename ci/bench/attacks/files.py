@@ -262,6 +262,8 @@ def _of_two() -> Iterator[tuple[str, Attack]]:
                     fault=_OUTAGE,
                     during=_Second(after, apart=apart),
                     proof=_both,
+                    # Each gate would count the other's processes as leftovers.
+                    leaves=True,
                 ),
             )
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ci.bench.attacks.arena import Arena, Seen
-from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, NOT_KEPT, ROLLED_BACK, Attack, Right
+from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, NOT_KEPT, PLACES, ROLLED_BACK, Attack, Right
 from ci.bench.attacks.moments import MOMENTS, Moment, member, step
 from fixtures.sandbox.edge.state import RefusedError
 
@@ -209,7 +209,7 @@ def _of_parts() -> Iterator[tuple[str, Attack]]:
         Attack(
             summary="an xdist worker is killed in a healthy run",
             right=KEPT_OR_HELD,
-            arguments=("--reports={folder}/reports", "--state={folder}/state", "-n", "2"),
+            arguments=(*PLACES, "-n", "2"),
             during=_worker,
         ),
     )
