@@ -1,5 +1,5 @@
 """
-Every fault through the whole path, and the golden matrix of what it turned red and what was decided.
+Runs every fault through the whole path and writes the golden matrix of red checks and decisions.
 
     .venv/bin/python -m ci.bench.fault_matrix              every fault: some ten seconds each
     .venv/bin/python -m ci.bench.fault_matrix NAME ...     these rows only
@@ -29,7 +29,7 @@ _LIMIT = 300
 
 
 class Row(msgspec.Struct):
-    """What became of one fault. red: node id -> severity."""
+    """The result of one fault. red: node id -> severity."""
 
     decision: str
     exit_code: int
