@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.checks.evidence import NotMeasured
+from fixtures.migrations import rehearsal
 from fixtures.migrations.rehearsal import Rehearsal, read_repo, rehearse, statements_of
 from fixtures.model.verdict import CheckResult, Outcome, Verdict
 from fixtures.sandbox import sandbox
@@ -115,6 +116,17 @@ def test_what_runs_in_no_transaction_is_rehearsed_as_it_is_applied(repo: Repo, p
     )
 
     assert repo.rehearse(postgres) == Rehearsal(rehearsed=2)
+
+
+def test_a_migration_that_never_ends_is_not_measured(
+    repo: Repo, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop must not hold the gate, and nobody knows whether it would have ended on production."""
+    monkeypatch.setattr(rehearsal, "_STATEMENT_SECONDS", 1)
+    repo.add(NEXT, "DO $$ BEGIN LOOP END LOOP; END $$;", "SELECT 1;")
+
+    with pytest.raises(NotMeasured, match=f"migrations/{NEXT}: a statement did not end within 1 s"):
+        repo.rehearse(postgres)
 
 
 @pytest.mark.parametrize(
