@@ -128,16 +128,20 @@ def test_a_value_of_any_type_is_data(postgres: Postgres, statement: str, shown: 
 @contextmanager
 def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
     """Listen on a port, and do this with the first client."""
+    clients: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             client, _ = listener.accept()
+            clients.append(client)
             with client, suppress(OSError):
                 behave(client)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
+        with suppress(OSError):
+            clients[0].shutdown(socket.SHUT_RDWR)
         thread.join(10)
 
 

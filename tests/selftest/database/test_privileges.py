@@ -36,6 +36,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
             connection.execute("GRANT pg_read_all_data TO synthetic_monitor")
             connection.execute("GRANT SELECT (id, email) ON public.users TO synthetic_monitor")
             connection.execute("CREATE FUNCTION synthetic.gone() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+            connection.execute("SELECT lo_from_bytea(4711, 'a customer')")
             for _ in range(2):
                 connection.execute(ROLE_FILE.read_bytes())
         yield started
@@ -82,6 +83,49 @@ def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
         "SELECT comment FROM public.course_reviews",
         "SET ROLE service_role",
         "SET ROLE synthetic_dump",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT lo_unlink(4711)",
+        "SELECT lo_put(4711, 0, 'x')",
+        "SELECT lo_get(4711)",
+        "CREATE TEMPORARY TABLE scratch (id int)",
+        "CREATE TEMPORARY SEQUENCE scratch",
+        "CREATE TEMPORARY VIEW scratch AS SELECT 1",
+        "SELECT 1 AS id INTO TEMPORARY scratch",
+        "CREATE TABLE pg_temp.scratch (id int)",
+        "CREATE TYPE public.scratch AS (id int)",
+        "CREATE ROLE scratch",
+        "CREATE DATABASE scratch",
+        "CREATE EXTENSION hstore",
+        "CREATE PUBLICATION scratch",
+        "CREATE EVENT TRIGGER scratch ON ddl_command_start EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()",
+        "ALTER ROLE synthetic_monitor CREATEDB",
+        "ALTER ROLE synthetic_monitor CONNECTION LIMIT 100",
+        "ALTER ROLE synthetic_monitor BYPASSRLS",
+        "ALTER ROLE anon PASSWORD 'taken'",
+        "ALTER ROLE anon SET statement_timeout = 0",
+        "ALTER DATABASE platform SET statement_timeout = 0",
+        "ALTER TABLE public.payments DISABLE ROW LEVEL SECURITY",
+        "ALTER FUNCTION synthetic.payments() SECURITY INVOKER",
+        "DROP FUNCTION synthetic.payments()",
+        "DROP SCHEMA synthetic",
+        "COMMENT ON TABLE public.payments IS 'x'",
+        "GRANT pg_monitor TO anon",
+        "GRANT SELECT ON public.payments TO synthetic_monitor",
+        "DO $$ BEGIN LOCK TABLE public.payments IN ACCESS SHARE MODE; END $$",
+        "REINDEX TABLE public.payments",
+        "CLUSTER public.payments USING payments_pkey",
+        "COPY (SELECT 1) TO '/tmp/scratch'",
+        "SELECT pg_ls_dir('/')",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND pid <> pg_backend_pid()",
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND pid <> pg_backend_pid()",
+        "SELECT pg_promote()",
+        "SELECT pg_rotate_logfile()",
+        "SELECT pg_create_restore_point('scratch')",
+        "SELECT pg_replication_origin_create('scratch')",
+        "SET log_statement = 'none'",
+        "SET session_replication_role = replica",
     ],
 )
 def test_the_role_can_neither_write_nor_read_about_people(postgres: Postgres, statement: LiteralString) -> None:
@@ -90,6 +134,39 @@ def test_the_role_can_neither_write_nor_read_about_people(postgres: Postgres, st
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("NOTIFY scratch", "`NOTIFY`"),
+        ("SELECT pg_advisory_lock(1)", "advisory locks"),
+        ("SELECT pg_logical_emit_message(false, 'scratch', 'x')", "`pg_logical_emit_message`"),
+        ("ALTER ROLE synthetic_monitor SET default_transaction_read_only = off", "its own settings"),
+        ("ALTER ROLE synthetic_monitor PASSWORD 'changed'", "its own password"),
+        (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = 'synthetic_monitor' AND pid <> pg_backend_pid()",
+            "its own sessions",
+        ),
+    ],
+)
+def test_a_right_that_no_role_can_be_denied_is_named(postgres: Postgres, statement: LiteralString, named: str) -> None:
+    """Whoever hands the DSN out reads in ci/sql/README.md what its holder can still do."""
+    with psycopg.connect(postgres.dsn("synthetic_monitor")) as connection:
+        connection.execute("SET TRANSACTION READ WRITE")
+        connection.execute(statement)
+        connection.rollback()
+
+    assert named in ROLE_FILE.with_name("README.md").read_text(encoding="utf-8")
+
+
+def test_other_roles_keep_what_the_monitor_loses(postgres: Postgres) -> None:
+    """The rights are PUBLIC's; the platform must not notice that they are given role by role."""
+    with psycopg.connect(postgres.dsn("platform_app")) as connection:
+        connection.execute("CREATE TEMPORARY TABLE scratch (id int)")
+        connection.execute("SELECT lo_create(0)")
+        connection.rollback()
 
 
 def test_the_role_has_no_right_to_any_table(postgres: Postgres) -> None:
