@@ -96,8 +96,9 @@ def test_a_release_that_carries_migrations_can_be_gone_back_before(
         evidence.reason("point-in-time recovery goes back to the moment before")
         assert backups.hours_since(backups.recovery[1]) <= budgets.recovery_lag
         return
-    assert backups.newest is not None, "there is no completed backup at all"
-    assert backups.hours_since(backups.newest) <= budgets.backup_before_migrations, (
+    newest = backups.newest_within(budgets.backup_before_migrations.terms.limit)
+    assert newest is not None, "there is no completed backup at all"
+    assert backups.hours_since(newest) <= budgets.backup_before_migrations, (
         "without point-in-time recovery: release soon after the daily backup, or switch it on"
     )
 

@@ -99,7 +99,7 @@ def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
         "CREATE DATABASE scratch",
         "CREATE EXTENSION hstore",
         "CREATE PUBLICATION scratch",
-        "CREATE EVENT TRIGGER scratch ON ddl_command_start EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()",
+        "CREATE EVENT TRIGGER scratch ON ddl_command_start EXECUTE FUNCTION synthetic.payments()",
         "ALTER ROLE synthetic_monitor CREATEDB",
         "ALTER ROLE synthetic_monitor CONNECTION LIMIT 100",
         "ALTER ROLE synthetic_monitor BYPASSRLS",
@@ -145,8 +145,7 @@ def test_the_role_can_neither_write_nor_read_about_people(postgres: Postgres, st
         ("ALTER ROLE synthetic_monitor SET default_transaction_read_only = off", "its own settings"),
         ("ALTER ROLE synthetic_monitor PASSWORD 'changed'", "its own password"),
         (
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE usename = 'synthetic_monitor' AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = user AND pid <> pg_backend_pid()",
             "its own sessions",
         ),
     ],

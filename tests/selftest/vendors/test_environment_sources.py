@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.checks.evidence import NotMeasured
 from fixtures.target.target import ENVIRONMENT_VARIABLE, UsageError, VercelAccess, load
+from fixtures.vendors import api as vendor_api
 from fixtures.vendors import environment_sources as sources
-from fixtures.vendors.environment_sources import EnvironmentUnreadableError
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 from tests.selftest.vendors.environments import HEALTHY, URL, having, problems
@@ -52,7 +53,7 @@ def test_a_line_that_says_nothing_is_named_and_not_shown(tmp_path: Path) -> None
     file = tmp_path / "my.env"
     file.write_text("A=1\nNEXTAUTH_SECRET\n\nB='x\ny'\nhunter2 secret\n")
 
-    with pytest.raises(EnvironmentUnreadableError) as caught:
+    with pytest.raises(NotMeasured) as caught:
         sources.of_file(file)
     assert str(caught.value) == f"{file}, lines 2, 6: not NAME=value; correct it, or make it a comment with #"
 
@@ -149,11 +150,14 @@ def test_a_branchs_own_variable_wins_over_the_one_for_all_previews(stub: Stub) -
 
 
 @pytest.mark.parametrize(("status", "body"), [(403, "{}"), (500, "oops"), (200, "<html>"), (200, '{"envs":1}')])
-def test_what_cannot_be_read_is_said_and_not_guessed(stub: Stub, status: int, body: str) -> None:
+def test_what_cannot_be_read_is_said_and_not_guessed(
+    stub: Stub, status: int, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A token without the right to read variables must not look like variables that are missing."""
+    monkeypatch.setattr(vendor_api, "_DEADLINE", 0.3)
     stub.json("GET /v9/projects/prj/env", body, status)
 
-    with pytest.raises(EnvironmentUnreadableError, match="GET /v9/projects/prj/env") as caught:
+    with pytest.raises(NotMeasured, match="GET /v9/projects/prj/env") as caught:
         sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="secret-token"))
 
     assert "secret-token" not in str(caught.value)

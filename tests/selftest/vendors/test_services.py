@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
@@ -13,8 +14,9 @@ from fixtures.sandbox.vendors.github_api import GithubApi, run
 from fixtures.target.services import GithubAccess
 from fixtures.target.target import UsageError, load
 from fixtures.target.variants import Variant
+from fixtures.vendors import api as vendor_api
 from fixtures.vendors import commit_status
-from fixtures.vendors.stripe_settings import Balance, Endpoint, mixed_modes, wrong_endpoints
+from fixtures.vendors.stripe_settings import Balance, Endpoint, balance_of, endpoints_of, mixed_modes, wrong_endpoints
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 
@@ -110,8 +112,11 @@ class TestCommit:
             (200, '{"statuses":1}', "cannot be read"),
         ],
     )
-    def test_what_github_does_not_tell_is_not_measured(self, stub: Stub, status: int, body: str, said: str) -> None:
+    def test_what_github_does_not_tell_is_not_measured(
+        self, stub: Stub, status: int, body: str, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """With what to do about it, and without the token."""
+        monkeypatch.setattr(vendor_api, "_DEADLINE", 0.3)
         stub.json(f"GET /repos/o/r/commits/{SHA}/status", body, status)
 
         with pytest.raises(NotMeasured, match=said) as caught:
@@ -132,16 +137,10 @@ class TestCommit:
 
 
 def an_endpoint(
-    url: str = f"{URL}/api/webhooks/stripe", *events: str, status: str = "enabled", live: bool = True
+    url: str = f"{URL}/api/webhooks/stripe", *events: str, status: str = "enabled", live: bool | None = True
 ) -> Endpoint:
     """Return an endpoint; without events it listens to what is needed."""
-    assert status in {"enabled", "disabled"}
-    return Endpoint(
-        url=url,
-        status="enabled" if status == "enabled" else "disabled",
-        enabled_events=list(events or NEEDED),
-        livemode=live,
-    )
+    return Endpoint(url=url, status=status, enabled_events=list(events or NEEDED), livemode=live)
 
 
 class TestStripe:
@@ -178,6 +177,34 @@ class TestStripe:
         (found,) = wrong_endpoints(known, URL, NEEDED, live=True)
 
         assert wrong in found
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"url": f"{URL}/api/webhooks/stripe", "status": "paused", "livemode": True, "enabled_events": ["*"]},
+            {"url": f"{URL}/api/webhooks/stripe", "status": "enabled", "livemode": None, "enabled_events": ["*"]},
+            {"url": f"{URL}/api/webhooks/stripe", "status": "enabled", "livemode": True, "enabled_events": "*"},
+            {"status": "enabled", "livemode": True, "enabled_events": ["*"]},
+            ["enabled"],
+        ],
+        ids=["status", "no mode", "events of another type", "no address", "no object"],
+    )
+    def test_an_endpoint_that_cannot_be_judged_matters_only_where_no_other_is_good(self, odd: object) -> None:
+        """A word that Stripe has added is neither a fault of the platform nor an exception."""
+        rows = [odd, {"url": "https://else.test", "status": "disabled", "livemode": True, "enabled_events": []}]
+        answer = Answer("GET", "https://api.stripe.test/v1", 200, content=msgspec.json.encode({"data": rows}))
+        known = endpoints_of(answer)
+
+        assert wrong_endpoints([*known, an_endpoint()], URL, NEEDED, live=True) == []
+        with pytest.raises(NotMeasured, match="something new about an endpoint"):
+            wrong_endpoints([*known, an_endpoint(status="disabled")], URL, NEEDED, live=True)
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"data": null}', b"\xff"])
+    def test_an_answer_that_is_none_is_not_measured(self, body: bytes) -> None:
+        """The platform is not to blame for it."""
+        for read in (balance_of, endpoints_of):
+            with pytest.raises(NotMeasured, match=r"Stripe: GET https://api\.stripe\.test"):
+                read(Answer("GET", "https://api.stripe.test/v1", 200, content=body))
 
     def test_modes_that_do_not_agree_are_named(self) -> None:
         """A key is of the mode that is in its name, an account of the one that it answers in."""
