@@ -102,7 +102,7 @@ def test_the_platforms_own_settings_exclude_nothing(tmp_path: Path, monkeypatch:
     [
         (None, "No such file or directory; fix: remove .venv"),
         ("#!/bin/sh\necho broken >&2; exit 3", "broken"),
-        ("#!/bin/sh\nexit 0", "exit 0 without a word"),
+        ("#!/bin/sh\nexit 0", "exit 0 without a message"),
         ("#!/bin/sh\nsleep 60", "no answer within 1 s"),
     ],
 )

@@ -184,7 +184,7 @@ def test_the_command_line_names_file_and_line_of_what_is_wrong_with_a_file(tmp_p
     broken = _command_line(str(file))
 
     assert (twice.returncode, broken.returncode, broken.stdout) == (1, 2, "")
-    assert f"WRONG: {file}, lines 1, 13: NODE_ENV stands there more than once; the last counts\n" in twice.stdout
+    assert f"WRONG: {file}, lines 1, 13: NODE_ENV is set more than once; the last value counts\n" in twice.stdout
     assert "payments disabled: PAYMENTS_MODE is not set\n" in twice.stdout
     assert broken.stderr.startswith(f"{file}, line 13: not NAME=value; ")
 
