@@ -1,4 +1,4 @@
-"""Neither the machine's PG* variables nor an endless answer change what is taken from the database."""
+"""PG* variables of the machine change no connection, and an endless answer ends no run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend one server to all tests here; none writes to it."""
+    """Start one server for all tests here; none writes to it."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         yield started
 
@@ -57,7 +57,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def test_variables_of_the_machine_change_no_connection(
     postgres: Postgres, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shell that was left at another database must not have the suite judge that one."""
+    """The suite must not judge the database that somebody's shell points to."""
     dsn = postgres.dsn("synthetic_monitor")
     expected = take(dsn, [Query(WHERE, 1)], "test")
     for name, value in variables.items():
@@ -70,7 +70,7 @@ def test_variables_of_the_machine_change_no_connection(
 def test_a_private_server_starts_whatever_the_machine_says(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The restore drill starts one inside the run."""
+    """The restore drill starts a server inside the run."""
     for name in ("PGHOST", "PGPORT", "PGUSER", "PGOPTIONS", "PGSERVICE", "PGSSLMODE", "PGTARGETSESSIONATTRS"):
         monkeypatch.setenv(name, HOSTILE[name])
 
@@ -95,7 +95,7 @@ def test_a_private_server_starts_whatever_the_machine_says(
     ],
 )
 def test_an_answer_is_bounded_by_the_server(postgres: Postgres, statement: str, bound: str, *, pipelined: bool) -> None:
-    """What is too large never crosses the network; what fits is as it was, and the query after it is answered."""
+    """A large answer never crosses the network; a small one is unchanged, and the next query is answered."""
     with connect(postgres.dsn("synthetic_monitor"), "test") as connection:
         direct = connection.execute(statement.encode()).fetchall() if not bound else []
         seen = ask(connection, [statement, "SELECT 1"], pipelined=pipelined)
@@ -117,7 +117,7 @@ def test_an_answer_is_bounded_by_the_server(postgres: Postgres, statement: str, 
     ],
 )
 def test_a_value_of_any_type_is_data(postgres: Postgres, statement: str, shown: object) -> None:
-    """A value that Python has no type for blinds its own query, and ends nothing."""
+    """A value without a type in Python blinds its own query only."""
     taken = take(postgres.dsn("synthetic_monitor"), [Query(statement, 1), Query("SELECT 1", 1)], "test")
 
     seen = taken.seen[statement]
@@ -127,7 +127,7 @@ def test_a_value_of_any_type_is_data(postgres: Postgres, statement: str, shown: 
 
 @contextmanager
 def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen on a port, and do this with the first client."""
+    """Listen on a port, and serve the first client with this function."""
     clients: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -146,13 +146,13 @@ def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def hang(client: socket.socket) -> None:
-    """Accept, and never say a word."""
+    """Accept, and never answer."""
     while client.recv(1024):
         pass
 
 
 def drip(client: socket.socket) -> None:
-    """Send a notice that never ends, a byte at a time."""
+    """Send a notice without end, one byte at a time."""
     client.sendall(b"N\x00\x10\x00\x00")
     while True:
         client.sendall(b"x")
@@ -163,7 +163,7 @@ def drip(client: socket.socket) -> None:
 def test_a_server_that_never_lets_us_in_is_left(
     behave: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deployment must not wait for a machine that is wedged."""
+    """A deployment must not wait for a server that hangs."""
     monkeypatch.setattr(session, "_CONNECT_SECONDS", 2)
     began = time.monotonic()
     with serving(behave) as port:
@@ -176,7 +176,7 @@ def test_a_server_that_never_lets_us_in_is_left(
 
 
 class Wedged:
-    """Passes bytes to the server; once `stuck`, nothing comes back, or only a byte at a time."""
+    """Passes bytes to the server; after `stuck`, nothing comes back, or one byte at a time."""
 
     def __init__(self, port: int, *, dripping: bool) -> None:
         self._port = port
@@ -209,7 +209,7 @@ class Wedged:
 def test_a_server_that_stops_in_the_middle_is_left_and_named(
     postgres: Postgres, *, dripping: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Timeouts of the server's own cannot end what the network, a pooler or a stopped process holds back."""
+    """The server's timeouts do not help where the network, a pooler or the process itself stops."""
     monkeypatch.setattr(session, "_ANSWER_SECONDS", 1)
     began = time.monotonic()
     with serving(Wedged(postgres.port, dripping=dripping)) as port:

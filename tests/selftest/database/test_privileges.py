@@ -1,4 +1,4 @@
-"""What the monitoring role sees and may do, on a real PostgreSQL: all that is asked, no row, and not one write."""
+"""The monitoring role on a real PostgreSQL: it sees all that the checks need, and cannot write or read about people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TABLES = """
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a server like production's, where an older role had more rights, and its file has run twice since."""
+    """Start a server where an older role had more rights, and run the role's file twice."""
     settings = {"archive_mode": "on", "archive_command": "true"}
     with Postgres.start(tmp_path_factory.mktemp("postgres"), settings=settings) as started:
         with psycopg.connect(started.superuser_dsn, autocommit=True) as connection:
@@ -43,7 +43,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
-    """A grant that is missing would make a check blind, and P0 blindness holds every deployment."""
+    """A missing right would blind a check, and a blind P0 holds every deployment."""
     taken = take(postgres.dsn("synthetic_monitor"), CHECKS.values(), "test")
 
     assert len(CHECKS) > 40
@@ -129,7 +129,7 @@ def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
     ],
 )
 def test_the_role_can_neither_write_nor_read_about_people(postgres: Postgres, statement: LiteralString) -> None:
-    """Read-only is a default that a session undoes, as this one does; the missing grants are what holds."""
+    """A session can switch read-only off, as this one does; the role has no right to write."""
     with psycopg.connect(postgres.dsn("synthetic_monitor"), autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -151,7 +151,7 @@ def test_the_role_can_neither_write_nor_read_about_people(postgres: Postgres, st
     ],
 )
 def test_a_right_that_no_role_can_be_denied_is_named(postgres: Postgres, statement: LiteralString, named: str) -> None:
-    """Whoever hands the DSN out reads in ci/sql/README.md what its holder can still do."""
+    """ci/sql/README.md lists what a person with the DSN can still do."""
     with psycopg.connect(postgres.dsn("synthetic_monitor")) as connection:
         connection.execute("SET TRANSACTION READ WRITE")
         connection.execute(statement)
@@ -161,7 +161,7 @@ def test_a_right_that_no_role_can_be_denied_is_named(postgres: Postgres, stateme
 
 
 def test_other_roles_keep_what_the_monitor_loses(postgres: Postgres) -> None:
-    """The rights are PUBLIC's; the platform must not notice that they are given role by role."""
+    """PUBLIC loses these rights; the platform's roles get them by name."""
     with psycopg.connect(postgres.dsn("platform_app")) as connection:
         connection.execute("CREATE TEMPORARY TABLE scratch (id int)")
         connection.execute("SELECT lo_create(0)")
@@ -169,7 +169,7 @@ def test_other_roles_keep_what_the_monitor_loses(postgres: Postgres) -> None:
 
 
 def test_the_role_has_no_right_to_any_table(postgres: Postgres) -> None:
-    """Also not to those that a later migration made, nor to a single column; but for the list of migrations."""
+    """Later tables and single columns are closed too; only the list of migrations is readable."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
         connection.execute("CREATE TABLE public.later (id int)")
         written = connection.execute(
@@ -189,7 +189,7 @@ def test_the_role_has_no_right_to_any_table(postgres: Postgres) -> None:
 
 
 def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postgres) -> None:
-    """It reads with its owner's rights: one that returned rows, or that strangers called, would be the way around."""
+    """A counter reads with its owner's rights, so it must return no rows and refuse other roles."""
     query = """
         SELECT proname, prosecdef, proconfig @> ARRAY['search_path=""', 'row_security=off'], proowner = relowner,
                (SELECT array_agg(grantee::regrole::text ORDER BY 1) FROM aclexplode(proacl) WHERE grantee <> proowner),
@@ -208,7 +208,7 @@ def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postg
 
 
 def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres) -> None:
-    """FORCE ROW LEVEL SECURITY hides a table from its owner: nothing paid, nobody without a course, all well."""
+    """FORCE ROW LEVEL SECURITY hides the rows from the owner; a count of zero would look healthy."""
     (query,) = (query for name, query in CHECKS.items() if name == "test_whoever_paid_is_enrolled")
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE owner")
@@ -238,7 +238,7 @@ def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres)
 def test_a_file_that_cannot_work_here_says_one_thing(
     postgres: Postgres, role: LiteralString, statement: LiteralString, told: str
 ) -> None:
-    """Half a role would be blind in half the checks, and which half is found out later."""
+    """A role that exists only in part would blind some checks."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute(statement)
         connection.execute(b"SET ROLE " + role.encode())
@@ -250,7 +250,7 @@ def test_a_file_that_cannot_work_here_says_one_thing(
 
 
 def test_the_owner_needs_not_be_a_superuser(tmp_path: Path) -> None:
-    """On a managed server nobody is: Supabase's `postgres` owns the tables, and may make roles."""
+    """On Supabase `postgres` owns the tables and may make roles, and is no superuser."""
     with Postgres.start(tmp_path) as postgres, psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("DROP SCHEMA synthetic CASCADE")
         connection.execute("DROP OWNED BY synthetic_monitor; DROP ROLE synthetic_monitor")
@@ -302,7 +302,7 @@ def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres
     ],
 )
 def test_counters_that_are_not_this_versions_are_not_believed(postgres: Postgres, statement: LiteralString) -> None:
-    """An older suite's definition of "paid" would be judged as this one's."""
+    """An older version may define 'paid' otherwise."""
     (query,) = (query for name, query in CHECKS.items() if name == "test_payments_succeed")
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute(statement)
@@ -318,5 +318,5 @@ def test_too_few_rows_are_blind(postgres: Postgres) -> None:
     """An empty table proves nothing about its rows."""
     query = Query("SELECT 0 AS examined, 0 AS wrong", 1)
 
-    with pytest.raises(NotMeasured, match="blind: 0 rows examined, at least 1 expected"):
+    with pytest.raises(NotMeasured, match="blind: the query examined 0 rows, at least 1 are expected"):
         judge(take(postgres.dsn("synthetic_monitor"), [query], "test"), query)

@@ -1,4 +1,4 @@
-"""Whatever a vendor sends, its client returns a result or says that it cannot be read; it raises nothing else."""
+"""A vendor may send anything: its client returns a result or 'not measured', and raises nothing else."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ ODD = st.one_of(
 
 
 def mutated(value: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401  (JSON)
-    """Return a value of this shape in which anything may be missing, or be something else."""
+    """Return values of this shape in which any part may be missing or different."""
     shaped: st.SearchStrategy[Any]
     match value:
         case dict():
@@ -103,7 +103,7 @@ def mutated(value: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401  (JSON)
 
 
 def bodies(sample: object) -> st.SearchStrategy[bytes]:
-    """Return bodies of that shape, torn ones, and what is no JSON at all."""
+    """Return bodies of that shape, torn ones, and bodies that are not JSON."""
     whole = st.one_of(st.just(sample), mutated(sample)).map(lambda value: json.dumps(value).encode())
     torn = st.tuples(whole, st.integers(0, 400)).map(lambda pair: pair[0][: pair[1]])
     return (
@@ -143,7 +143,7 @@ STATUS = st.sampled_from([200, 200, 200, 200, 204, 301, 400, 401, 404, 429, 500,
 
 
 def backups() -> None:
-    """Read the backups, and everything that the checks ask of them."""
+    """Read the backups as the checks do."""
     found = backups_of(SupabaseAccess("https://api.test", "ref", "t"), sleep=lambda _: None)
     found.newest_within(24)
     found.widest_gap(24)
@@ -158,12 +158,12 @@ def commit() -> None:
 
 
 def variables() -> None:
-    """Read the variables of the project, and judge them."""
+    """Read and judge the variables of the project."""
     judged(of_vercel(VercelAccess("https://api.test", "prj", "t")))
 
 
 def judged(found: Environment) -> None:
-    """Judge variables in every way there is."""
+    """Judge variables with every function."""
     for judge in (environment.malformed, environment.missing, environment.wrong_flags):
         assert isinstance(judge(found), list)
     assert isinstance(environment.elsewhere(found, "https://x"), list)
@@ -179,7 +179,7 @@ def judged(found: Environment) -> None:
 def test_a_service_is_read_or_not_measured(
     sample: object, read: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gate goes on without it, and says why."""
+    """The gate goes on without the service and says why."""
     monkeypatch.setattr(vendor_api, "_DEADLINE", 0)
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -201,7 +201,7 @@ def test_a_service_is_read_or_not_measured(
 def test_vercel_is_read_or_refused_in_one_way(
     project: bytes, rows: bytes, row: bytes, headers: dict[str, str], status: int
 ) -> None:
-    """The gate catches this one error where it decides whether to roll back."""
+    """The gate catches this error where it decides about a rollback."""
     answers = {"/v9/projects/7p": project, "/v6/deployments": rows}
 
     def respond(request: httpx.Request) -> httpx.Response:
@@ -228,7 +228,7 @@ def test_vercel_is_read_or_refused_in_one_way(
 @settings(max_examples=150, deadline=None)
 @given(bodies(ENDPOINTS))
 def test_stripe_is_read_or_not_measured(body: bytes) -> None:
-    """Nothing that Stripe says is a failure of the platform, unless it says so."""
+    """An odd answer of Stripe is no failure of the platform."""
     answer = Answer("GET", "https://api.stripe.test/v1", 200, content=body)
     with suppress(NotMeasured):
         assert isinstance(mixed_modes("rk_live_x", balance_of(answer), "pk_live_x", live=True), list)
@@ -247,14 +247,14 @@ VALUES = st.text(max_size=30) | st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(KEYS, VALUES | st.none()))
 def test_variables_of_any_value_are_judged(values: dict[str, str | None]) -> None:
-    """A value that is no address, no key and no text is wrong, and named."""
+    """A value that is no address or no key is named as wrong."""
     judged(Environment("fuzz", values))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60) | st.text("A=\"'`#\\ \n\r\x00é", max_size=60).map(str.encode))
 def test_a_dotenv_file_is_read_or_named(content: bytes, tmp_path: Path) -> None:
-    """Also one that is no text at all."""
+    """A binary file is named too."""
     file = tmp_path / "x.env"
     file.write_bytes(content)
 
@@ -266,7 +266,7 @@ def test_a_dotenv_file_is_read_or_named(content: bytes, tmp_path: Path) -> None:
     "line", ["A=" + " " * 400_000 + "x", "x" + " " * 400_000 + "y", 'A="\n' * 100_000, "A=1\n" * 200_000]
 )
 def test_a_dotenv_file_costs_time_in_proportion(line: str, tmp_path: Path) -> None:
-    """A pattern that looks back again and again would take hours over one line."""
+    """A regular expression that backtracks would need hours for one long line."""
     file = tmp_path / "x.env"
     file.write_text(line)
     began = time.process_time()
@@ -277,7 +277,7 @@ def test_a_dotenv_file_costs_time_in_proportion(line: str, tmp_path: Path) -> No
 
 
 def test_a_dotenv_file_has_a_size(tmp_path: Path) -> None:
-    """An image that was given by mistake is not read to its end."""
+    """Somebody may name an image by mistake."""
     file = tmp_path / "x.env"
     file.write_bytes(b"A=1\n" * 300_000)
 
@@ -287,7 +287,7 @@ def test_a_dotenv_file_has_a_size(tmp_path: Path) -> None:
 
 @pytest.fixture
 def endless() -> Iterator[tuple[str, list[bytes]]]:
-    """Serve one client: the first part at once, then the second part over and over."""
+    """Serve one client: send the first part once, then the second part again and again."""
     parts: list[bytes] = []
     stop = threading.Event()
 
@@ -322,7 +322,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 def test_an_answer_without_end_is_left(
     endless: tuple[str, list[bytes]], first: bytes, then: bytes, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A byte a second never runs into a timeout of httpx's."""
+    """The timeouts of httpx never end an answer of one byte per second."""
     monkeypatch.setattr(json_api, "MOST_BYTES", 2**20)
     url, parts = endless
     parts += [first, then]

@@ -31,7 +31,7 @@ def api() -> SupabaseApi:
 
 @pytest.fixture
 def access(api: SupabaseApi) -> Iterator[SupabaseAccess]:
-    """Serve the stand-in, and return how to ask it."""
+    """Serve the stand-in; yields the access to it."""
     with run_edge() as running:
         listener = running.do(running.edge.listeners.open(api.app))
         yield SupabaseAccess(listener.url, api.ref, api.token)
@@ -47,19 +47,19 @@ ACCESS = SupabaseAccess("https://api.test", "ref", "canary-token")
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, body: str, date: str) -> None:
-    """Let every request get this body, and this as Supabase's time."""
+    """Give every request this body and this date."""
     response = partial(httpx.Response, 200, content=body, headers={"date": date})
     monkeypatch.setattr(vendor_api, "_OnlyGet", lambda: httpx.MockTransport(lambda _: response()))
 
 
 def window(last: str) -> str:
-    """Return an answer whose point-in-time recovery ends there."""
+    """Return an answer with the end of point-in-time recovery."""
     data = f'{{"earliest_physical_backup_date_unix": 1772000000, "latest_physical_backup_date_unix": {last}}}'
     return f'{{"pitr_enabled": true, "backups": [], "physical_backup_data": {data}}}'
 
 
 def some(*ages: float, recovery: tuple[float, float] | None = None, status: str = "COMPLETED") -> Backups:
-    """Return backups that were begun so many hours ago."""
+    """Return backups of these ages in hours."""
     all_ = tuple(Backup(NOW - timedelta(hours=age), status) for age in ages)
     window = None
     if recovery:
@@ -68,7 +68,7 @@ def some(*ages: float, recovery: tuple[float, float] | None = None, status: str 
 
 
 def test_backups_are_read_newest_first(access: SupabaseAccess, api: SupabaseApi) -> None:
-    """The order of the API is not promised."""
+    """The API does not promise an order."""
     api.backups.reverse()
 
     backups = backups_of(access)
@@ -83,7 +83,7 @@ def test_backups_are_read_newest_first(access: SupabaseAccess, api: SupabaseApi)
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_nothing_but_get_leaves(access: SupabaseAccess, api: SupabaseApi, method: str) -> None:
-    """The same token restores a backup over production."""
+    """The same token could restore a backup over production."""
     with Api("", access.api, access.token, advice={}) as asked, pytest.raises(PermissionError, match="only reads"):
         asked.http.request(method, f"/v1/projects/{api.ref}/database/backups/restore-pitr")
 
@@ -91,7 +91,7 @@ def test_nothing_but_get_leaves(access: SupabaseAccess, api: SupabaseApi, method
 
 
 def test_a_refused_token_names_its_scope_and_stays_hidden(access: SupabaseAccess) -> None:
-    """Nobody reads the documentation at four in the morning."""
+    """The message says how to make a new token."""
     wrong = replace(access, token="sbp_canary")  # noqa: S106
 
     with pytest.raises(NotMeasured, match="database:read") as refused:
@@ -102,7 +102,7 @@ def test_a_refused_token_names_its_scope_and_stays_hidden(access: SupabaseAccess
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 def test_an_answer_that_is_none_is_not_measured(stub: Stub, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Red would send someone to look for a backup that is there, and green would be a lie."""
+    """A red check would be wrong here, and a green one too."""
     stub.json(BACKUPS, '{"message": "no"}', status)
 
     with pytest.raises(NotMeasured, match=str(status)):
@@ -111,7 +111,7 @@ def test_an_answer_that_is_none_is_not_measured(stub: Stub, status: int, monkeyp
 
 @pytest.mark.parametrize("status", [429, 502])
 def test_what_may_pass_is_asked_again(stub: Stub, status: int) -> None:
-    """A blink of the API must not hold a deployment."""
+    """A short failure of the API must not hold a deployment."""
     stub.json(BACKUPS, "{}", status)
     good = '{"pitr_enabled": false, "backups": [], "physical_backup_data": {}}'
     access = SupabaseAccess(stub.url, "ref", "canary-token")
@@ -121,7 +121,7 @@ def test_what_may_pass_is_asked_again(stub: Stub, status: int) -> None:
 
 
 def test_a_rate_limit_that_lasts_longer_is_not_waited_for(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute of waiting is more than the whole run takes."""
+    """A wait of a minute is longer than the whole run."""
     stub.json(BACKUPS, "{}", 429, x_ratelimit_reset="60")
 
     with pytest.raises(NotMeasured, match="429"):
@@ -150,7 +150,7 @@ def test_a_torn_answer_is_not_measured(access: SupabaseAccess, api: SupabaseApi)
     ],
 )
 def test_an_unexpected_shape_is_not_measured(stub: Stub, body: str, said: str) -> None:
-    """An API that has changed must not read as an empty list."""
+    """A changed API must not look like an empty list."""
     stub.json(BACKUPS, body)
 
     with pytest.raises(NotMeasured, match=said):
@@ -174,7 +174,7 @@ GOOD = '{"inserted_at": "2026-03-01T08:00:00Z", "status": "COMPLETED"}'
 def test_a_row_that_cannot_be_judged_matters_only_where_a_backup_is_missed(
     row: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new status must neither stop a gate that has a young backup, nor turn an old one red."""
+    """An unknown status must not stop a gate that has a recent backup, nor turn an old one red."""
     body = f'{{"pitr_enabled": false, "new": 1, "backups": [{row}, {GOOD}]}}'
     answer(monkeypatch, body, "Sun, 01 Mar 2026 12:00:00 GMT")
 
@@ -187,20 +187,20 @@ def test_a_row_that_cannot_be_judged_matters_only_where_a_backup_is_missed(
 
 
 def test_silence_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens there."""
+    """No server listens on that port."""
     monkeypatch.setattr(vendor_api, "_DEADLINE", 0.3)
     with pytest.raises(NotMeasured, match="no answer"):
         backups_of(SupabaseAccess("http://127.0.0.1:1", "ref", "canary-token"), sleep=lambda _: None)
 
 
 def test_a_target_without_a_project_is_not_measured() -> None:
-    """The capability excludes it at collection; nothing else may slip through."""
+    """Normally the capability excludes such a target."""
     with pytest.raises(NotMeasured, match="no Supabase project"):
         ask(Target(name="x", url="http://x", mode="shadow"))
 
 
 def test_ages_are_by_supabases_own_clock(access: SupabaseAccess, api: SupabaseApi) -> None:
-    """A runner whose clock is two days behind would call every backup young."""
+    """Against a wrong clock of the runner every backup would look young."""
     api.skew = timedelta(days=2)
 
     backups = backups_of(access)
@@ -213,7 +213,7 @@ def test_ages_are_by_supabases_own_clock(access: SupabaseAccess, api: SupabaseAp
 def test_a_backup_that_is_yet_to_come_is_not_measured(
     access: SupabaseAccess, api: SupabaseApi, skew: timedelta
 ) -> None:
-    """Its age is below zero, and every limit is kept."""
+    """A negative age would be within every limit."""
     api.skew = skew
 
     with pytest.raises(NotMeasured, match="yet to come"):
@@ -222,7 +222,7 @@ def test_a_backup_that_is_yet_to_come_is_not_measured(
 
 @pytest.mark.parametrize("said", ["", "yesterday", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 99999 00:00:00 GMT"])
 def test_an_answer_without_a_time_is_not_measured(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runner's own clock knows no better."""
+    """The runner's clock may be wrong."""
     answer(monkeypatch, '{"pitr_enabled": false, "backups": [], "physical_backup_data": {}}', said)
 
     with pytest.raises(NotMeasured, match="no age is known"):
@@ -230,14 +230,14 @@ def test_an_answer_without_a_time_is_not_measured(said: str, monkeypatch: pytest
 
 
 def test_only_completed_backups_count() -> None:
-    """One that is running, failed or was removed restores nothing."""
+    """A backup that runs, failed or was removed cannot be restored."""
     for status in ("FAILED", "PENDING", "REMOVED", "ARCHIVED", "CANCELLED"):
         assert some(1, status=status).newest is None
     assert some(1).newest == NOW - timedelta(hours=1)
 
 
 def test_point_in_time_recovery_stands_in_where_there_is_no_list() -> None:
-    """With it on the list may be empty, and nothing is wrong; beside a list it hides no missing backup."""
+    """With recovery the list may be empty; it hides no missing backup of a list."""
     assert some(recovery=(160, 1)).newest == NOW - timedelta(hours=1)
     assert some(30, recovery=(160, 1)).newest == NOW - timedelta(hours=30)
 
@@ -255,5 +255,5 @@ def test_point_in_time_recovery_stands_in_where_there_is_no_list() -> None:
     ],
 )
 def test_the_widest_gap_of_a_week(backups: Backups, gap: float) -> None:
-    """It is what cannot be gone back to, up to the newest backup: how old that one is, is another check's question."""
+    """The gap ends at the newest backup; another check judges how old that one is."""
     assert backups.widest_gap() == pytest.approx(gap)
