@@ -11,7 +11,9 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from fixtures.checks.declarations import Query
+from fixtures.checks.evidence import NotMeasured
 from fixtures.database import session
+from fixtures.database.rows import Rows
 from fixtures.database.session import Seen, ask, connect, take
 from fixtures.database.snapshot import take_snapshot
 from fixtures.sandbox.database.postgres import Postgres
@@ -123,6 +125,13 @@ def test_a_value_of_any_type_is_data(postgres: Postgres, statement: str, shown: 
     seen = taken.seen[statement]
     assert bool(seen.trouble) or seen.rows[0][0] == shown or seen.rows[0][0] != seen.rows[0][0]
     assert taken.seen["SELECT 1"].rows == [[1]]
+
+
+@pytest.mark.parametrize("rows", [[], [[1], [2]], [[None]], [["x"]], [[[1]]]])
+def test_a_row_of_another_shape_is_not_measured(rows: list[list[object]]) -> None:
+    """A view that PostgreSQL changed is no failure of the platform."""
+    with pytest.raises(NotMeasured, match="the query returned"):
+        Rows(rows).one(int)
 
 
 @contextmanager

@@ -166,6 +166,16 @@ def test_what_is_no_list_of_migrations_is_not_measured(tmp_path: Path, name: str
         read_repo(tmp_path)
 
 
+def test_a_script_that_is_no_text_is_not_measured(repo: Repo) -> None:
+    """The message names the file."""
+    repo.add(NEXT, "", None)
+    (repo.path / "supabase" / "migrations" / NEXT).write_bytes(b"SELECT '\xff';")
+    script = read_repo(repo.path).scripts[-1]
+
+    with pytest.raises(NotMeasured, match=f"migrations/{NEXT}: not UTF-8"):
+        assert script.written
+
+
 def test_a_path_that_is_no_checkout_is_wrong_usage(tmp_path: Path) -> None:
     """The message names the flag, and nothing has run yet."""
     with pytest.raises(UsageError, match="--platform-repo"):
