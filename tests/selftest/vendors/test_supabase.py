@@ -12,10 +12,10 @@ import pytest
 
 from fixtures.checks.evidence import NotMeasured
 from fixtures.sandbox.vendors.supabase_api import SupabaseApi
-from fixtures.target.target import SupabaseAccess, Target
+from fixtures.target.target import SupabaseAccess
 from fixtures.vendors import api as vendor_api
 from fixtures.vendors.api import Api
-from fixtures.vendors.supabase import Backup, Backups, ask, backups_of
+from fixtures.vendors.supabase import Backup, Backups, backups_of
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import run_edge
 
@@ -193,12 +193,6 @@ def test_silence_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         backups_of(SupabaseAccess("http://127.0.0.1:1", "ref", "canary-token"), sleep=lambda _: None)
 
 
-def test_a_target_without_a_project_is_not_measured() -> None:
-    """Normally the capability excludes such a target."""
-    with pytest.raises(NotMeasured, match="no Supabase project"):
-        ask(Target(name="x", url="http://x", mode="shadow"))
-
-
 def test_ages_are_by_supabases_own_clock(access: SupabaseAccess, api: SupabaseApi) -> None:
     """Against a wrong clock of the runner every backup would look young."""
     api.skew = timedelta(days=2)
@@ -207,6 +201,12 @@ def test_ages_are_by_supabases_own_clock(access: SupabaseAccess, api: SupabaseAp
 
     assert backups.newest is not None
     assert 51.9 < backups.hours_since(backups.newest) < 52.1
+
+
+def test_a_target_without_a_project_is_not_measured() -> None:
+    """Normally the capability excludes such a target."""
+    with pytest.raises(NotMeasured, match="no Supabase project"):
+        backups_of(None)
 
 
 @pytest.mark.parametrize("skew", [timedelta(days=-1), timedelta(hours=-5)])
