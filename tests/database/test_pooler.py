@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.checks.declarations import asks_database, depends_on
-from fixtures.database.pooler import Pooled
-from fixtures.database.rows import Rows
+from fixtures.database.rows import Pooled, Rows
 
 
 @pytest.mark.predeploy

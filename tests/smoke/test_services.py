@@ -151,6 +151,7 @@ def test_stripe_sends_its_events_to_the_platform(
     is_on = answer.read(Mode).paymentsMode == "stripe"
 
     assert listed.status == HTTPStatus.OK
-    wrong = wrong_endpoints(endpoints_of(listed), target.url, stripe.events, live=charges_cards)
+    known = endpoints_of(listed) if is_on else []
+    wrong = wrong_endpoints(known, target.url, stripe.events, live=charges_cards)
     # While payments are off there are no events to miss.
     assert (wrong if is_on else []) == []

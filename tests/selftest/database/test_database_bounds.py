@@ -13,7 +13,7 @@ import pytest
 from fixtures.checks.declarations import Query
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database import session
-from fixtures.database.rows import Rows
+from fixtures.database.rows import Rows, exchange_of
 from fixtures.database.session import Seen, ask, connect, take
 from fixtures.database.snapshot import take_snapshot
 from fixtures.sandbox.database.postgres import Postgres
@@ -132,6 +132,16 @@ def test_a_row_of_another_shape_is_not_measured(rows: list[list[object]]) -> Non
     """A view that PostgreSQL changed is no failure of the platform."""
     with pytest.raises(NotMeasured, match="the query returned"):
         Rows(rows).one(int)
+
+
+def test_names_with_active_characters_are_shown_as_text(postgres: Postgres) -> None:
+    """A table may have any name; a terminal would follow its control characters."""
+    query = Query("SELECT E'a\\x1b[31m\\n\\u202Eb\\u0085::error::'", 1)
+    taken = take(postgres.dsn("synthetic_monitor"), [query], "test")
+    line = exchange_of(query, taken.seen[query.sql])
+
+    assert taken.seen[query.sql].rows == [["a\x1b[31m\n\u202eb\x85::error::"]]
+    assert line.isprintable()
 
 
 @contextmanager

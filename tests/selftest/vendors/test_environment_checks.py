@@ -76,6 +76,8 @@ def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
             having(NEXTAUTH_URL="https://staging.7p.test"),
             "NEXTAUTH_URL is on staging.7p.test, users are on 7peducation",
         ),
+        (having(NEXTAUTH_URL="https://who:hunter2@else.test"), "NEXTAUTH_URL is on else.test, users are on"),
+        (having(NEXTAUTH_URL="https://["), "NEXTAUTH_URL is on no host"),
         (having(NEXTAUTH_URL="http://7peducation.vercel.app"), "NEXTAUTH_URL is http, not https"),
         (having(NEXTAUTH_URL="7peducation.vercel.app"), "NEXTAUTH_URL is on no host"),
         (having(NEXTAUTH_URL=f"{URL}/login"), "NEXTAUTH_URL has a path"),
