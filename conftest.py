@@ -19,7 +19,6 @@ pytest_plugins = (
     "fixtures.site.prefetch",
     "fixtures.database.rows",
     "fixtures.database.difference",
-    "fixtures.database.pooler",
     "fixtures.vendors.supabase",
     "fixtures.migrations.restore_drill",
     "fixtures.migrations.rehearsal",

@@ -25,6 +25,8 @@ _ASK_LIMIT = 20.0
 _POLL = 0.1
 _POLL_MOST = 0.5
 _RUNNING = frozenset({"pending", "in-progress"})
+# Any other status may be a step on the way that Vercel has not documented.
+_FAILED = frozenset({"failed", "skipped"})
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ class _Attempt:
         if last.job_status == "succeeded":
             proofs.append("the alias job succeeded")
             return "", False
-        return f"the alias job is {last.job_status}", last.job_status not in _RUNNING
+        return f"the alias job is {last.job_status}", last.job_status in _FAILED
 
 
 def named_deployment(url: str) -> str:

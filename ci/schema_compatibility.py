@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from fixtures.database.session import connect
+from fixtures.database.session import ask, connect
 from fixtures.target.target import Target
 
 _MIGRATIONS = """
@@ -66,9 +66,10 @@ def read(target: Target, run_id: str) -> list[Migration] | None:
         return None
     try:
         with connect(target.database_dsn, run_id) as connection:
-            return [Migration(*row) for row in connection.execute(_MIGRATIONS).fetchall()]
+            answer = ask(connection, [_MIGRATIONS])[_MIGRATIONS]
     except psycopg.Error:
         return None
+    return None if answer.trouble else [Migration(*row) for row in answer.rows]
 
 
 def versions(target: Target, run_id: str) -> list[str] | None:

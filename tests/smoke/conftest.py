@@ -20,7 +20,7 @@ from fixtures.site.client import Site
 from fixtures.target.target import ENVIRONMENT_VARIABLE, Target
 from fixtures.target.variants import Variant
 from fixtures.vendors import environment_sources as variables
-from fixtures.vendors.environment_sources import Environment, EnvironmentUnreadableError
+from fixtures.vendors.environment_sources import Environment
 
 if TYPE_CHECKING:
     from fixtures.target.candidate import Candidate
@@ -84,16 +84,13 @@ def configured(target: Target, candidate: Candidate | None, where: Where) -> Env
     SYNTHETIC_ENVIRONMENT names their source in place of Vercel's API: "process" or a dotenv file.
     """
     source = os.environ.get(ENVIRONMENT_VARIABLE, "")
-    try:
-        if source:
-            found = variables.of_process() if source == "process" else variables.of_file(Path(source))
-        elif target.vercel:
-            found = variables.of_vercel(target.vercel, where, candidate.branch if candidate else None)
-        else:
-            msg = "no variables: the target has no capability vercel, and SYNTHETIC_ENVIRONMENT is not set"
-            raise NotMeasured(msg)
-    except EnvironmentUnreadableError as error:
-        raise NotMeasured(str(error)) from None
+    if source:
+        found = variables.of_process() if source == "process" else variables.of_file(Path(source))
+    elif target.vercel:
+        found = variables.of_vercel(target.vercel, where, candidate.branch if candidate else None)
+    else:
+        msg = "no variables: the target has no capability vercel, and SYNTHETIC_ENVIRONMENT is not set"
+        raise NotMeasured(msg)
     redaction.register(value for name, value in found.values.items() if _is_secret(name))
     return found
 

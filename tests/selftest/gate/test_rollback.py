@@ -29,6 +29,12 @@ class TestProved:
         assert patient.running.served() == patient.good.id
         assert [record.step for record in patient.state.rollbacks()] == ["proved"]
 
+    def test_after_a_job_in_a_status_that_nobody_documented(self, patient: Patient) -> None:
+        """Vercel may add a word at any time; production must be undone all the same."""
+        vars(patient.edge.project.last_alias_request)["status"] = "canceled"
+
+        assert patient.roll_back().proved
+
     def test_it_is_written_down_before_it_is_asked_for(self, patient: Patient) -> None:
         """A gate that is killed in between must have left word."""
         patient.edge.rollback_status = 500

@@ -129,6 +129,38 @@ def test_an_answer_that_cannot_be_read(body: bytes) -> None:
         vercel.project()
 
 
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ({"jobStatus": "canceled", "type": "rollback", "toDeploymentId": "dpl_1", "requestedAt": 1}, "canceled"),
+        ({"jobStatus": None, "type": "restore", "toDeploymentId": 7, "requestedAt": "today"}, "unknown"),
+        ({}, "unknown"),
+    ],
+)
+def test_an_alias_job_in_words_that_nobody_documented_is_read(last: dict[str, object], status: str) -> None:
+    """The gate needs the project to undo a bad deployment; the last job only matters once it is ours."""
+    api = Api([says(200, PROJECT | {"lastAliasRequest": last, "autoAssignCustomDomains": "yes"})])
+
+    with api.client() as vercel:
+        project = vercel.project()
+
+    assert project.id == "prj_1"
+    assert project.auto_assign_custom_domains is None
+    assert project.last_alias_request is not None
+    assert project.last_alias_request.job_status == status
+
+
+def test_a_row_that_cannot_be_read_hides_no_other() -> None:
+    """One odd deployment in the list must not leave the gate without one to go back to."""
+    good = {"uid": "dpl_1", "url": "x.vercel.app", "readyState": "REVIEWING", "readySubstate": "CANARY", "created": 1}
+    api = Api([says(200, PROJECT), says(200, {"deployments": [None, {"uid": "dpl_2"}, {"url": "y.vercel.app"}, good]})])
+
+    with api.client() as vercel:
+        (found,) = vercel.deployments()
+
+    assert (found.id, found.state, found.substate) == ("dpl_1", "REVIEWING", "CANARY")
+
+
 def test_the_token_is_nowhere() -> None:
     """It is in no repr and in no error."""
     api = Api([error(403)])
