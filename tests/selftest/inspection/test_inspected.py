@@ -24,14 +24,14 @@ from fixtures.inspection.findings import PERSONAL, SECRETS
 @post
 @pytest.mark.check(severity="P0", runbook="application-health", last=True)
 @depends_on("* /*")
-def test_nothing_secret(observed):
-    assert observed.offenders(SECRETS) == []
+def test_nothing_secret(inspected):
+    assert inspected.offenders(SECRETS) == []
 
 @post
 @pytest.mark.check(severity="P2", runbook="application-health", last=True)
 @depends_on("* /*")
-def test_nothing_personal(observed):
-    assert observed.offenders(PERSONAL) == []
+def test_nothing_personal(inspected):
+    assert inspected.offenders(PERSONAL) == []
 
 @post
 @P1
@@ -267,7 +267,7 @@ def test_no_body_is_kept(suite: Suite, stub: Stub, tmp_path: Path) -> None:
 
     suite.run("-m", "postdeploy", "--target", stub.url, environment={"SYNTHETIC_RUN_DIR": str(tmp_path / "run")})
 
-    (file,) = (tmp_path / "run").glob("observed-*.jsonl")
+    (file,) = (tmp_path / "run").glob("inspected-*.jsonl")
     assert LEAK not in file.read_text()
     kept = {entry.request: (entry.headers, entry.cookies) for entry in read(file)}
     assert kept["GET /api/y"] == ({}, {})
