@@ -194,6 +194,26 @@ def test_a_dripping_answer_ends_in_time(hostile: Callable[[Pieces], str], pieces
     assert time.monotonic() - began < 3
 
 
+def test_a_silent_host_gets_a_short_time_for_each_request(
+    hostile: Callable[[Pieces], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred requests of ten seconds each would tell after minutes what the first sixteen have told."""
+    monkeypatch.setattr(bounded_http, "SILENT_REQUESTS", 2)
+    monkeypatch.setattr(bounded_http, "SHORT_S", 0.25)
+    answers = iter([False] * 4 + [True] * 2)
+    url = hostile(lambda: iter([HEAD, b"\r\n"]) if next(answers) else _drip(b"", b"")())
+    took = []
+    with httpx.Client(transport=BoundedTransport(), timeout=0.8) as client:
+        for _ in range(6):
+            began = time.monotonic()
+            with suppress(httpx.TimeoutException):
+                client.get(url)
+            took.append(time.monotonic() - began > 0.6)
+
+    assert took == [True, True, False, False, False, False]
+    assert bounded_http._silent["127.0.0.1"] == 0  # noqa: SLF001  (an answer ends it)
+
+
 def test_later_answers_get_little_room_once_a_run_has_much(
     ask: Callable[[Pieces], Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
