@@ -28,6 +28,7 @@ pytest_plugins = (
     "fixtures.browser.meter",
     "fixtures.browser.red_pages",
     "fixtures.browser.pages",
+    "fixtures.browser.visits",
     "fixtures.browser.vitals",
     "fixtures.inspection.inspected",
     "fixtures.inspection.fuzz",

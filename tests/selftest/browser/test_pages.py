@@ -227,7 +227,7 @@ def test_refused_connection_is_a_wall(page: Page, evidence: Evidence, request: p
         page.goto(f"http://127.0.0.1:{port}/")
     call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash)))
     next(call)
-    with pytest.raises(Error):
+    with pytest.raises(AssertionError, match="ERR_CONNECTION_REFUSED"):
         call.throw(refused.value)
 
     assert evidence is request.node.stash[EVIDENCE]

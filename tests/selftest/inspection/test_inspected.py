@@ -267,7 +267,7 @@ def test_no_body_is_kept(suite: Suite, stub: Stub, tmp_path: Path) -> None:
 
     suite.run("-m", "postdeploy", "--target", stub.url, environment={"SYNTHETIC_RUN_DIR": str(tmp_path / "run")})
 
-    (file,) = (tmp_path / "run").glob("observed-*.jsonl")
+    (file,) = (tmp_path / "run").glob("inspected-*.jsonl")
     assert LEAK not in file.read_text()
     kept = {entry.request: (entry.headers, entry.cookies) for entry in read(file)}
     assert kept["GET /api/y"] == ({}, {})

@@ -23,7 +23,7 @@ def test_uses_up(fresh_clients, site):
 """
 
 
-def test_what_a_neighbour_uses_up_is_not_the_runs(suite: Suite, stub: Stub) -> None:
+def test_a_limit_that_a_fresh_client_uses_up_is_not_the_runs(suite: Suite, stub: Stub) -> None:
     """Forty searches where thirty are allowed; what is red is red, and not "self-inflicted"."""
     stub.json("GET /api/courses/search", "{}", 429, retry_after="9")
     stub.json("GET /api/health", "{}")

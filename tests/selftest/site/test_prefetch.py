@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from fixtures.target.target import TARGETS_FILE_VARIABLE
+from fixtures.checks.declarations import FollowUp, parse
+from fixtures.run.current_run import Run
+from fixtures.site.prefetch import Prefetch
+from fixtures.target.target import TARGETS_FILE_VARIABLE, Target
+from fixtures.target.variants import Variant
 from tests.selftest.conftest import Stub, Suite
 
 BOTH = pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["swept", "live"])
@@ -255,3 +262,41 @@ def test_other(answer):
     learned = {headers["host"] for _, headers in stub.seen if "secret-of-the-sweep" in str(headers)}
     assert learned == {stub.url.removeprefix("http://")}
     assert [route for route, headers in stub.seen if headers["host"].startswith("localhost")] == ["GET /link"]
+
+
+def test_an_early_end_leaves_no_unhandled_error(own_run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """The answer that leads on arrives when the run has ended already: nothing more is asked, and nobody waits."""
+    asked, ended, seen = threading.Event(), threading.Event(), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            asked.set()
+            ended.wait(10)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its parent's name)
+            """Keep the terminal quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        chain = ([parse("GET /first")], [FollowUp(lambda _: ["GET /second"])])
+        prefetch = Prefetch(
+            Target(name="t", url=url, mode="shadow"), Variant(name="target", url=url), own_run, {"check": chain}, 0
+        )
+        asked.wait(10)
+        closing = threading.Thread(target=prefetch.close)
+        closing.start()
+        while not prefetch.is_closed:
+            pass
+        ended.set()
+        closing.join(10)
+        server.shutdown()
+
+    del prefetch
+    gc.collect()
+    assert seen == ["/first"]
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
