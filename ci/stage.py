@@ -71,7 +71,7 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
 def resolve(options: Options) -> Target:
     """Return the target with the mode that this run has; raises UsageError."""
     target = load(options.target, environ=options.environ)
-    redaction.register(target.secrets())
+    target.redact_secrets()
     if options.mode is not None and options.mode not in get_args(Mode):
         msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
         raise UsageError(msg)
@@ -120,7 +120,7 @@ class _Gate:
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
                 found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
                 self.target = replace(found, mode=self.target.mode)
-                redaction.register(self.target.secrets())
+                self.target.redact_secrets()
                 self.report.url = self.target.url
                 self._mark("sandbox")
                 self.began = time.monotonic()

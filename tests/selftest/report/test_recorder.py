@@ -276,7 +276,7 @@ def test_leak(answer):
     written = outcome.out + outcome.err
     for path in suite.reports.rglob("*"):
         written += path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    assert "[masked]" in written
+    assert "[redacted]" in written
     assert [name for name, value in secrets.items() if value in written.replace(str(tmp_path), "")] == []
 
 
