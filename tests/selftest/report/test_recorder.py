@@ -67,12 +67,13 @@ def test_every_outcome_is_told_apart(suite: Suite, stub: Stub) -> None:
         "blind": Outcome.NOT_MEASURED,
         "lacks": Outcome.NOT_APPLICABLE,
         "skips": Outcome.NOT_MEASURED,
-        "needs a broken fixture": Outcome.NOT_MEASURED,
+        "needs a broken fixture": Outcome.SUITE_ERROR,
         "needs payments": Outcome.NOT_APPLICABLE,
     }
     assert outcome.code == pytest.ExitCode.TESTS_FAILED
     assert outcome.verdict.complete
-    assert outcome.verdict.requests == 2
+    # The third asks once more after the error of the suite.
+    assert outcome.verdict.requests == 3
     assert outcome.check("test_blind").reason == "nobody looked"
     assert outcome.check("test_lacks").reason == "there is none, and need not be"
     assert "the target lacks: payments" in outcome.check("needs_payments").reason
@@ -253,7 +254,7 @@ def test_a_missed_budget_is_as_severe_as_its_step(suite: Suite, stub: Stub) -> N
     check = outcome.check("test_paint")
     assert check.severity is Severity.P3
     assert [(m.name, m.value, m.limit, m.unit) for m in check.measurements] == [("lcp", 2975.0, 2500.0, "ms")]
-    assert "lcp 2975 ms, limit 2500 ms, 19 % over" in outcome.out
+    assert "expected: lcp of at most 2500 ms\n        got: 2975 ms, 19 % over: P3\n" in outcome.out
 
 
 def test_no_secret_reaches_terminal_verdict_or_allure(suite: Suite, stub: Stub, tmp_path: Path) -> None:
