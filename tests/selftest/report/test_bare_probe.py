@@ -55,7 +55,7 @@ def probe(url: str, run: Path, *asked: str) -> str | None:
     found = bare_probe.failure(
         [f"{url}{path}" for path in asked], target, Variant(name="target", url=url), Run("r", "postdeploy", run, run)
     )
-    return found and found.exchange()
+    return found.exchange() if found else None
 
 
 def test_a_5xx_is_found_whichever_address_has_it(stub: Stub, tmp_path: Path) -> None:

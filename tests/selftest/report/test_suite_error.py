@@ -76,7 +76,7 @@ def test_own(own, answer):
 
     says_so = phase == "call" and "OSError" not in error
     assert found.outcome is (Outcome.FAILED if says_so else Outcome.SUITE_ERROR)
-    assert (f"in {phase}" in found.reason) is not says_so
+    assert (f"the {phase}" in found.reason) is not says_so
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(503, Outcome.FAILED), (404, Outcome.SUITE_ERROR)])
