@@ -12,10 +12,11 @@ import msgspec
 
 from ci.causes import Attribution
 from ci.gate import red_of
-from fixtures.checks.failure_text import got_of, shortened
+from fixtures.checks.failure_text import shortened
 from fixtures.model.verdict import Cause, CheckResult, Verdict
 
 _LINE = 300
+_RAISED = "AssertionError: "
 
 
 class RedCheck(msgspec.Struct, kw_only=True):
@@ -67,13 +68,14 @@ def measured(check: CheckResult) -> str:
         for found in check.measurements
         if found.limit is not None and found.value > found.limit
     ]
-    return "; ".join(over) or got_of(check.reason) or "red"
+    said = check.reason.strip().removeprefix(_RAISED).splitlines()
+    return "; ".join(over) or (said[0] if said else "red")
 
 
 def _answer(check: CheckResult) -> list[str]:
     """Return what follows an exchange in what the check said: what was wrong with it, and the beginning of its body."""
-    _, _, rest = check.reason.partition(got_of(check.reason))
-    return [shortened(line, _LINE) for line in rest.strip().splitlines()[:2]] if " -> " in got_of(check.reason) else []
+    first, *rest = check.reason.strip().removeprefix(_RAISED).splitlines() or [""]
+    return [shortened(line, _LINE) for line in rest[:2]] if " -> " in first else []
 
 
 def silence(lines: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -34,6 +34,7 @@ from fixtures.model import redaction
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
 from fixtures.run.directory import RunDirectory, new_run_id
+from fixtures.run.report_folder import ReportFolder
 from fixtures.state.state import State, StateError, open_state, root_of
 from fixtures.target.target import Mode, Target, UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
@@ -54,7 +55,14 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
             sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
             return 0
         with _private_directory() as directory:
-            return _Gate(options, target, directory, signals, launch).run()
+            gate = _Gate(options, target, directory, signals, launch)
+            try:
+                folder = ReportFolder(options.reports, gate.report.run_id)
+            except UsageError as error:
+                say(str(error))
+                return EXIT_USAGE
+            with closing(folder):
+                return gate.run()
 
 
 def _missed(options: Options, verdict: Verdict) -> list[str]:
