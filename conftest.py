@@ -32,6 +32,7 @@ pytest_plugins = (
     "fixtures.browser.vitals",
     "fixtures.inspection.inspected",
     "fixtures.inspection.fuzz",
+    "fixtures.report.attempt",
     "fixtures.report.recorder",
     "fixtures.report.difference_page",
     "fixtures.report.database_table",

@@ -90,7 +90,7 @@ def _carry_out(request: Request) -> int:
 
 def _stage(options: Options) -> int:
     target = load(options.target, environ=options.environ)
-    redaction.register(target.secrets())
+    target.redact_secrets()
     # What pytest would refuse after everything has been set up.
     runbook()
     routes()

@@ -63,7 +63,7 @@ def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
         # A blank stands in for what is missing, so that the rest is examined too.
         blanks = {variable: " " for variable in variables.values() if not os.environ.get(variable)}
         target = load(subject, environ=os.environ | blanks, file=file)
-        redaction.register(target.secrets())
+        target.redact_secrets()
         _show("This machine", findings)
         with _running(target) as resolved:
             about = [*_target(resolved, variables, blanks)]

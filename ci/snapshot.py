@@ -51,7 +51,7 @@ _MILLISECONDS = 1000
 def run(options: SnapshotOptions) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
     target = load(options.target, environ=options.environ, uses=_USES)
-    redaction.register(target.secrets())
+    target.redact_secrets()
     if target.url == "sandbox":
         msg = "snapshot: no sandbox is running; "
         msg += f"`.venv/bin/python -m fixtures.sandbox` starts one and prints its {SANDBOX_VARIABLE}"

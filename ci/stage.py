@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -33,6 +33,7 @@ from fixtures.model import redaction
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
 from fixtures.run.directory import RunDirectory, new_run_id
+from fixtures.run.report_folder import ReportFolder
 from fixtures.state.state import State, StateError, open_state, root_of
 from fixtures.target.target import Mode, Target, UsageError, load
 from fixtures.target.variants import asked_deployment
@@ -53,7 +54,14 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
             sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
             return 0
         with _private_directory() as directory:
-            return _Gate(options, target, directory, signals, launch).run()
+            gate = _Gate(options, target, directory, signals, launch)
+            try:
+                folder = ReportFolder(options.reports, gate.report.run_id)
+            except UsageError as error:
+                say(str(error))
+                return EXIT_USAGE
+            with closing(folder):
+                return gate.run()
 
 
 def _missed(options: Options, verdict: Verdict) -> list[str]:
@@ -70,7 +78,7 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
 def resolve(options: Options) -> Target:
     """Return the target with the mode that this run has; raises UsageError."""
     target = load(options.target, environ=options.environ)
-    redaction.register(target.secrets())
+    target.redact_secrets()
     if options.mode is not None and options.mode not in get_args(Mode):
         msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
         raise UsageError(msg)
@@ -119,7 +127,7 @@ class _Gate:
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
                 found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
                 self.target = replace(found, mode=self.target.mode)
-                redaction.register(self.target.secrets())
+                self.target.redact_secrets()
                 self.report.url = self.target.url
                 self._mark("sandbox")
                 self.began = time.monotonic()

@@ -159,7 +159,7 @@ def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
     error = capsys.readouterr().err
 
     assert code == CANNOT_TELL
-    assert "RuntimeError: DSN postgresql://[masked]@db.test/platform is odd" in error
+    assert "RuntimeError: DSN postgresql://[redacted]@db.test/platform is odd" in error
     assert "hunter2secret" not in error
 
 

@@ -54,7 +54,7 @@ def test_the_last_lines_of_the_terminal() -> None:
     assert a_report().lines() == [
         "===== 7P Verify gate: ROLLBACK (exit 1: this deployment was rejected); postdeploy on sandbox, mode act =====",
         "P0  health",
-        "    measured: GET /api/health -> 503 | password=[masked]",
+        "    measured: GET /api/health -> 503 | password=[redacted]",
         "    answer:   second line",
         "    cause:    deployment: red 5/5 on dpl_b, 0/5 on dpl_a (p=0.004)",
         "    first:    Look at the deployment",
@@ -182,7 +182,9 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = (tmp_path / "reports" / "summary.md").read_text()
     assert (decision["schema"], decision["decision"], decision["exit_code"]) == ("7p-verify/decision/1", "rollback", 1)
     assert github.read_text() == "# earlier step\n" + summary
-    assert "| P0 | health | GET /api/health -> 503 \\| password=[masked]; second line | deployment: red 5/5" in summary
+    assert "| P0 | health | GET /api/health -> 503 \\| password=[redacted]; second line | deployment: red 5/5" in (
+        summary
+    )
     assert "canary" not in json.dumps(decision) + summary
 
 
