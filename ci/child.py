@@ -1,24 +1,29 @@
 """
 One pytest run as a child in a process group of its own: signals are passed on, and nothing of it is left behind.
 
-It ends with us, kill -9 included: it holds the read end of a pipe, which closes when we are gone.
+The child ends with this process, kill -9 included: it holds the read end of a pipe, which closes when we are gone. Its
+output reaches the terminal through this process: a terminal that closes or cannot show a letter does not end the run.
 """
 
 from __future__ import annotations
 
+import codecs
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 from ci.signals import Interrupted
 from fixtures.run import parent_watchdog
 
 ROOT = Path(__file__).resolve().parent.parent
 _GRACE = 15.0
+_CHUNK = 65536
 
 
 class ChildTimeoutError(Exception):
@@ -40,20 +45,22 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own arguments)
                 command,
                 cwd=ROOT,
-                env={**environ, parent_watchdog.PIPE_VARIABLE: str(theirs)},
+                env={**environ, **_terminal(), parent_watchdog.PIPE_VARIABLE: str(theirs)},
                 stdin=subprocess.DEVNULL,
-                stdout=output if log else None,
-                stderr=subprocess.STDOUT if log else None,
+                stdout=output if log else subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 process_group=0,
                 pass_fds=[theirs],
             )
         self.pid = self._process.pid
+        self._relay = Thread(target=self._pass_on, name="7p-output", daemon=True)
+        self._relay.start()
 
     def wait(self, limit: float) -> int:
         """
         Return its exit code; after `limit` seconds end it and raise ChildTimeoutError.
 
-        On `Interrupted` the child gets the same signal and the time to write its verdict, then the exception goes on.
+        On `Interrupted` the child is told to end and has the time to write its verdict; then the exception goes on.
         """
         try:
             return self._process.wait(limit)
@@ -62,7 +69,8 @@ class Child:
             msg = f"the run took longer than {limit:g} s and was ended"
             raise ChildTimeoutError(msg) from None
         except Interrupted as interrupted:
-            self.end(interrupted.number)
+            # pytest ends in order at these two, and at once at any other.
+            self.end(signal.SIGINT if interrupted.number == signal.SIGINT else signal.SIGTERM)
             raise
         finally:
             self._end_group()
@@ -82,3 +90,20 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._parent_pipe.close()
+        self._relay.join(_GRACE)
+
+    def _pass_on(self) -> None:
+        """Write what the child prints to our own output, which never raises."""
+        if self._process.stdout is None:
+            return
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        with self._process.stdout as output:
+            while read := os.read(output.fileno(), _CHUNK):
+                sys.stdout.write(decoder.decode(read))
+                sys.stdout.flush()
+
+
+def _terminal() -> dict[str, str]:
+    """Return what a child must know of the terminal that it does not see."""
+    told = {"PYTHONIOENCODING": "utf-8", "COLUMNS": str(shutil.get_terminal_size().columns)}
+    return told | {"PY_COLORS": str(int(sys.stdout.isatty() and "NO_COLOR" not in os.environ))}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from ci.machine import (
     provide_vercel_cli,
 )
 from ci.options import Options, Request, need_writable, parse
-from ci.signals import Interrupted, Signals
-from ci.steps import SetupError, end_on_sigterm, say
+from ci.process import guard, own_error
+from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
 from fixtures.model.child_environment import child_environment
@@ -40,7 +39,6 @@ from fixtures.target.target import UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
-EXIT_INTERRUPTED = 130
 _OF_THE_MACHINE = frozenset(
     {BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, binaries.POSTGRES_VARIABLE, binaries.CACHE_VARIABLE}
 )
@@ -61,10 +59,8 @@ def main(argv: Sequence[str]) -> int:
     except SetupError as error:
         say(str(error))
         return EXIT_CANNOT_TELL
-    except (KeyboardInterrupt, Interrupted):
-        return EXIT_INTERRUPTED
-    except Exception:  # noqa: BLE001  (Python's own exit code 1 would read as "this deployment was rejected")
-        sys.stderr.write(redaction.redact(traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001  (Python's own exit code 1 would read as "this deployment was rejected")
+        say(own_error(error, None))
         return EXIT_CANNOT_TELL
 
 
@@ -83,8 +79,9 @@ def _carry_out(request: Request) -> int:
         return examine(request.subject)
     if request.command == "list-faults":
         return _list_faults()
-    with Signals().caught():
-        return Child(["--list-checks", *request.pytest_args], child_environment()).wait(_LISTING_SECONDS)
+    code = Child(["--list-checks", *request.pytest_args], child_environment()).wait(_LISTING_SECONDS)
+    # pytest's other codes mean something about a deployment here.
+    return code if code in {0, EXIT_USAGE} else EXIT_CANNOT_TELL
 
 
 def _stage(options: Options) -> int:
@@ -138,11 +135,9 @@ def _selftest(pytest_args: Sequence[str]) -> int:
     for linter in red:
         say(f"RED: {' '.join(linter)}")
     arguments = ["tests/selftest", "-n", "2", "--dist", "loadgroup", *pytest_args]
-    with Signals().caught():
-        tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
+    tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
     return tests or int(bool(red))
 
 
 if __name__ == "__main__":
-    end_on_sigterm()
-    sys.exit(main(sys.argv[1:]))
+    guard(lambda: main(sys.argv[1:]))

@@ -33,6 +33,7 @@ MEANING = {
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # Red for a reason that says nothing about the platform.
 OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
+_NAMED = 3
 _RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
 _MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUITE_ERROR, Outcome.SUPERSEDED})
 
@@ -113,6 +114,9 @@ def _torn(verdict: Verdict | None, stage: str) -> str | None:
         return f"the verdict is torn: the run ended before its last check ({len(verdict.checks)} judged)"
     if not any(check.outcome in _RAN for check in verdict.checks):
         return f"no check ran: {_tally(verdict)}"
+    if verdict.missing:
+        named = ", ".join(verdict.missing[:_NAMED])
+        return f"the run was narrowed: {len(verdict.missing)} checks that are due did not run ({named}, …)"
     return None
 
 

@@ -6,7 +6,8 @@ import time
 
 import msgspec
 
-from ci.notify import Message, Status, compare, send
+from ci.notify import Message, Status, compare
+from ci.outbox import deliver, queue
 from ci.red_checks import RedCheck
 from ci.report import Report
 from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
@@ -19,30 +20,22 @@ def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) ->
     """
     Open and resolve incidents in the state and tell Slack; return what a reader must know of it.
 
-    What was rolled back and healed is told as resolved and not kept: the same build promoted again is a new incident.
-    Nobody told is told by the next run. Raises StateError.
+    A red check that was rolled back and healed is told as resolved and not kept: the same build promoted again is a new
+    incident. The outbox keeps a message that could not be sent. Raises StateError, StateBusyError.
     """
     red = [check for check in report.red if check.severity != Severity.P3 and check.cause != Cause.FLAKY]
     passed = {check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED}
     change = compare(state.incidents(), [_incident(check, report) for check in red], passed)
     shown = {check.node_id: check for check in red}
-    notes: list[str] = []
-    kept = change.open
-    if change.opened:
-        problem = _post(webhook, _opened(report, change.opened, shown), notes)
-        if not problem:
-            kept = [msgspec.structs.replace(one, notified=one.notified or one in change.opened) for one in kept]
-            kept = [one for one in kept if not _repaired(report, one)]
-    if change.resolved and _post(webhook, _resolved(change.resolved), notes):
-        kept = [*kept, *change.resolved]
-    state.replace_incidents(kept)
-    return notes
-
-
-def _post(webhook: str | None, message: Message, notes: list[str]) -> str | None:
-    problem = send(webhook, message) if webhook else "nobody was told: the target has no Slack webhook"
-    notes.append(problem or f"told Slack: {message.title} ({message.status})")
-    return problem
+    messages = [_opened(report, change.opened, shown)] if change.opened else []
+    messages += [_resolved(change.resolved)] if change.resolved else []
+    if webhook is None:
+        state.replace_incidents([*change.open, *change.resolved])
+        return ["nobody was told: the target has no Slack webhook"] if messages else []
+    queue(state, messages, told_of=report.run_id)
+    open_ = [one for one in change.open if not _repaired(report, one)]
+    state.replace_incidents([msgspec.structs.replace(one, notified=True) for one in open_])
+    return deliver(state, webhook)
 
 
 def _incident(check: RedCheck, report: Report) -> Incident:

@@ -15,16 +15,16 @@ from http import HTTPStatus
 import httpx
 import msgspec
 
+from ci.unfinished import RUNNING, is_request_of, named_in_unreadable
 from ci.web import new_client
 from fixtures.checks.answers import Sent, answer_of
-from fixtures.state.state import UNFINISHED, RollbackRecord, State, Step
+from fixtures.state.state import RollbackRecord, State, Step
 from fixtures.target.vercel import AliasRequest, Vercel, VercelError
 
 PROOF_DEADLINE = 75.0
 _ASK_LIMIT = 20.0
 _POLL = 0.1
 _POLL_MOST = 0.5
-_RUNNING = frozenset({"pending", "in-progress"})
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
         return f"a rollback of {order.deployment_id} was tried before; it is tried once"
     if any(record.step != "refused" and time.time() - record.intended_at < order.cooldown for record in made):
         return f"production was rolled back less than {order.cooldown / 60:g} min ago; twice in that time needs a human"
+    if named_in_unreadable(state, "rollbacks.json", order.deployment_id):
+        return f"a torn record of earlier rollbacks names {order.deployment_id}; it is tried once"
     if not order.passes_p0:
         return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
     if order.breaking:
@@ -77,6 +79,18 @@ def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
     serving = vercel.production_id(order.host)
     if serving != order.deployment_id:
         return f"production does not serve {order.deployment_id} any more but {serving}"
+    return _forbidden_by_vercel(order, vercel)
+
+
+def _forbidden_by_vercel(order: Order, vercel: Vercel) -> str | None:
+    """Return why Vercel's own last alias request forbids a rollback: our state may be lost, and Vercel's is not."""
+    last = vercel.project().last_alias_request
+    if last is None or last.type != "rollback":
+        return None
+    if last.from_deployment_id == order.deployment_id:
+        return f"Vercel was asked before to roll {order.deployment_id} back; it is tried once"
+    if time.time() - last.requested_at / 1000 < order.cooldown:
+        return f"Vercel was asked for a rollback less than {order.cooldown / 60:g} min ago; another needs a human"
     return None
 
 
@@ -125,32 +139,6 @@ def record_healing(order: Order, state: State, *, healed: bool, detail: str) -> 
     _written(state, record, Result("healed" if healed else "not-healed", detail))
 
 
-def settle(state: State, vercel: Vercel, host: str) -> list[str]:
-    """Find out what became of rollbacks whose gate died under them, write it down, and return it in words."""
-    unfinished = [record for record in state.rollbacks() if record.step in UNFINISHED]
-    if not unfinished:
-        return []
-    serving = vercel.production_id(host)
-    last = vercel.project().last_alias_request
-    told = []
-    for record in unfinished:
-        arrived = _ours(last, record.target_id, record.before_requested_at)
-        if serving == record.target_id:
-            result = Result("proved", f"its request arrived: production serves {serving}")
-        elif arrived and last and last.job_status in _RUNNING:
-            result = Result("requested", f"its request arrived and its job is {last.job_status}")
-        elif arrived or record.step == "requested" or serving != record.deployment_id:
-            result = Result("unproved", f"production serves {serving}")
-        else:
-            result = Result("abandoned", f"its request was never made: production still serves {serving}")
-        _written(state, record, result)
-        told.append(
-            f"the gate of run {record.run_id} died while it rolled {record.deployment_id} back to "
-            f"{record.target_id}: {result.detail}"
-        )
-    return told
-
-
 class _Attempt:
     """One request and its proofs."""
 
@@ -185,7 +173,7 @@ class _Attempt:
 
     def _accepted(self) -> bool:
         last = self.vercel.project().last_alias_request
-        return _ours(last, self.order.target_id, self._before_at)
+        return is_request_of(last, self.order.target_id, self._before_at)
 
     @property
     def _before_at(self) -> int | None:
@@ -227,12 +215,12 @@ class _Attempt:
         last = self.vercel.project().last_alias_request
         if last is None or last == self.before:
             return "Vercel's API does not show the alias job yet", False
-        if not _ours(last, self.order.target_id, self._before_at):
+        if not is_request_of(last, self.order.target_id, self._before_at):
             return f"another alias request came in between: {last.type} to {last.to_deployment_id}", True
         if last.job_status == "succeeded":
             proofs.append("the alias job succeeded")
             return "", False
-        return f"the alias job is {last.job_status}", last.job_status not in _RUNNING
+        return f"the alias job is {last.job_status}", last.job_status not in RUNNING
 
 
 def named_deployment(url: str) -> str:
@@ -245,16 +233,6 @@ def named_deployment(url: str) -> str:
     trouble = response.headers.get("x-vercel-error", "")
     unnamed = f"an answer that names no deployment ({f'{response.status_code} {trouble}'.strip()})"
     return answer_of(response, 0.0, Sent()).deployment or unnamed
-
-
-def _ours(last: AliasRequest | None, target_id: str, before_at: int | None) -> bool:
-    """Compare Vercel's clock with itself only: ours may be wrong."""
-    return (
-        last is not None
-        and last.type == "rollback"
-        and last.to_deployment_id == target_id
-        and last.requested_at != before_at
-    )
 
 
 def _written(state: State, record: RollbackRecord, result: Result) -> Result:

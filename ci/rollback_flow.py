@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ci.comparison import PINNED, Comparison
 from ci.diagnosis import DiagnosisResult, left_out
 from ci.gate import Judgement, escalated
 from ci.options import Options
+from ci.outbox import announce
+from ci.process import own_error
 from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs
 from ci.schema_compatibility import breaking, read, unseen
-from ci.signals import Signals
-from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from ci.unfinished import acting
+from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome, Severity, Verdict
 from fixtures.state.state import State, StateBusyError, StateError
 from fixtures.target.target import Target
 from fixtures.target.vercel import Deployment, Vercel, VercelError
@@ -24,7 +27,11 @@ _LOCK_WAIT = 30.0
 
 @dataclass(frozen=True)
 class RollbackFlow:
-    """Acts for one run, and writes what it did into its report."""
+    """
+    Acts for one run, and writes what it did into its report.
+
+    held: keeps the lock on rollbacks of this target until people have been told, for the next gate tells what is left.
+    """
 
     options: Options
     target: Target
@@ -32,8 +39,9 @@ class RollbackFlow:
     state: State
     vercel: Vercel | None
     runs: Runs
-    signals: Signals
     report: Report
+    # Closed by the stage, so that the lock is held until people have been told.
+    held: ExitStack
 
     @property
     def acts(self) -> bool:
@@ -51,13 +59,44 @@ class RollbackFlow:
         if "rollback" not in self.target.capabilities:
             return self._escalate(judgement, "rolling back is not a capability of this target")
         try:
-            if not self.acts:
-                return self._would(judgement, order, self.vercel)
-            with self.signals.ignored_for("the rollback"), self.state.lock("rollback", wait=_LOCK_WAIT):
-                return self._do(judgement, order, self.vercel, verdict, findings, began)
-        except (StateBusyError, StateError, VercelError, OSError) as error:
-            self._tell_step(self.report.rollback.step, str(error))
-            return escalated(judgement, f"the rollback is {self.report.rollback.step}: {error}")
+            if self.acts:
+                return self._act(judgement, order, self.vercel, verdict, findings, began)
+            return self._would(judgement, order, self.vercel)
+        except Exception as error:  # noqa: BLE001  (after the request an error of ours needs a human, not a hold)
+            expected = isinstance(error, StateError | VercelError | OSError)
+            problem = str(error) if expected else own_error(error, self.options.reports)
+            self._tell_step(self.report.rollback.step, problem)
+            return escalated(judgement, f"the rollback is {self.report.rollback.step}: {problem}")
+
+    def _act(
+        self,
+        judgement: Judgement,
+        order: Order,
+        vercel: Vercel,
+        verdict: Verdict,
+        findings: DiagnosisResult,
+        began: float,
+    ) -> Judgement:
+        try:
+            self.held.enter_context(acting(self.state, self.report.run_id, wait=_LOCK_WAIT))
+            self._need_no_other(order, began)
+            announce(self.state, self.report.run_id)
+        except StateBusyError as error:
+            # The other gate tells people, and its exit code says how production is.
+            self._tell_step("elsewhere", str(error))
+            reasons = [f"this run changes nothing: {error}", *judgement.reasons]
+            return Judgement(Decision.HOLD, judgement.rule, reasons)
+        return self._do(judgement, order, vercel, verdict, findings, began)
+
+    def _need_no_other(self, order: Order, began: float) -> None:
+        """Raise StateBusyError where another gate has rolled this deployment back since this run began."""
+        since = time.time() - (time.monotonic() - began)
+        for record in self.state.rollbacks():
+            other = record.run_id != order.run_id and record.deployment_id == order.deployment_id
+            if other and record.intended_at >= since and record.step not in {"abandoned", "refused"}:
+                rolled = f"{record.deployment_id} back to {record.target_id}"
+                msg = f"run {record.run_id} has rolled {rolled}: {record.step}"
+                raise StateBusyError(msg)
 
     def _order(self, judgement: Judgement, findings: DiagnosisResult) -> Order | None:
         if self.comparison.candidate_id is None or self.comparison.control is None:

@@ -58,12 +58,17 @@ def launch_pytest(arguments: Sequence[str], environ: Mapping[str, str], log: Pat
 
 @dataclass(frozen=True)
 class Started:
-    """A run under way. log: where its output goes, None: the terminal."""
+    """
+    A run under way.
+
+    belongs_to: run id, target and stage that its verdict must name.  log: where its output goes, None: the terminal.
+    """
 
     name: str
     running: Running
     verdict: Path
     limit: float
+    belongs_to: tuple[str, str, str]
     log: Path | None = None
 
     def finish(self) -> Verdict:
@@ -74,7 +79,7 @@ class Started:
         except ChildTimeoutError as error:
             code, problem = None, f"the {self.name}: {error}"
         try:
-            return Verdict.read(self.verdict)
+            verdict = Verdict.read(self.verdict)
         except FileNotFoundError:
             if code in _USAGE and self.log is None:
                 raise RunUsageError from None
@@ -84,6 +89,11 @@ class Started:
         except (OSError, msgspec.DecodeError) as error:
             msg = f"{problem} and its verdict {self.verdict} cannot be read: {error}"
             raise RunError(msg) from error
+        found = (verdict.run_id, verdict.target, verdict.stage)
+        if found != self.belongs_to:
+            msg = f"{problem} and its verdict is of another run: {' / '.join(found)}, not {' / '.join(self.belongs_to)}"
+            raise RunError(msg)
+        return verdict
 
     def end(self) -> None:
         """End it and forget it."""
@@ -183,7 +193,8 @@ class Runs:
         verdict.unlink(missing_ok=True)
         log = None if reports == self.reports else reports / "output.log"
         environ = self._environ(deployment_id, proof=proof)
-        return Started(name, self.launch(arguments, environ, log), verdict, limit, log)
+        belongs_to = (self.run_id, self.target, self.stage)
+        return Started(name, self.launch(arguments, environ, log), verdict, limit, belongs_to, log)
 
     def _environ(self, deployment_id: str | None, *, proof: bool) -> dict[str, str]:
         own = {

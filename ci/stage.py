@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -22,19 +21,20 @@ from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
+from ci.process import own_error
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
-from ci.rollback import settle
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
 from ci.steps import say
+from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
 from fixtures.run.directory import RunDirectory, new_run_id
-from fixtures.state.state import State, StateError, open_state, root_of
+from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.target import Mode, Target, UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
 from fixtures.target.vercel import Vercel, VercelError
@@ -53,8 +53,8 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
             forget(options.reports, before=time.time())
             sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
             return 0
-        with _private_directory() as directory:
-            return _Gate(options, target, directory, signals, launch).run()
+        with _private_directory() as directory, ExitStack() as held:
+            return _Gate(options, target, directory, signals, launch, held).run()
 
 
 def _missed(options: Options, verdict: Verdict) -> list[str]:
@@ -90,12 +90,16 @@ def _private_directory() -> Iterator[Path]:
 class _Gate:
     """One run of the stage."""
 
-    def __init__(self, options: Options, target: Target, directory: Path, signals: Signals, launch: Launch) -> None:
+    def __init__(
+        self, options: Options, target: Target, directory: Path, signals: Signals, launch: Launch, held: ExitStack
+    ) -> None:
         self.options = options
         self.target = target
         self.directory = directory
         self.signals = signals
         self.launch = launch
+        self.held = held
+        self.decided = False
         self.began = time.monotonic()
         self.started = time.time()
         self.vercel: Vercel | None = None
@@ -131,25 +135,32 @@ class _Gate:
             say(redaction.redact(str(error)))
             return EXIT_USAGE
         except Interrupted as interrupted:
-            self.report.decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
+            self._decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
-            sys.stderr.write(redaction.redact(traceback.format_exc()))
-            problem = f"the gate itself failed: {type(error).__name__}: {error}"
-            self.report.decided(self._cannot_tell(problem))
+            problem = own_error(error, self.options.reports)
+            if self.decided:
+                self._note(problem)
+            else:
+                self._decided(self._cannot_tell(problem))
+        try:
+            self._reported()
+        except Exception as error:  # noqa: BLE001  (a report that cannot be made does not undo the decision)
+            say(f"{self.report.decision} stands; the report could not be made: {own_error(error, None)}")
         finally:
             if self.vercel:
                 self.vercel.close()
             if sandbox is not None:
                 sandbox.stop()
-        return self._reported()
+        return self.report.exit_code
 
     def _judge_and_act(self) -> None:
         state = open_state(root_of(self.target, self.options.state), self.target.name)
         if self.target.vercel is not None:
             self.vercel = Vercel(self.target.vercel)
-        candidate_id, problem = self._identify(state)
+        self._finish_earlier_runs(state)
+        candidate_id, problem = self._identify()
         if problem:
-            self.report.decided(self._cannot_tell(problem))
+            self._decided(self._cannot_tell(problem))
             return
         runs = self._runs(state)
         started = runs.all_checks(candidate_id)
@@ -172,25 +183,40 @@ class _Gate:
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
         self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
+        self.signals.too_late_for(f"the {judgement.decision}")
         if verdict and judgement.decision is Decision.ROLLBACK:
             actor = RollbackFlow(
-                self.options, self.target, self.comparison, state, self.vercel, runs, self.signals, self.report
+                self.options, self.target, self.comparison, state, self.vercel, runs, self.report, self.held
             )
             judgement = actor.roll_back(judgement, verdict, findings, self.began)
-        self.report.decided(judgement)
+        self._decided(judgement)
         if not self.options.dry_run:
             self._keep_books(verdict, state)
+
+    def _finish_earlier_runs(self, state: State) -> None:
+        """Say first what an earlier run left half done, and finish it; a dry run leaves the state as it is."""
+        lines = put_unreadable_aside(state)
+        if not self.options.dry_run:
+            webhook = self.target.slack_webhook if self.target.mode == "act" else None
+            lines += finish(state, self.vercel, self.target.host, webhook)
+        self.report.notes += lines
+        for line in lines:
+            say(redaction.redact(line))
+
+    def _decided(self, judgement: Judgement) -> None:
+        self.decided = True
+        self.report.decided(judgement)
 
     def _keep_books(self, verdict: Verdict | None, state: State) -> None:
         """Remember and tell; what goes wrong with it is a note, for the decision stands."""
         try:
-            narrowed = bool(self.options.pytest_args)
-            self.report.notes += remember(
-                self.report, verdict, state, narrowed=narrowed, migrations=self._applied_migrations
-            )
-            if verdict and verdict.complete and self.target.mode == "act":
+            remember(self.report, verdict, state, self._applied_migrations)
+            if verdict and self.target.mode == "act":
+                self.report.notes += prove_healing(state, verdict, self.report.deployment_id, self.report.run_id)
+            elsewhere = self.report.rollback and self.report.rollback.step == "elsewhere"
+            if verdict and verdict.complete and self.target.mode == "act" and not elsewhere:
                 self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
-        except (StateError, OSError) as error:
+        except (StateError, StateBusyError, OSError) as error:
             self._note(f"not everything could be remembered: {error}")
 
     def _applied_migrations(self) -> list[str] | None:
@@ -214,15 +240,13 @@ class _Gate:
             launch=self.launch,
         )
 
-    def _identify(self, state: State) -> tuple[str | None, str | None]:
+    def _identify(self) -> tuple[str | None, str | None]:
         """Return who is judged, and why nobody can be."""
         asked = os.environ.get(DEPLOYMENT_VARIABLE)
         if self.vercel is None:
             self._note("Vercel's API is not a capability of this target: no deployment can be blamed")
             return asked, None
         try:
-            if not self.options.dry_run:
-                self.report.notes += settle(state, self.vercel, self.target.host)
             judged = identify(self.target, self.options.stage, asked, self.vercel)
         except VercelError as error:
             self._note(f"{error}; no deployment can be blamed in this run")
@@ -267,7 +291,8 @@ class _Gate:
             return judgement
         return self._cannot_tell(problem) if problem else judgement
 
-    def _reported(self) -> int:
+    def _reported(self) -> None:
+        self.signals.too_late_for("the report")
         self._mark("end")
         forget(self.options.reports, before=self.started)
         self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
@@ -278,7 +303,6 @@ class _Gate:
         lines = ["", *self.report.lines(), f"report: {self.options.reports / 'summary.md'}", ""]
         sys.stdout.write("\n".join(lines))
         sys.stdout.flush()
-        return self.report.exit_code
 
     def _note(self, note: str) -> None:
         self.report.notes.append(note)

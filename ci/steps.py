@@ -54,7 +54,7 @@ def run_step(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=child_environment(environment),
+                env=child_environment(environment, installs=True),
                 start_new_session=True,
             )
         except OSError as error:
@@ -100,11 +100,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def end_on_sigterm() -> None:
-    """Make SIGTERM unwind like Ctrl-C, so that a step's command ends with us."""
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def apt_install(package: str, *, fix: str) -> None:

@@ -14,7 +14,8 @@ import httpx
 import msgspec
 import pytest
 
-from ci.rollback import Order, Result, named_deployment, record_healing, refuse, roll_back, settle
+from ci.rollback import Order, Result, named_deployment, record_healing, refuse, roll_back
+from ci.unfinished import settle
 from fixtures.sandbox.edge.deployments import Deployment
 from fixtures.sandbox.edge.edge import Edge
 from fixtures.state.state import RollbackRecord, State

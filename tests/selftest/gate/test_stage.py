@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,8 +200,12 @@ class TestKeep:
         assert world.decision["decision"] == "keep"
 
     def test_a_narrowed_run_proves_nothing_of_the_deployment(self, world: World) -> None:
-        """`-k health` is for a person, not for the ledger."""
-        assert world.run(replace(world.options, pytest_args=("-k", "health"))) == 0
+        """A check that is due and did not run did not pass; it is named, and the ledger does not learn of the run."""
+        world.suite.due = [f"tests/smoke/test_left_out.py::test_{number}" for number in range(4)]
+
+        assert world.run() == 3
+        assert world.decision["rule"] == 2
+        assert "4 checks that are due did not run (tests/smoke/test_left_out.py::test_0" in world.decision["reasons"][0]
         assert world.state.last_good() is None
 
     def test_production_moved_meanwhile(self, world: World) -> None:

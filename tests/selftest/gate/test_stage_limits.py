@@ -118,15 +118,38 @@ class TestCannotTell:
         assert world.decision["pages"] == []
 
         captured = capsys.readouterr()
-        assert "the gate itself failed: RuntimeError" in captured.out
+        assert "an error of the suite itself, not of the target: RuntimeError" in captured.out
+        assert "Traceback" not in captured.out + captured.err
         assert world.running.edge.token not in captured.out + captured.err + json.dumps(world.decision)
 
-    def test_state_that_cannot_be_read(self, world: World) -> None:
-        """It is named, not guessed."""
-        (world.state.path / "rollbacks.json").write_text("{")
+    @pytest.mark.parametrize("name", ["last-good", "rollbacks", "incidents", "shadow", "outbox", "acting"])
+    @pytest.mark.parametrize("content", ["{", "", "[1]", '[{"run_id": 7}]', "\x00\xff"])
+    def test_a_torn_state_file_does_not_stop_the_judging_of_an_outage(
+        self, world: World, name: str, content: str
+    ) -> None:
+        """It is named, kept under another name, and nothing is guessed from it."""
+        (world.state.path / f"{name}.json").write_bytes(content.encode("latin-1"))
+        world.suite.broken = {HEALTH: {world.bad.id}}
 
-        assert world.run() == 3
-        assert "rollbacks.json" in world.decision["reasons"][0]
+        assert world.run() == 1
+        assert (name == "acting") == (not any(f"{name}.json" in note for note in world.decision["notes"]))
+        assert (name == "acting") == (not list(world.state.path.glob(f"{name}.json.unreadable-*")))
+
+    def test_a_torn_record_of_rollbacks_leads_to_no_second_one(self, world: World) -> None:
+        """The pieces that are left of it still name the deployment."""
+        world.suite.broken = {HEALTH: {world.bad.id}}
+        assert world.run() == 1
+
+        async def promote() -> None:
+            world.running.edge.promote(world.bad.id)
+
+        world.running.do(promote())
+        record = world.state.path / "rollbacks.json"
+        record.write_bytes(record.read_bytes()[:-20])
+
+        assert world.run() == 5
+        assert world.posts == 1
+        assert "it is tried once" in world.decision["rollback"]["detail"]
 
     def test_vercel_does_not_answer(self, world: World) -> None:
         """A red P0 cannot be blamed on anything then."""

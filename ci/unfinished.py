@@ -1,0 +1,174 @@
+"""
+Finishes what an earlier run left half done: state files that cannot be read, rollbacks without proof, notices not sent.
+
+It runs ahead of the checks, so that the first lines of a run say what happened to the one before.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from ci.outbox import NAME, Outbox, deliver, queue
+from fixtures.model.verdict import Outcome, Severity, Verdict
+from fixtures.state.state import (
+    UNFINISHED,
+    Good,
+    Incident,
+    RollbackRecord,
+    ShadowEntry,
+    State,
+    StateBusyError,
+    StateError,
+    Step,
+)
+from fixtures.target.vercel import AliasRequest, Vercel, VercelError
+
+RUNNING: Final = frozenset({"pending", "in-progress"})
+_DOCUMENTS: Final[dict[str, type]] = {
+    "last-good": list[Good],
+    "rollbacks": list[RollbackRecord],
+    "incidents": list[Incident],
+    "shadow": list[ShadowEntry],
+    NAME: Outbox,
+}
+
+
+class _Acting(msgspec.Struct, kw_only=True):
+    """Which gate may roll back now.  since: epoch seconds."""
+
+    run_id: str
+    pid: int
+    since: float
+
+
+@contextmanager
+def acting(state: State, run_id: str, *, wait: float) -> Iterator[None]:
+    """Be the one gate that may roll back this target; raises StateBusyError that says which one is."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(state.lock("rollback", wait=wait))
+        except StateBusyError as error:
+            raise StateBusyError(_who(state) or str(error)) from None
+        state.keep_document("acting", _Acting(run_id=run_id, pid=os.getpid(), since=time.time()))
+        yield
+
+
+def _who(state: State) -> str:
+    with suppress(StateError):
+        other = state.document("acting", _Acting)
+        if other:
+            since = f"{datetime.fromtimestamp(other.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            return f"the gate of run {other.run_id} (process {other.pid}) rolls back since {since}"
+    return ""
+
+
+def finish(state: State, vercel: Vercel | None, host: str, webhook: str | None) -> list[str]:
+    """Finish what an earlier run left; return what a reader must know of it, in the order in which it happened."""
+    try:
+        with state.lock("rollback", wait=0):
+            lines = _settled(state, vercel, host) if vercel else []
+            return [*lines, *_send_what_waits(state, webhook)]
+    except StateBusyError:
+        return [_who(state) or "another gate rolls back now"]
+
+
+def put_unreadable_aside(state: State) -> list[str]:
+    """Rename every state file that cannot be read, so that the run goes on without it; return one line for each."""
+    lines: list[str] = []
+    for name, kind in _DOCUMENTS.items():
+        try:
+            state.document(name, kind)
+        except StateError as error:
+            kept = state.put_aside(f"{name}.json")
+            lines.append(f"{error}. The run goes on without it; the file is kept as {kept.name}")
+    return lines
+
+
+def named_in_unreadable(state: State, name: str, word: str) -> bool:
+    """Whether a file of this name that was put aside holds the word: what is left of a torn record still counts."""
+    return any(word.encode() in path.read_bytes() for path in state.path.glob(f"{name}.unreadable-*"))
+
+
+def settle(state: State, vercel: Vercel, host: str) -> list[str]:
+    """Find out what became of rollbacks whose gate died under them, write it down, and return it in words."""
+    unfinished = [record for record in state.rollbacks() if record.step in UNFINISHED]
+    if not unfinished:
+        return []
+    serving = vercel.production_id(host)
+    last = vercel.project().last_alias_request
+    lines = []
+    for record in unfinished:
+        step, detail = _became(record, serving, last)
+        state.record_rollback(msgspec.structs.replace(record, step=step, detail=detail))
+        rolled = f"{record.deployment_id} back to {record.target_id}"
+        lines.append(f"the gate of run {record.run_id} died while it rolled {rolled}: {detail}")
+    return lines
+
+
+def _became(record: RollbackRecord, serving: str | None, last: AliasRequest | None) -> tuple[Step, str]:
+    arrived = is_request_of(last, record.target_id, record.before_requested_at)
+    if serving == record.target_id:
+        return "proved", f"its request arrived: production serves {serving}"
+    if arrived and last and last.job_status in RUNNING:
+        return "requested", f"its request arrived and its job is {last.job_status}"
+    if arrived or record.step == "requested" or serving != record.deployment_id:
+        return "unproved", f"production serves {serving}"
+    return "abandoned", f"its request was never made: production still serves {serving}"
+
+
+def is_request_of(last: AliasRequest | None, target_id: str, before_at: int | None) -> bool:
+    """Whether Vercel's last alias request is this rollback: its clock is compared with itself, ours may be wrong."""
+    return (
+        last is not None
+        and last.type == "rollback"
+        and last.to_deployment_id == target_id
+        and last.requested_at != before_at
+    )
+
+
+def _send_what_waits(state: State, webhook: str | None) -> list[str]:
+    """Send the notices that an earlier run did not send; return what a reader must know of it."""
+    if webhook is None:
+        return []
+    try:
+        queue(state, [])
+        return deliver(state, webhook)
+    except (StateError, StateBusyError, OSError) as error:
+        return [f"notices of an earlier run could not be sent: {error}"]
+
+
+def prove_healing(state: State, verdict: Verdict, serving: str | None, run_id: str) -> list[str]:
+    """
+    Judge by this run whether production healed after a rollback whose gate died before it looked.
+
+    serving: the deployment that this run has judged.  Raises StateError.
+    """
+    p0 = [check for check in verdict.checks if check.severity is Severity.P0]
+    applicable = [check for check in p0 if check.outcome is not Outcome.NOT_APPLICABLE]
+    if not applicable or verdict.missing or not verdict.complete:
+        return []
+    open_ = [f"{check.title}: {check.outcome}" for check in applicable if check.outcome is not Outcome.PASSED]
+    lines = []
+    for record in state.rollbacks():
+        if record.step != "proved" or record.target_id != serving or record.run_id == run_id:
+            continue
+        step: Step = "not-healed" if open_ else "healed"
+        detail = "; ".join(open_) or f"every P0 check passed in run {run_id}"
+        state.record_rollback(msgspec.structs.replace(record, step=step, detail=detail))
+        lines.append(f"the rollback of run {record.run_id} to {record.target_id} is {step}: {detail}")
+    return lines
+
+
+def _settled(state: State, vercel: Vercel, host: str) -> list[str]:
+    """Return the lines of `settle`; where Vercel does not answer, the next run asks again."""
+    try:
+        return settle(state, vercel, host)
+    except VercelError as error:
+        return [f"{error}; what became of an earlier rollback is not known"]
