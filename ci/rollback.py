@@ -66,12 +66,11 @@ class Result:
 def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
     """Return why this rollback must not be tried; None: it may. Raises VercelError, StateError."""
     made = [record for record in state.rollbacks() if record.step != "abandoned" and record.run_id != order.run_id]
-    if any(record.deployment_id == order.deployment_id for record in made):
+    tried = any(record.deployment_id == order.deployment_id for record in made)
+    if tried or named_in_unreadable(state, "rollbacks.json", order.deployment_id):
         return f"a rollback of {order.deployment_id} was tried before; it is tried once"
     if any(record.step != "refused" and time.time() - record.intended_at < order.cooldown for record in made):
         return f"production was rolled back less than {order.cooldown / 60:g} min ago; twice in that time needs a human"
-    if named_in_unreadable(state, "rollbacks.json", order.deployment_id):
-        return f"a torn record of earlier rollbacks names {order.deployment_id}; it is tried once"
     if not order.passes_p0:
         return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
     if order.breaking:

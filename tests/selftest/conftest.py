@@ -26,7 +26,7 @@ from http import HTTPStatus
 
 import pytest
 
-from fixtures.checks.declarations import asks, asks_database, then, touches
+from fixtures.checks.declarations import asks, asks_database, follow_up, depends_on
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 
 P0 = pytest.mark.check(severity="P0", runbook="application-health")

@@ -1,79 +1,16 @@
-"""The rollback against the edge: what is refused, what counts as proof, and what a killed gate leaves behind."""
+"""The rollback against the edge: what is refused, and what counts as proof."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import httpx
-import msgspec
 import pytest
 
-from ci.rollback import Order, Result, named_deployment, record_healing, refuse, roll_back
-from ci.unfinished import settle
-from fixtures.sandbox.edge.deployments import Deployment
-from fixtures.sandbox.edge.edge import Edge
-from fixtures.state.state import RollbackRecord, State
-from fixtures.target.target import VercelAccess
-from fixtures.target.vercel import Vercel
-from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
+from ci.rollback import named_deployment, record_healing, refuse
+from tests.selftest.gate.patient import Patient
 
-ROOT = Path(__file__).resolve().parents[3]
 SHORT = 0.8
-
-
-@dataclass
-class Patient:
-    """Production serves `bad`; `good` served it before."""
-
-    running: RunningEdge
-    good: Deployment
-    bad: Deployment
-    vercel: Vercel
-    state: State
-
-    @property
-    def edge(self) -> Edge:
-        """The edge to break."""
-        return self.running.edge
-
-    @property
-    def order(self) -> Order:
-        """From bad to good."""
-        return Order(
-            run_id="run-1",
-            url=self.edge.production_url,
-            host=self.edge.production_listener.address,
-            deployment_id=self.bad.id,
-            target_id=self.good.id,
-            reason="7P Verify run-1: P0 health",
-            cooldown=1800,
-            passes_p0=True,
-            p0_evidence="its 3 P0 checks passed",
-        )
-
-    def roll_back(self, deadline: float = 10, sleep: Callable[[float], None] = time.sleep) -> Result:
-        """Try it."""
-        return roll_back(self.order, self.state, self.vercel, deadline=deadline, sleep=sleep)
-
-
-def access_of(running: RunningEdge) -> VercelAccess:
-    """Return how the edge's API is asked."""
-    return VercelAccess(api=running.api.url, project=running.edge.project.name, token=running.edge.token)
-
-
-@pytest.fixture
-def patient(tmp_path: Path) -> Iterator[Patient]:
-    """Return a production that serves a bad deployment."""
-    with run_edge() as running, Vercel(access_of(running)) as vercel:
-        good = running.publish(promote=True)
-        bad = running.publish(promote=True)
-        yield Patient(running, good, bad, vercel, State(tmp_path))
 
 
 class TestProved:
@@ -263,94 +200,6 @@ class TestRefused:
 
         assert "less than 30 min ago" in (refuse(again, patient.state, patient.vercel) or "")
         assert "less than" not in (refuse(replace(again, cooldown=0), patient.state, patient.vercel) or "")
-
-
-CHILD = """
-import json, sys
-from pathlib import Path
-from ci.rollback import Order, roll_back
-from fixtures.target.vercel import Vercel
-from fixtures.state.state import State
-from fixtures.target.target import VercelAccess
-given = json.loads(sys.stdin.read())
-roll_back(Order(**given["order"]), State(Path(given["state"])), Vercel(VercelAccess(**given["access"])))
-"""
-
-
-class TestKilled:
-    """Kill -9 of the gate in the middle: the next run finds out what became of it."""
-
-    def kill_when(self, patient: Patient, step: str) -> None:
-        """Roll back in a process of its own, and kill it when the state says `step`."""
-        given = {"order": patient.order, "state": str(patient.state.path), "access": access_of(patient.running)}
-        child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, cwd=ROOT)
-        assert child.stdin is not None
-        child.stdin.write(msgspec.json.encode(given))
-        child.stdin.close()
-        until = time.monotonic() + 20
-        while [record.step for record in patient.state.rollbacks()] != [step] and time.monotonic() < until:
-            assert child.poll() is None
-            time.sleep(0.01)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-
-        assert [record.step for record in patient.state.rollbacks()] == [step]
-
-    def settled(self, patient: Patient) -> tuple[str, str]:
-        """Settle; return what was told and the step that stands then."""
-        told = settle(patient.state, patient.vercel, patient.order.host)
-        assert len(told) == 1
-        return told[0], patient.state.rollbacks()[0].step
-
-    def test_before_the_request_was_accepted(self, patient: Patient) -> None:
-        """It never happened, and may be tried."""
-        patient.edge.rollback_status = 500
-        self.kill_when(patient, "intended")
-        patient.edge.rollback_status = None
-
-        told, step = self.settled(patient)
-
-        assert "was never made" in told
-        assert step == "abandoned"
-        assert refuse(replace(patient.order, run_id="run-2"), patient.state, patient.vercel) is None
-
-    def test_after_the_request_was_accepted(self, patient: Patient) -> None:
-        """It goes on without the gate, and the next run sees it done."""
-        patient.edge.job_outcome = "stuck"
-        self.kill_when(patient, "requested")
-        told, step = self.settled(patient)
-        assert "its request arrived and its job is" in told
-        assert step == "requested"
-
-        async def finish() -> None:
-            patient.edge.rollback(patient.good.id)
-
-        patient.running.do(finish())
-        told, step = self.settled(patient)
-
-        assert patient.bad.id in told
-        assert f"production serves {patient.good.id}" in told
-        assert step == "proved"
-
-    def test_nothing_to_settle(self, patient: Patient) -> None:
-        """A finished one is not told again."""
-        patient.roll_back()
-
-        assert settle(patient.state, patient.vercel, patient.order.host) == []
-
-    def test_the_request_got_out_and_production_serves_something_else(self, patient: Patient) -> None:
-        """It is not guessed why."""
-        record = RollbackRecord(
-            run_id="run-0",
-            deployment_id=patient.bad.id,
-            target_id="dpl_elsewhere",
-            reason="",
-            intended_at=0,
-            step="requested",
-        )
-        patient.state.record_rollback(record)
-
-        assert self.settled(patient)[1] == "unproved"
 
 
 class TestNamedDeployment:

@@ -24,14 +24,14 @@ from fixtures.inspection.findings import PERSONAL, SECRETS
 @post
 @pytest.mark.check(severity="P0", runbook="application-health", last=True)
 @depends_on("* /*")
-def test_nothing_secret(observed):
-    assert observed.offenders(SECRETS) == []
+def test_nothing_secret(inspected):
+    assert inspected.offenders(SECRETS) == []
 
 @post
 @pytest.mark.check(severity="P2", runbook="application-health", last=True)
 @depends_on("* /*")
-def test_nothing_personal(observed):
-    assert observed.offenders(PERSONAL) == []
+def test_nothing_personal(inspected):
+    assert inspected.offenders(PERSONAL) == []
 
 @post
 @P1

@@ -120,8 +120,8 @@ def test_a_killed_run_has_told_what_it_took(book: RateLimitLedger) -> None:
     program = f"""
 import os, signal
 from pathlib import Path
-from fixtures.run.rate_limits import RationBook
-book = RationBook(Path({str(book.path)!r}))
+from fixtures.run.rate_limits import RateLimitLedger
+book = RateLimitLedger(Path({str(book.path)!r}))
 book.take("sign-ins", "killed")
 with book._locked():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -138,7 +138,7 @@ def test_a_torn_book_is_named_and_nothing_is_guessed(book: RateLimitLedger) -> N
     """Read as empty, it would lead to a 429."""
     book.path.parent.mkdir()
     book.path.write_text('[{"what": "sign')
-    with pytest.raises(BudgetSpentError, match=r"rations\.json, cannot be read .*look at it, then move it away"):
+    with pytest.raises(BudgetSpentError, match=r"rate-limits\.json, cannot be read .*look at it, then move it away"):
         book.take("sign-ins", "run")
 
 

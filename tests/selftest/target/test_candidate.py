@@ -20,11 +20,11 @@ ASKS = """
 @pytest.mark.predeploy
 @P1
 @asks("GET /api/ping", "GET /dashboard")
-def test_asked(answers, site, side, target, candidate):
+def test_asked(answers, site, variant, target, candidate):
     here = site.ask("GET /api/courses")
     named = [answer.deployment for answer in [*answers, here]]
     assert (site.url, target.url, named) == ("CANDIDATE", "HOME", [candidate.id] * 3)
-    assert (candidate.environment, candidate.commit, side.own_address) == ("ENVIRONMENT", "COMMIT", True)
+    assert (candidate.environment, candidate.commit, variant.own_address) == ("ENVIRONMENT", "COMMIT", True)
 """
 
 
