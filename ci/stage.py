@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -115,13 +115,13 @@ class _Gate:
 
     def run(self) -> int:
         """Start the sandbox where it is the target, judge, act, and report whatever happens."""
-        sandbox = None
         try:
             if self.target.url == "sandbox":
                 from fixtures.target.sandbox_process import start_process  # noqa: PLC0415  (only where one is started)
 
                 stage, fault = self.options.stage, self.options.fault
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
+                self.held.callback(sandbox.stop)
                 found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
                 self.target = replace(found, mode=self.target.mode)
                 redaction.register(self.target.secrets())
@@ -146,17 +146,12 @@ class _Gate:
             self._reported()
         except Exception as error:  # noqa: BLE001  (a report that cannot be made does not undo the decision)
             say(f"{self.report.decision} stands; the report could not be made: {own_error(error, None)}")
-        finally:
-            if self.vercel:
-                self.vercel.close()
-            if sandbox is not None:
-                sandbox.stop()
         return self.report.exit_code
 
     def _judge_and_act(self) -> None:
         state = open_state(root_of(self.target, self.options.state), self.target.name)
         if self.target.vercel is not None:
-            self.vercel = Vercel(self.target.vercel)
+            self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
         self._finish_earlier_runs(state)
         candidate_id, problem = self._identify()
         if problem:

@@ -30,6 +30,8 @@ from fixtures.state.state import (
 )
 from fixtures.target.vercel import AliasRequest, Vercel, VercelError
 
+_JOB_WAIT: Final = 30.0
+_POLL: Final = 0.25
 RUNNING: Final = frozenset({"pending", "in-progress"})
 _DOCUMENTS: Final[dict[str, type]] = {
     "last-good": list[Good],
@@ -96,13 +98,21 @@ def named_in_unreadable(state: State, name: str, word: str) -> bool:
     return any(word.encode() in path.read_bytes() for path in state.path.glob(f"{name}.unreadable-*"))
 
 
-def settle(state: State, vercel: Vercel, host: str) -> list[str]:
-    """Find out what became of rollbacks whose gate died under them, write it down, and return it in words."""
+def settle(state: State, vercel: Vercel, host: str, *, wait: float = 0) -> list[str]:
+    """
+    Find out what became of rollbacks whose gate died under them, write it down, and return it in words.
+
+    wait: seconds in which an alias job that still runs may end.
+    """
     unfinished = [record for record in state.rollbacks() if record.step in UNFINISHED]
     if not unfinished:
         return []
-    serving = vercel.production_id(host)
     last = vercel.project().last_alias_request
+    until = time.monotonic() + wait
+    while last and last.job_status in RUNNING and time.monotonic() < until:
+        time.sleep(_POLL)
+        last = vercel.project().last_alias_request
+    serving = vercel.production_id(host)
     lines = []
     for record in unfinished:
         step, detail = _became(record, serving, last)
@@ -169,6 +179,6 @@ def prove_healing(state: State, verdict: Verdict, serving: str | None, run_id: s
 def _settled(state: State, vercel: Vercel, host: str) -> list[str]:
     """Return the lines of `settle`; where Vercel does not answer, the next run asks again."""
     try:
-        return settle(state, vercel, host)
+        return settle(state, vercel, host, wait=_JOB_WAIT)
     except VercelError as error:
         return [f"{error}; what became of an earlier rollback is not known"]
