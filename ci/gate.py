@@ -23,12 +23,13 @@ EXIT = {
     Decision.ESCALATE: 5,
 }
 MEANING = {
-    0: "go on",
-    1: "this deployment was rejected (blocked, or rolled back and healed)",
-    2: "wrong usage or configuration",
-    3: "cannot tell",
-    4: "something is wrong that a rollback would not mend",
-    5: "rejected, and production still needs a human",
+    Decision.KEEP: "the deployment stays",
+    Decision.ALERT: "the deployment stays; look at the red checks today",
+    Decision.ROLLBACK: "rolled back and verified",
+    Decision.BLOCK: "promotion blocked",
+    Decision.HOLD: "cannot tell; nothing was changed",
+    Decision.INCIDENT: "something is wrong that a rollback would not repair",
+    Decision.ESCALATE: "rejected, and production still needs a human",
 }
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # Red for a reason that says nothing about the platform.
@@ -53,8 +54,8 @@ class Judgement:
 
     @property
     def meaning(self) -> str:
-        """What that exit code means, in words."""
-        return MEANING[self.exit_code]
+        """What the decision means, in words."""
+        return MEANING[self.decision]
 
 
 def escalated(judgement: Judgement, reason: str) -> Judgement:

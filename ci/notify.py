@@ -15,7 +15,7 @@ from typing import Any, Literal
 import httpx
 
 from ci.web import new_client
-from fixtures.model import redaction
+from fixtures.model import escaping, redaction
 from fixtures.state.state import Incident
 
 Status = Literal["Investigating", "Identified", "Monitoring", "Resolved"]
@@ -44,14 +44,14 @@ class Message:
         facts = {"Severity": self.severity, "Status": self.status, "Impact": self.impact, "ETA": eta}
         body = "\n".join(redaction.redact(line) for line in self.lines)
         return {
-            "text": _escape(f"{head} ({self.severity}, {self.status})")[:_SECTION],
+            "text": escaping.slack(f"{head} ({self.severity}, {self.status})")[:_SECTION],
             "blocks": [
-                {"type": "header", "text": {"type": "plain_text", "text": head[:_HEADER]}},
+                {"type": "header", "text": {"type": "plain_text", "text": escaping.one_line(head)[:_HEADER]}},
                 {
                     "type": "section",
                     "fields": [_text(f"*{name}*\n{redaction.redact(text)}") for name, text in facts.items()],
                 },
-                {"type": "section", "text": {"type": "mrkdwn", "text": _escape(body)[:_SECTION] or " "}},
+                {"type": "section", "text": {"type": "mrkdwn", "text": escaping.slack(body)[:_SECTION] or " "}},
             ],
         }
 
@@ -107,8 +107,4 @@ def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = tim
 
 
 def _text(text: str) -> dict[str, str]:
-    return {"type": "mrkdwn", "text": _escape(text)[:_FIELD]}
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return {"type": "mrkdwn", "text": escaping.slack(text)[:_FIELD]}

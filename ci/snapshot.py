@@ -99,7 +99,7 @@ def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
     if verdict and target.mode == "act":
         report.notes += tell(report, verdict, state, target.slack_webhook)
     report.write(directory)
-    lines = [*(comparison.lines() if comparison else []), *report.lines(), f"report: {directory / 'summary.md'}", ""]
+    lines = [*(comparison.lines() if comparison else []), *report.lines(directory), ""]
     sys.stdout.write(redaction.redact("\n".join(lines)))
     return report.exit_code
 

@@ -295,7 +295,7 @@ class _Gate:
             self.report.write(self.options.reports)
         except OSError as error:
             self._note(f"the report could not be written: {error}")
-        lines = ["", *self.report.lines(), f"report: {self.options.reports / 'summary.md'}", ""]
+        lines = ["", *self.report.lines(self.options.reports), ""]
         sys.stdout.write("\n".join(lines))
         sys.stdout.flush()
 
