@@ -13,6 +13,7 @@ from fixtures.model.child_environment import child_environment
 from fixtures.model.stages import STAGES, Stage
 from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
 
+_LEAST_BYTES = 65536
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
 MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 
@@ -101,8 +102,8 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("--list-checks", action="store_true", help="name every check, its stages, kind and severity")
     listing.add_argument("--list-faults", action="store_true", help="name every way the sandbox can be broken")
     stage = parser.add_argument_group("options of a stage")
-    stage.add_argument("--target", metavar="NAME|URL", help="default: SYNTHETIC_TARGET, else the sandbox")
-    stage.add_argument("--fault", metavar="NAME", help="break the sandbox in this way")
+    stage.add_argument("--target", metavar="NAME|URL", type=_named, help="default: SYNTHETIC_TARGET, else the sandbox")
+    stage.add_argument("--fault", metavar="NAME", type=_named, help="break the sandbox in this way")
     stage.add_argument("--state", metavar="DIR", type=_absolute, help="what outlives a run (last good, rollbacks, …)")
     repo = "checkout of the platform, for its migrations (default: SYNTHETIC_PLATFORM_REPO)"
     stage.add_argument("--platform-repo", metavar="PATH", type=_absolute, help=repo)
@@ -167,16 +168,24 @@ def need_writable(flag: str, directory: Path) -> None:
     """Make the directory where it is not there, and try to write to it; raises UsageError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
+        with tempfile.TemporaryFile(dir=directory) as file:
+            # A full disk still makes empty files.
+            file.write(bytes(_LEAST_BYTES))
     except OSError as error:
         msg = f"{flag} {directory}: cannot be written to ({error.strerror}); "
         msg += "name a directory that can be made and written to"
         raise UsageError(msg) from None
 
 
+def _named(text: str) -> str:
+    if not text.strip():
+        msg = "an empty value; give one, or leave the option out"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
 def _absolute(text: str) -> Path:
-    return Path(text).absolute()
+    return Path(_named(text)).absolute()
 
 
 def _count(text: str) -> int:

@@ -20,7 +20,7 @@ from ci.diagnosis import Diagnosis, DiagnosisResult
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
-from ci.options import Options
+from ci.options import Options, need_writable
 from ci.process import own_error
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
@@ -46,15 +46,18 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
     with signals.caught():
         try:
             target = resolve(options)
+            if target.mode == "off":
+                forget(options.reports, before=time.time())
+                off = f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)"
+                sys.stdout.write(f"{off}\n")
+                return 0
+            with _private_directory() as directory, ExitStack() as held:
+                return _Gate(options, target, directory, signals, launch, held).run()
+        except RunUsageError:
+            return EXIT_USAGE
         except UsageError as error:
             say(redaction.redact(str(error)))
             return EXIT_USAGE
-        if target.mode == "off":
-            forget(options.reports, before=time.time())
-            sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
-            return 0
-        with _private_directory() as directory, ExitStack() as held:
-            return _Gate(options, target, directory, signals, launch, held).run()
 
 
 def _missed(options: Options, verdict: Verdict) -> list[str]:
@@ -80,8 +83,13 @@ def resolve(options: Options) -> Target:
 
 @contextmanager
 def _private_directory() -> Iterator[Path]:
-    directory = RunDirectory()
     try:
+        directory = RunDirectory()
+    except OSError as error:
+        msg = f"no place for the files of a run ({error.strerror or error}); set TMPDIR to a directory with free space"
+        raise UsageError(msg) from None
+    try:
+        need_writable("TMPDIR", directory.path)
         yield directory.path
     finally:
         directory.remove()
@@ -129,11 +137,8 @@ class _Gate:
                 self._mark("sandbox")
                 self.began = time.monotonic()
             self._judge_and_act()
-        except RunUsageError:
-            return EXIT_USAGE
-        except UsageError as error:
-            say(redaction.redact(str(error)))
-            return EXIT_USAGE
+        except (RunUsageError, UsageError):
+            raise
         except Interrupted as interrupted:
             self._decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
@@ -149,7 +154,12 @@ class _Gate:
         return self.report.exit_code
 
     def _judge_and_act(self) -> None:
-        state = open_state(root_of(self.target, self.options.state), self.target.name)
+        root = root_of(self.target, self.options.state)
+        try:
+            state = open_state(root, self.target.name)
+        except OSError as error:
+            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
+            raise UsageError(msg) from None
         if self.target.vercel is not None:
             self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
         self._finish_earlier_runs(state)

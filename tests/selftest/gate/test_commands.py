@@ -65,6 +65,9 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
             ["predeploy", "--platform-repo", "/nowhere"],
             "--platform-repo /nowhere: no supabase/migrations below it; give a checkout of the platform",
         ),
+        (["postdeploy", "--state", ""], "argument --state: an empty value; give one, or leave the option out"),
+        (["postdeploy", "--reports="], "argument --reports: an empty value"),
+        (["postdeploy", "--target", " "], "argument --target: an empty value"),
         (["selftest", "--platform-repo", "/nowhere"], "--platform-repo: only for a stage"),
     ],
 )

@@ -23,7 +23,7 @@ from fixtures.target.target import TARGETS_FILE
 
 CANNOT_TELL = 3
 # All that ci/verify needs before anything is installed.
-OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "steps.py")]
+OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "process.py", "signals.py", "steps.py")]
 OWN += [f"fixtures/{name}" for name in ("__init__.py", "model/__init__.py", "model/child_environment.py")]
 
 
@@ -71,6 +71,17 @@ def test_workflow_hands_over_every_secret_a_target_needs() -> None:
     assert [name for name in sorted(variables) if f"{name}: ${{{{ secrets.{name} }}}}" not in workflow] == []
 
 
+def test_no_event_takes_the_place_of_another_in_the_queue() -> None:
+    """GitHub keeps one waiting run of a group: the event of a preview would evict a promotion for good."""
+    workflow = (ROOT / ".github/workflows/verify.yml").read_text(encoding="utf-8")
+    (group,) = re.findall(r"^  group: (.+)$", workflow, re.MULTILINE)
+
+    assert "github.event.action" in group
+    assert "github.event.client_payload.id" in group
+    assert "github.run_id" in group
+    assert "cancel-in-progress: false" in workflow
+
+
 def test_workflows_pin_every_action_by_commit() -> None:
     """A tag can be moved to other code, which would then hold the tokens."""
     used = [
@@ -93,7 +104,8 @@ class Project:
         for name in OWN:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
-        command = "import os, sys, tiny; print(tiny.VERSION, os.getcwd(), sys.path[0], *sys.argv[1:])"
+        printed = "tiny.VERSION, os.getcwd(), sys.path[0], *argv"
+        command = f"import os, sys, tiny\ndef main(argv):\n    print({printed})\n    return 0\n"
         (root / "ci" / "commands.py").write_text(command, encoding="utf-8")
         self.lock(self.wheel("1"))
 
