@@ -76,7 +76,7 @@ class Child:
             self._end_group()
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """Pass a signal on and wait; what does not end in time is killed, with everything it started."""
+        """Pass a signal on and wait; kill the child and everything it started when the time is over."""
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._process.send_signal(number)
@@ -85,7 +85,7 @@ class Child:
             self._end_group()
 
     def _end_group(self) -> None:
-        """Kill what the run left running: a worker's browser outlives a worker that was killed."""
+        """Kill every process of the group: the browser of a worker outlives a worker that was killed."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -93,7 +93,7 @@ class Child:
         self._relay.join(_GRACE)
 
     def _pass_on(self) -> None:
-        """Write what the child prints to our own output, which never raises."""
+        """Copy the output of the child to this process's own output, which never raises."""
         if self._process.stdout is None:
             return
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -104,6 +104,6 @@ class Child:
 
 
 def _terminal() -> dict[str, str]:
-    """Return what a child must know of the terminal that it does not see."""
-    told = {"PYTHONIOENCODING": "utf-8", "COLUMNS": str(shutil.get_terminal_size().columns)}
-    return told | {"PY_COLORS": str(int(sys.stdout.isatty() and "NO_COLOR" not in os.environ))}
+    """Return the variables that describe the terminal, because the child writes to a pipe."""
+    shown = {"PYTHONIOENCODING": "utf-8", "COLUMNS": str(shutil.get_terminal_size().columns)}
+    return shown | {"PY_COLORS": str(int(sys.stdout.isatty() and "NO_COLOR" not in os.environ))}

@@ -1,8 +1,8 @@
 """
 The commands of ci/verify, inside the project's environment.
 
-What is wrong with the command line is said before anything is set up or run; whatever else goes wrong here is "cannot
-tell", never an exit code that means something about a deployment.
+A wrong command line is refused before anything is set up or run. Any other error here ends with "cannot tell" (exit 3),
+never with an exit code that says something about a deployment.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _carry_out(request: Request) -> int:
 def _stage(options: Options) -> int:
     target = load(options.target, environ=options.environ)
     redaction.register(target.secrets())
-    # What pytest would refuse after everything has been set up.
+    # pytest would refuse a wrong table only after everything has been set up.
     runbook()
     routes()
     if options.fault:

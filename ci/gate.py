@@ -1,7 +1,7 @@
 """
-From verdict and causes to a decision: a pure function, the table of ci/README.md, first row that matches.
+Turns a verdict and causes into a decision: a pure function, the table of ci/README.md, first row that matches.
 
-Never green by default: required is every applicable P0/P1 check, and a check that did not run did not pass.
+It is never green by default: every applicable P0/P1 check is required, and a check that did not run did not pass.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MEANING = {
     Decision.ESCALATE: "rejected, and production still needs a human",
 }
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
-# Red for a reason that says nothing about the platform.
+# These causes say nothing about the platform.
 OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
 _NAMED = 3
 _RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
@@ -54,17 +54,17 @@ class Judgement:
 
     @property
     def meaning(self) -> str:
-        """What the decision means, in words."""
+        """Return the meaning of the decision in words."""
         return MEANING[self.decision]
 
 
 def escalated(judgement: Judgement, reason: str) -> Judgement:
-    """Return what becomes of a rollback that was refused, not proved or did not heal."""
+    """Return the decision after a rollback that was refused, was not proved or did not heal production."""
     return Judgement(Decision.ESCALATE, judgement.rule, [reason, *judgement.reasons])
 
 
 def red_of(verdict: Verdict) -> list[CheckResult]:
-    """Return what failed."""
+    """Return the checks that failed."""
     return [check for check in verdict.checks if check.outcome is Outcome.FAILED]
 
 

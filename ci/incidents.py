@@ -1,4 +1,4 @@
-"""Turns what a run found into incidents: what is new is told, what is green again is told, the rest is remembered."""
+"""Turns the red checks of a run into incidents: people are told of new ones and of those that are over."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SHOWN = 10
 
 def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) -> list[str]:
     """
-    Open and resolve incidents in the state and tell Slack; return what a reader must know of it.
+    Open and resolve incidents in the state and tell Slack; return notes for the report.
 
-    A red check that was rolled back and healed is told as resolved and not kept: the same build promoted again is a new
-    incident. The outbox keeps a message that could not be sent. Raises StateError, StateBusyError.
+    An incident that a rollback has healed is reported as resolved and not kept: if the same build is promoted again,
+    that is a new incident. The outbox keeps a message that could not be sent. Raises StateError, StateBusyError.
     """
     red = [check for check in report.red if check.severity != Severity.P3 and check.cause != Cause.FLAKY]
     passed = {check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED}
@@ -88,6 +88,6 @@ def _status(report: Report, opened: list[Incident]) -> Status:
 
 
 def _repaired(report: Report, incident: Incident) -> bool:
-    """Whether the rollback mended it: all of P0, and all that was blamed on the deployment, was seen green after it."""
+    """Return whether the rollback healed it: P0 and the checks blamed on the deployment were green afterwards."""
     healed = report.rollback is not None and report.rollback.step == "healed"
     return healed and (incident.cause == Cause.DEPLOYMENT or incident.severity == Severity.P0)

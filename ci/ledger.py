@@ -1,4 +1,4 @@
-"""What a run leaves for the next one: a deployment that was let stand, and what the gate would have done in shadow."""
+"""The memory of a run for the next ones: the deployment that it let stand, and its decision in shadow mode."""
 
 from __future__ import annotations
 

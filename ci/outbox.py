@@ -26,21 +26,21 @@ _STEPS = {
 
 
 class Notice(msgspec.Struct, kw_only=True):
-    """A message that somebody has to be told.  begun: its sending began, and nobody knows how it ended."""
+    """A message that waits.  begun: its sending began, and it is not known how it ended."""
 
     message: Message
     begun: bool = False
 
 
 class Outbox(msgspec.Struct, kw_only=True):
-    """waiting: oldest first.  rollbacks: ids of the runs whose rollback nobody has been told of."""
+    """The notices of a target. waiting: oldest first.  rollbacks: ids of runs whose rollback was not reported yet."""
 
     waiting: list[Notice] = []
     rollbacks: list[str] = []
 
 
 def announce(state: State, run_id: str) -> None:
-    """Note, before a rollback is requested, that people have to be told of it. Raises StateError."""
+    """Note, before a rollback is requested, that people must be told of it. Raises StateError."""
     with state.lock(NAME, wait=_LOCK_WAIT):
         box = _read(state)
         box.rollbacks = [*box.rollbacks, run_id]
@@ -49,9 +49,9 @@ def announce(state: State, run_id: str) -> None:
 
 def queue(state: State, messages: Iterable[Message], *, told_of: str | None = None) -> None:
     """
-    Write messages down, and one for each rollback that nobody was told of. Raises StateError, StateBusyError.
+    Write down messages, and one for each rollback that was not reported yet. Raises StateError, StateBusyError.
 
-    told_of: id of the run whose rollback these messages tell.
+    told_of: id of the run whose rollback these messages report.
     """
     new = list(messages)
     with state.lock(NAME, wait=_LOCK_WAIT):
@@ -64,7 +64,7 @@ def queue(state: State, messages: Iterable[Message], *, told_of: str | None = No
 
 
 def deliver(state: State, webhook: str) -> list[str]:
-    """Send what waits; return what a reader must know of it. Raises StateError, StateBusyError."""
+    """Send the waiting notices; return notes for the report. Raises StateError, StateBusyError."""
     notes: list[str] = []
     unsent: list[Notice] = []
     with state.lock(NAME, wait=_LOCK_WAIT):

@@ -1,7 +1,7 @@
 """
-One red check as a person reads it: what was measured against which limit, why it is red, and what to do first.
+Red checks as a person reads them: expected, got, cause, first step; checks with one root are one block.
 
-The verdict has all of it; here the few lines that matter are chosen.
+The verdict has everything; this module chooses the few lines that matter.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _ANSWER = re.compile(r" -> (.+?) in \d+(?:\.\d+)? m?s\b")
 
 class RedCheck(msgspec.Struct, kw_only=True):
     """
-    One red check. expected: in words, "" where the check says none.  measured: against its limit, or what came instead.
+    One red check.
 
-    answer: what belongs to it, as the body of an answer.  asked: exchanges, where `measured` shows none.  evidence: of
-    the cause.  files: its own.
+    expected: in words, "" where the check says none.  measured: a number and its limit, or the answer that came.
+    answer: its next lines, as the beginning of a body.  asked: exchanges, where `measured` shows none.  evidence: of
+    the cause.  files: the check's own.
     """
 
     node_id: str
@@ -47,7 +48,7 @@ class RedCheck(msgspec.Struct, kw_only=True):
 
     @property
     def root(self) -> str:
-        """What is probably the same fault: the worst answer that it shows, without address and time."""
+        """Return a text that is equal for checks with one fault: the worst answer, without address and time."""
         answers = _ANSWER.findall("\n".join([self.measured, *self.answer, *self.asked]))
         return max(answers, key=lambda answer: (answer.startswith("no answer"), answer), default=self.measured)
 
@@ -60,7 +61,7 @@ class Block(msgspec.Struct, kw_only=True):
 
     @property
     def title(self) -> str:
-        """Severity, count and titles, in one line."""
+        """Return severity and titles in one line."""
         more = len(self.checks) - 1
         first = f"{self.checks[0].severity}  {self.checks[0].title}"
         return f"{first}, and {more} more: {', '.join(check.title for check in self.checks[1:])}" if more else first
@@ -78,7 +79,7 @@ def blocks(red: Iterable[RedCheck]) -> list[Block]:
 
 
 def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedCheck]:
-    """Return what is red, worst first, with its cause."""
+    """Return the red checks with their causes, worst first."""
     unknown = Attribution(Cause.UNKNOWN, "no cause was looked for")
     return [
         _red_check(check, causes.get(check.node_id, unknown), verdict.url)

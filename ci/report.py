@@ -29,7 +29,7 @@ _CUT = "\n\n(cut: see decision.json)\n"
 
 
 class RollbackReport(msgspec.Struct, kw_only=True):
-    """What became of the rollback. step: the state's, or "would" where the gate may not act."""
+    """The rollback of a run. step: the state's; "would": the gate may not act; "elsewhere": another gate acts."""
 
     from_id: str
     to_id: str
@@ -42,8 +42,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     """
     The decision and everything that led to it.
 
-    rule: row of the decision table.  seconds: by event, since the platform was there to be asked.  notes: what a reader
-    must know besides.  pages: drawn ones, beside this report.
+    rule: row of the decision table.  seconds: by event, since the platform could be asked.  notes: further facts for
+    the reader.  pages: drawn ones, beside this report.
     """
 
     run_id: str
@@ -137,7 +137,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         return f"{self.decision.upper()} (exit {self.exit_code}: {self.meaning}); {where}"
 
     def deed(self) -> str:
-        """Return what was done, in one sentence."""
+        """Return the deeds of the run in one sentence."""
         rollback = self.rollback
         if rollback is None:
             return "nothing was changed"
@@ -158,7 +158,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
 
 
 def _facts(check: RedCheck) -> Iterator[tuple[str, str]]:
-    """Yield what a person reads of one red check, by name."""
+    """Yield the facts of one red check that a person reads, by name."""
     if check.expected:
         yield "expected", check.expected
     yield "got", check.measured
@@ -171,19 +171,19 @@ def _facts(check: RedCheck) -> Iterator[tuple[str, str]]:
 
 
 def forget(directory: Path, *, before: float) -> None:
-    """Remove what an earlier run has left there, epoch seconds: it would be taken for this one's."""
+    """Remove the files of an earlier run (before: epoch seconds): a reader would take them for this run's."""
     for path in (directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)):
         if path.exists() and path.stat().st_mtime < before:
             path.unlink()
 
 
 def unjudged(verdict: Verdict) -> list[str]:
-    """Return what no check of this run has looked at, and what to do that the next one does."""
+    """Return notes on subjects that no check of this run has judged, with the command that changes that."""
     lacking = [check.reason for check in verdict.checks if check.outcome is Outcome.NOT_APPLICABLE]
     # Without a database there is nothing to take a snapshot of.
     if not any(reason.endswith(": before-snapshot") for reason in lacking):
         return []
-    return ["what changed in the database was not judged: run `ci/verify snapshot` ahead of the migrations"]
+    return ["changes of the database were not judged; run `ci/verify snapshot` ahead of the migrations next time"]
 
 
 def _grouped(reasons: Iterable[str]) -> list[str]:

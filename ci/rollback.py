@@ -1,8 +1,8 @@
 """
-Undo a deployment, at most once, and prove it: rules, request, three proofs.
+Undoes a deployment, at most once, and proves it: rules, request, three proofs.
 
-Every step is written to the state before it is taken, so that the gate that comes after a killed one knows what was
-asked. Accepted is not done: the alias job, the alias and a fresh request to production must each name the target.
+Each step is written to the state before it is taken, so that the next run knows about the request of a killed gate.
+Accepted is not done: the alias job, the alias and a fresh request to production must each name the target.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Order:
     Take production (url, host) from one deployment to another.
 
     passes_p0: whether the target passed P0 itself, and how that is known.  cooldown: seconds.
-    breaking: what was migrated since the target, and its code may not survive.
+    breaking: migrations since the target that its code may not survive.
     """
 
     run_id: str
@@ -50,7 +50,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """How far it came. detail: one sentence. proofs: what proved it. requested_at: monotonic seconds."""
+    """The result of an attempt. detail: one sentence. proofs: in words. requested_at: monotonic seconds."""
 
     step: Step
     detail: str
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def proved(self) -> bool:
-        """Whether production serves the target, three times proved."""
+        """Return whether all three proofs show that production serves the target."""
         return self.step == "proved"
 
 
@@ -74,7 +74,7 @@ def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
     if not order.passes_p0:
         return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
     if order.breaking:
-        return f"{order.target_id} has not seen what was migrated since, and it may not survive it: {order.breaking[0]}"
+        return f"the code of {order.target_id} may not work after a later migration: {order.breaking[0]}"
     serving = vercel.production_id(order.host)
     if serving != order.deployment_id:
         return f"production does not serve {order.deployment_id} any more but {serving}"
@@ -152,8 +152,8 @@ class _Attempt:
         """
         Ask until it is certain that the request was accepted; raises VercelError when it was not.
 
-        After a 5xx or no answer it may have been accepted all the same: the project tells. After a 409 somebody else
-        moves production: wait for them, and go on only if it still serves the judged deployment.
+        After a 5xx or no answer it may have been accepted all the same: the project shows that. After a 409 somebody
+        else moves production: wait, and go on only if production still serves the judged deployment.
         """
         while True:
             try:
@@ -185,7 +185,7 @@ class _Attempt:
             raise VercelError(code="overtaken", message=message, status=refusal.status)
 
     def prove(self, until: float) -> tuple[list[str], list[str]]:
-        """Return (proofs, what is missing) once all three are there, none can come, or the deadline has passed."""
+        """Return (proofs, missing proofs) once all are there, none can come any more, or the deadline has passed."""
         pause = _POLL
         while True:
             proofs, missing, final = self._look()
@@ -210,7 +210,7 @@ class _Attempt:
         return proofs, missing, final
 
     def _job(self, proofs: list[str]) -> tuple[str, bool]:
-        """Return (what is missing, whether waiting cannot help)."""
+        """Return (the missing proof in words, whether waiting is useless)."""
         last = self.vercel.project().last_alias_request
         if last is None or last == self.before:
             return "Vercel's API does not show the alias job yet", False

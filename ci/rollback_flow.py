@@ -1,4 +1,4 @@
-"""What the gate does about a deployment to blame: undo it and see that production healed; in shadow, say so only."""
+"""The rollback as a flow: undo the deployment, prove that production healed; in shadow mode only say so."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _LOCK_WAIT = 30.0
 @dataclass(frozen=True)
 class RollbackFlow:
     """
-    Acts for one run, and writes what it did into its report.
+    Acts for one run, and writes each step into its report.
 
-    held: keeps the lock on rollbacks of this target until people have been told, for the next gate tells what is left.
+    held: keeps the lock on rollbacks until people have been told; until then another gate would tell them instead.
     """
 
     options: Options
@@ -40,12 +40,11 @@ class RollbackFlow:
     vercel: Vercel | None
     runs: Runs
     report: Report
-    # Closed by the stage, so that the lock is held until people have been told.
     held: ExitStack
 
     @property
     def acts(self) -> bool:
-        """Whether this run may change anything."""
+        """Return whether this run may change anything."""
         return self.target.mode == "act" and not self.options.dry_run
 
     def roll_back(self, judgement: Judgement, verdict: Verdict, findings: DiagnosisResult, began: float) -> Judgement:
@@ -82,7 +81,7 @@ class RollbackFlow:
             self._need_no_other(order, began)
             announce(self.state, self.report.run_id)
         except StateBusyError as error:
-            # The other gate tells people, and its exit code says how production is.
+            # The other gate tells people, and its exit code says whether production needs a human.
             self._tell_step("elsewhere", str(error))
             reasons = [f"this run changes nothing: {error}", *judgement.reasons]
             return Judgement(Decision.HOLD, judgement.rule, reasons)
@@ -115,7 +114,7 @@ class RollbackFlow:
         )
 
     def _breaking(self, control: Deployment) -> tuple[str, ...]:
-        """Return what was migrated since the control and is not known to leave its code alone."""
+        """Return the migrations since the control that its code may not survive."""
         migrations = read(self.target, self.report.run_id)
         if migrations is None:
             self.report.notes.append(
@@ -151,7 +150,7 @@ class RollbackFlow:
         self.report.seconds["proved"] = round(time.monotonic() - began, 2)
         self.report.notes.append(PINNED)
         unhealed = self._unhealed(order, verdict, findings)
-        detail = "; ".join(unhealed) or "P0 and what was blamed on the deployment are green on production"
+        detail = "; ".join(unhealed) or "P0 and the checks blamed on the deployment are green on production"
         record_healing(order, self.state, healed=not unhealed, detail=detail)
         self._tell_step("not-healed" if unhealed else "healed", detail)
         if unhealed:
@@ -160,7 +159,7 @@ class RollbackFlow:
         return judgement
 
     def _unhealed(self, order: Order, verdict: Verdict, findings: DiagnosisResult) -> list[str]:
-        """Run P0 and the red P0/P1 again on production; return what is not green of P0 and of what was blamed."""
+        """Run P0 and the red P0/P1 again on production; return the P0 and blamed checks that are not green."""
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
         blamed = {node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT}
         must = [check for check in applicable if check.severity is Severity.P0 or check.node_id in blamed]

@@ -107,7 +107,7 @@ class Runs:
 
     directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
     state: where every target's is.
-    rations: what was taken of them; None: the sandbox's own.  platform_repo: None: the variable's, or none.
+    rate_limits: the file of requests counted so far; None: the sandbox's own.  platform_repo: None: the variable's.
     """
 
     stage: str
@@ -135,7 +135,7 @@ class Runs:
         return self._rerun("rest", node_ids, deployment_id, limit=_LIMIT[self.stage], proof=False)
 
     def pairs(self, checks: Iterable[CheckResult], candidate: Variant, control: Variant, *, rounds: int) -> Started:
-        """Start the checks on both sides, interleaved, in one process."""
+        """Start the checks on candidate and control, in turns, in one process."""
         node_ids = [check.node_id for check in checks]
         variants = [candidate, control]
         return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, variants=variants, rounds=rounds)
@@ -167,7 +167,7 @@ class Runs:
         files = sorted({node_id.partition("::")[0] for node_id in wanted})
         arguments = [*self._common(reports), f"--only={only}", "--tb=line", *files]
         if variants:
-            variants_file = self.directory / f"{name}.sides"
+            variants_file = self.directory / f"{name}.variants"
             write_variants(variants_file, variants)
             arguments += [f"--variants={variants_file}", f"--rounds={rounds}"]
         return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit, proof=proof)
@@ -208,5 +208,5 @@ class Runs:
             SANDBOX_VARIABLE: self.handle,
             PLATFORM_REPO_VARIABLE: self.platform_repo,
         }
-        told = {name: str(value) for name, value in own.items() if value}
-        return child_environment(told, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})
+        given = {name: str(value) for name, value in own.items() if value}
+        return child_environment(given, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})

@@ -46,7 +46,7 @@ class Signals:
                 signal.signal(number, handler)
 
     def too_late_for(self, what: str) -> None:
-        """Finish what is under way, whatever signal comes: half a rollback is worse than one that takes a minute."""
+        """Answer every signal from now on with one line: half a rollback is worse than one that takes a minute."""
         self._busy_with = what
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:

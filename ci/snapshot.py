@@ -1,8 +1,8 @@
 """
-`ci/verify snapshot`: what the database has counted ahead of a release; with `--compare`, what became of it since.
+`ci/verify snapshot` keeps the database's counters ahead of a release; `--compare` judges the difference afterwards.
 
-Read-only. Taking ends with 0, or with 3 and the reason. Comparing judges what needs traffic and everything else that
-differs, and decides by the gate's own table; `judge` is what a watch calls at its end.
+Read-only. Taking ends with 0, or with 3 and the reason. Comparing judges everything that differs, the statements that
+need traffic included, and decides by the gate's own table.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
     lines = [
         f"before-snapshot of {target.name}, taken in {taken_in:.0f} ms, kept in {state.path}",
         f"  {len(snapshot.sizes)} tables, {statements} statements, {policies} policies, {migrations} migrations",
-        *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to mend it" for blind in snapshot.blind),
-        "  after the release `ci/verify postdeploy` judges what changed, `ci/verify snapshot --compare` the statements",
+        *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to change that" for blind in snapshot.blind),
+        "  after the release `ci/verify postdeploy` judges the changes, `ci/verify snapshot --compare` the statements",
     ]
     sys.stdout.write(redaction.redact("\n".join(lines)) + "\n")
     return EXIT[Decision.HOLD] if snapshot.statements is None else 0
@@ -194,7 +194,7 @@ def _unmeasured(reasons: dict[str, str]) -> Iterator[CheckResult]:
 
 
 def _result(name: str, outcome: Outcome) -> CheckResult:
-    """Return the entry of what is judged under this name, or of the group that could not be."""
+    """Return the verdict's entry for this name, or for the group that could not be measured."""
     budgets = [runbook().budgets[one] for one in JUDGED.get(name, (name,)) if one in runbook().budgets]
     section = _SECTIONS.get(name) or budgets[0].section
     worst = min((step for budget in budgets for step in budget.steps), key=str, default=Severity.P1)

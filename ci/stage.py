@@ -1,7 +1,7 @@
 """
-One whole stage: run the checks, find causes, decide, act, prove, tell, report. Its exit code is the decision's.
+Runs one whole stage: checks, causes, decision, rollback, proof, notices, report. The exit code is the decision's.
 
-Whatever goes wrong in here is "cannot tell" (hold, exit 3) with a report: the gate is never green by accident.
+An error before the decision is "cannot tell" (hold, exit 3) with a report; an error after it does not change it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
 
 
 def _missed(options: Options, verdict: Verdict) -> list[str]:
-    """Return what the sandbox's fault should have turned red and did not, or where it shows."""
+    """Return the checks that the sandbox's fault should have turned red and did not, or the stage that shows it."""
     from fixtures.sandbox.faults import CATALOGUE  # noqa: PLC0415  (the sandbox is loaded where one is broken)
     from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
 
@@ -199,7 +199,7 @@ class _Gate:
             self._keep_books(verdict, state)
 
     def _finish_earlier_runs(self, state: State) -> None:
-        """Say first what an earlier run left half done, and finish it; a dry run leaves the state as it is."""
+        """Finish an earlier run that was killed, and say so first; a dry run leaves the state as it is."""
         lines = put_unreadable_aside(state)
         if not self.options.dry_run:
             webhook = self.target.slack_webhook if self.target.mode == "act" else None
@@ -213,7 +213,7 @@ class _Gate:
         self.report.decided(judgement)
 
     def _keep_books(self, verdict: Verdict | None, state: State) -> None:
-        """Remember and tell; what goes wrong with it is a note, for the decision stands."""
+        """Write the ledger and tell people; an error here is a note, because the decision stands."""
         try:
             remember(self.report, verdict, state, self._applied_migrations)
             if verdict and self.target.mode == "act":
@@ -246,10 +246,10 @@ class _Gate:
         )
 
     def _identify(self) -> tuple[str | None, str | None]:
-        """Return who is judged, and why nobody can be."""
+        """Return the id of the deployment that is judged, and the problem when none can be."""
         asked = os.environ.get(DEPLOYMENT_VARIABLE)
         if self.vercel is None:
-            self._note("Vercel's API is not a capability of this target: no deployment can be blamed")
+            self._note("this target lacks the capability vercel, so no deployment can be blamed")
             return asked, None
         try:
             judged = identify(self.target, self.options.stage, asked, self.vercel)

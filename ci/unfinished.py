@@ -1,7 +1,7 @@
 """
-Finishes what an earlier run left half done: state files that cannot be read, rollbacks without proof, notices not sent.
+Finishes the work of an earlier run that was killed: unreadable state files, rollbacks without proof, unsent notices.
 
-It runs ahead of the checks, so that the first lines of a run say what happened to the one before.
+It runs ahead of the checks, so that the first lines of a run report the fate of the run before.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _who(state: State) -> str:
 
 
 def finish(state: State, vercel: Vercel | None, host: str, webhook: str | None) -> list[str]:
-    """Finish what an earlier run left; return what a reader must know of it, in the order in which it happened."""
+    """Finish the earlier rollbacks and notices; return notes for the report, in the order of events."""
     try:
         with state.lock("rollback", wait=0):
             lines = _settled(state, vercel, host) if vercel else []
@@ -94,13 +94,13 @@ def put_unreadable_aside(state: State) -> list[str]:
 
 
 def named_in_unreadable(state: State, name: str, word: str) -> bool:
-    """Whether a file of this name that was put aside holds the word: what is left of a torn record still counts."""
+    """Return whether an unreadable file of this name holds the word: the rest of a torn record still counts."""
     return any(word.encode() in path.read_bytes() for path in state.path.glob(f"{name}.unreadable-*"))
 
 
 def settle(state: State, vercel: Vercel, host: str, *, wait: float = 0) -> list[str]:
     """
-    Find out what became of rollbacks whose gate died under them, write it down, and return it in words.
+    Find out how the rollbacks of killed gates ended, write that into their records, and return it in words.
 
     wait: seconds in which an alias job that still runs may end.
     """
@@ -134,7 +134,7 @@ def _became(record: RollbackRecord, serving: str | None, last: AliasRequest | No
 
 
 def is_request_of(last: AliasRequest | None, target_id: str, before_at: int | None) -> bool:
-    """Whether Vercel's last alias request is this rollback: its clock is compared with itself, ours may be wrong."""
+    """Return whether Vercel's last alias request is this rollback. Only Vercel's clock is used: ours may be wrong."""
     return (
         last is not None
         and last.type == "rollback"
@@ -144,7 +144,7 @@ def is_request_of(last: AliasRequest | None, target_id: str, before_at: int | No
 
 
 def _send_what_waits(state: State, webhook: str | None) -> list[str]:
-    """Send the notices that an earlier run did not send; return what a reader must know of it."""
+    """Send the notices that an earlier run did not send; return notes for the report."""
     if webhook is None:
         return []
     try:
@@ -181,4 +181,4 @@ def _settled(state: State, vercel: Vercel, host: str) -> list[str]:
     try:
         return settle(state, vercel, host, wait=_JOB_WAIT)
     except VercelError as error:
-        return [f"{error}; what became of an earlier rollback is not known"]
+        return [f"{error}; it is not known how an earlier rollback ended"]

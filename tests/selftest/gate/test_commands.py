@@ -40,7 +40,7 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        ([], "say what to do"),
+        ([], "no command; give one of predeploy"),
         (
             ["postdeply"],
             "'postdeply' (choose from 'predeploy', 'postdeploy', 'daily', 'snapshot', 'selftest', 'doctor')",
