@@ -1,4 +1,4 @@
-"""A fresh machine is set up once, from what is locked and nothing else, whatever interrupts it."""
+"""A fresh machine is set up once, only from the locks, also after an interruption."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _pinned(lock: str) -> dict[str, str]:
     [(environment.LOCK, None), (environment.DEV_LOCK, "dev"), (environment.POSTGRES_LOCK, "postgres")],
 )
 def test_locks_hold_what_pyproject_asks_for(lock: str, extra: str | None) -> None:
-    """A dependency that was raised in one file only is not what runs; the lock's head says how to make it anew."""
+    """A version that was raised in one file only is not the one that runs; the lock's head says how to make it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = project["dependencies"] + (project["optional-dependencies"][extra] if extra else [])
     pins = _pinned(lock)
@@ -53,7 +53,7 @@ def test_locks_hold_what_pyproject_asks_for(lock: str, extra: str | None) -> Non
 
 @pytest.mark.parametrize("lock", [environment.LOCK, environment.DEV_LOCK, environment.POSTGRES_LOCK])
 def test_locks_name_hashes_and_no_registry(lock: str) -> None:
-    """Which index answers is the machine's matter; what may be installed is the project's."""
+    """The machine chooses the package index; the project chooses the packages."""
     text = (ROOT / "ci" / lock).read_text(encoding="utf-8")
     entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
 
@@ -174,7 +174,7 @@ def test_set_up_is_done_once_and_follows_the_lock(project: Project, tmp_path: Pa
 
 
 def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_mends(project: Project) -> None:
-    """No run on what was not reviewed; one line; "cannot tell", not "rejected"; and nothing half made stays."""
+    """A package that nobody reviewed must not run: one line, "cannot tell", and nothing half installed stays."""
     good = project.wheel("1")
     project.lock("tiny==1 --hash=sha256:" + "0" * 64 + "\n")
     refused = project.verify("postdeploy")
@@ -189,7 +189,7 @@ def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_mends(pr
 
 
 def test_interrupted_set_up_is_made_anew(project: Project) -> None:
-    """Killed in the middle, an environment may hold half a package that pip takes for a whole one."""
+    """A set-up that was killed may leave half a package that pip takes for a whole one."""
     project.verify("postdeploy")
     (project.root / ".venv" / f"{environment.LOCK}.stamp").unlink()
     (project.root / ".venv" / "unfinished-setup").touch()
@@ -201,7 +201,7 @@ def test_interrupted_set_up_is_made_anew(project: Project) -> None:
 
 
 def test_two_at_once_set_up_one_after_the_other(project: Project) -> None:
-    """A push and a promotion at the same minute, on one runner."""
+    """A push and a promotion may start it in the same minute on one runner."""
     both = [project.start("postdeploy"), project.start("daily")]
     ended = [(process.communicate(timeout=120), process.returncode) for process in both]
 
@@ -211,7 +211,7 @@ def test_two_at_once_set_up_one_after_the_other(project: Project) -> None:
 
 
 def test_python_without_ensurepip_is_mended_by_apt_or_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian packs it separately; venv's own message about it is a paragraph."""
+    """Debian packs it separately, and the message of venv about that is a paragraph."""
     asked: list[str] = []
     package = f"python3.{sys.version_info.minor}-venv"
     monkeypatch.setattr(environment, "find_spec", lambda _name: None)

@@ -1,4 +1,4 @@
-"""What is left of a run that was ended from outside: no process, no file, and a verdict that says how far it came."""
+"""A run that is ended from outside leaves no process, no private file, and a verdict that says how far it came."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def platform(tmp_path: Path, temporary: Path) -> Iterator[RunningPlatform]:
 
 @pytest.fixture
 def alone(platform: RunningPlatform) -> RunningPlatform:
-    """Return what starts a gate that has to bring its own sandbox up."""
+    """Return a platform whose runs start a sandbox of their own."""
     del platform.environment[SANDBOX_VARIABLE]
     return platform
 
 
 def left_in(temporary: Path) -> list[str]:
-    """Return what the suite's processes left there; pytest keeps the last runs' own files in one directory."""
+    """Return the files of the suite's processes there; pytest keeps those of its last runs in one directory."""
     return sorted(path.name for path in temporary.iterdir() if not path.name.startswith("pytest-of-"))
 
 
@@ -55,7 +55,7 @@ def pytest_of(gate: int) -> int:
 
 
 def passed(ran: Ran) -> list[str]:
-    """Return what was judged before the end."""
+    """Return the checks that passed before the end."""
     return [node_id for node_id, outcome in ran.outcomes.items() if outcome is Outcome.PASSED]
 
 
@@ -81,7 +81,7 @@ class TestSignals:
 
 
 class TestKilled:
-    """Nobody was asked: kill -9."""
+    """The process is killed with -9."""
 
     def test_the_run_under_the_gate(self, platform: RunningPlatform, temporary: Path) -> None:
         """The gate cannot tell, and the run after it removes what this one had written."""
@@ -105,7 +105,7 @@ class TestKilled:
         assert platform.row_counts() == before
 
     def test_a_worker(self, platform: RunningPlatform, temporary: Path) -> None:
-        """Its check is not measured, nor is what waits for everybody's answers; all others are."""
+        """Its check and those that wait for the answers of all are not measured; all others are."""
         gate = platform.start("-n", "2")
         processes = wait_for_member(gate.pid, BROWSER)
         controller = pytest_of(gate.pid)
@@ -137,7 +137,7 @@ class TestKilled:
 
 
 class TestRollback:
-    """In the middle of a rollback."""
+    """The gate ends in the middle of a rollback."""
 
     def test_a_signal_comes_too_late(self, tmp_path: Path) -> None:
         """Half a rollback is worse than one that takes a minute."""

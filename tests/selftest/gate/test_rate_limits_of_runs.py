@@ -12,12 +12,12 @@ BOTH_STUDENTS = "test_session_says or test_sign_in_reaches or test_nobody_reache
 
 
 def verify(platform: RunningPlatform) -> Ran:
-    """Run what takes both students' sessions."""
+    """Run the checks that need both students' sessions."""
     return platform.verify("--", "-k", BOTH_STUDENTS)
 
 
 def test_two_runs_fit_in_a_quarter_of_an_hour_and_the_third_says_until_when(tmp_path: Path) -> None:
-    """A run takes two of five sign-ins; what the third cannot take is never asked for: the platform never says 429."""
+    """A run uses two of five sign-ins; the third one holds before the platform has to answer 429."""
     with run_platform(tmp_path) as platform:
         first, second = verify(platform), verify(platform)
 

@@ -1,4 +1,4 @@
-"""What a tired engineer reads, and what must not stand in it."""
+"""The report as a tired engineer reads it, without a secret and without foreign markup."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def a_report() -> Report:
 
 
 def test_the_last_lines_of_the_terminal() -> None:
-    """Decision, what is red against what, why, what to do first, what was done; worst first."""
+    """Red checks come first, the worst first, with expectation, cause and first step; the decision comes last."""
     assert a_report().lines() == [
         "===== 7P Verify gate =====",
         "P0 health",
@@ -106,7 +106,7 @@ def test_what_was_only_decided_is_not_told_as_done() -> None:
 
 
 def test_the_body_says_what_a_status_does_not() -> None:
-    """What the platform wrote into its refusal is often the whole story."""
+    """The body of a refusal often names the cause."""
     broken = a_check(outcome=Outcome.FAILED)
     broken.reason = 'AssertionError: GET /api/courses -> 500 in 6 ms\nexpected object\n{"error": "x is no function"}'
     (red,) = red_checks(a_verdict(broken), {})
@@ -116,7 +116,7 @@ def test_the_body_says_what_a_status_does_not() -> None:
 
 
 def test_what_a_third_party_broke_is_not_ours_to_mend() -> None:
-    """Scaling our connections does not mend a database that its owner has lost."""
+    """More connections do not repair a database that its provider has lost."""
     down = a_check(outcome=Outcome.FAILED)
     causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page says major")}
 
@@ -144,7 +144,7 @@ def test_a_target_that_says_nothing_is_one_line() -> None:
 
 
 def test_the_same_reason_is_told_once() -> None:
-    """Twenty-two checks that wait for the same ration are one line."""
+    """Twenty-two checks that wait for the same rate limit are one line."""
     why = "not-measured, cause self-inflicted (all are taken: the next one from 14:11:38 on)"
     hold = Report(run_id="1", stage="daily", target="t", url="u", mode="act", reasons=[])
     hold.reasons = [*(f"P1 t::test_{number}: {why}" for number in range(22)), "P0 t::test_x: not-measured"]
@@ -221,7 +221,7 @@ def test_what_nobody_looked_at_is_a_note() -> None:
 
 
 def test_a_drawn_page_is_linked(tmp_path: Path) -> None:
-    """Whoever reads the summary finds the picture beside it."""
+    """A reader of the summary finds the picture beside it."""
     report = a_report()
     report.pages = ["database-difference.html"]
     report.write(tmp_path)

@@ -1,4 +1,4 @@
-"""What a stage does when it may not act, or cannot tell; it never ends green by accident."""
+"""A stage that may not act or cannot tell never ends green by accident."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class TestPredeploy:
 
 
 class TestModes:
-    """What may be done."""
+    """The modes limit the actions."""
 
     @pytest.mark.parametrize("only_said", ["shadow", "dry run"])
     def test_decides_alike_and_does_nothing(self, world: World, only_said: str) -> None:
-        """And says what it would do."""
+        """The report names the rollback that it would make."""
         world.suite.broken = {HEALTH: {world.bad.id}}
 
         shadow, dry_run = replace(world.options, mode="shadow"), replace(world.options, dry_run=True)
@@ -89,7 +89,7 @@ class TestCannotTell:
         assert world.suite.runs == []
 
     def test_a_torn_verdict(self, world: World) -> None:
-        """Nothing is re-run, nothing undone."""
+        """Nothing runs again, and nothing is undone."""
         world.suite.broken, world.suite.complete = {HEALTH: {world.bad.id}}, False
 
         assert world.run() == 3
@@ -104,7 +104,7 @@ class TestCannotTell:
         assert "left no verdict" in world.decision["reasons"][0]
 
     def test_an_exception_in_the_gate(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        """Hold with a report; the traceback is masked."""
+        """Hold with a report; the traceback is in a file, without its secrets."""
 
         def fail(_arguments: list[str]) -> None:
             message = f"the token is {world.running.edge.token}"
@@ -160,7 +160,7 @@ class TestCannotTell:
         assert world.causes == {HEALTH: "unknown"}
 
     def test_a_killed_gate_is_told_of_by_the_next(self, world: World) -> None:
-        """And its rollback, which never left, may be tried again."""
+        """Its rollback was never requested and may be tried again."""
         record = RollbackRecord(
             run_id="0", deployment_id=world.bad.id, target_id=world.good.id, reason="", intended_at=time.time()
         )

@@ -1,4 +1,4 @@
-"""Whatever point a gate is killed at, the next run finishes its record, tells people, and rolls nothing back twice."""
+"""A gate may be killed at any point: the next run finishes its record, tells people, and rolls nothing back twice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Slack:
 
 @pytest.fixture
 def slack(monkeypatch: pytest.MonkeyPatch) -> Slack:
-    """Return what is told from now on."""
+    """Return the stand-in that takes every message from now on."""
     taker = Slack()
     monkeypatch.setattr(outbox, "send", taker.send)
     return taker
@@ -99,7 +99,7 @@ class TestOutbox:
         assert slack.titles == [MESSAGE.title]
 
     def test_a_rollback_that_nobody_was_told_of(self, state: State, slack: Slack) -> None:
-        """Whatever became of it; the run that tells of it itself is not repeated."""
+        """It is reported with its result; a rollback that its own run has reported is not repeated."""
         for run_id in ("1", "2"):
             announce(state, run_id)
             record = RollbackRecord(run_id=run_id, deployment_id="x", target_id="y", reason="r", intended_at=1)
@@ -208,7 +208,7 @@ class TestKilled:
 
 
 class TestTwoGates:
-    """One acts; the other says who, and calls nobody."""
+    """One gate acts; the other names it and calls nobody."""
 
     def test_the_other_gate_is_named(self, state: State) -> None:
         """By run, process and time."""

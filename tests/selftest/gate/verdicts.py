@@ -1,4 +1,4 @@
-"""Verdicts made by hand, and a stand-in of the suite that judges what a sandbox serves without running pytest."""
+"""Verdicts made by hand, and a stand-in of the suite that judges a sandbox without running pytest."""
 
 from __future__ import annotations
 
