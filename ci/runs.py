@@ -86,7 +86,7 @@ class Started:
             where = f"; its output: {self.log}" if self.log else ""
             msg = f"{problem} and left no verdict{where}"
             raise RunError(msg) from None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError, msgspec.DecodeError) as error:
             msg = f"{problem} and its verdict {self.verdict} cannot be read: {error}"
             raise RunError(msg) from error
         found = (verdict.run_id, verdict.target, verdict.stage)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 from ci.comparison import Comparison, identify, moved, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
@@ -35,7 +34,7 @@ from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
 from fixtures.run.directory import RunDirectory, new_run_id
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
-from fixtures.target.target import Mode, Target, UsageError, load
+from fixtures.target.target import Target, UsageError, load
 from fixtures.target.variants import DEPLOYMENT_VARIABLE
 from fixtures.target.vercel import Vercel, VercelError
 
@@ -75,9 +74,6 @@ def resolve(options: Options) -> Target:
     """Return the target with the mode that this run has; raises UsageError."""
     target = load(options.target, environ=options.environ)
     redaction.register(target.secrets())
-    if options.mode is not None and options.mode not in get_args(Mode):
-        msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
-        raise UsageError(msg)
     return replace(target, mode=options.mode or target.mode)
 
 
@@ -190,10 +186,20 @@ class _Gate:
         self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
         self.signals.too_late_for(f"the {judgement.decision}")
         if verdict and judgement.decision is Decision.ROLLBACK:
-            actor = RollbackFlow(
-                self.options, self.target, self.comparison, state, self.vercel, runs, self.report, self.held
-            )
-            judgement = actor.roll_back(judgement, verdict, findings, self.began)
+            judgement = RollbackFlow(
+                options=self.options,
+                target=self.target,
+                comparison=self.comparison,
+                state=state,
+                vercel=self.vercel,
+                runs=runs,
+                report=self.report,
+                held=self.held,
+                judgement=judgement,
+                verdict=verdict,
+                findings=findings,
+                began=self.began,
+            ).roll_back()
         self._decided(judgement)
         if not self.options.dry_run:
             self._keep_books(verdict, state)

@@ -95,6 +95,14 @@ class TestCannotTell:
         assert world.run() == 3
         assert len(world.suite.runs) == 1
 
+    def test_a_verdict_of_another_run(self, world: World) -> None:
+        """Two runs that share a folder, or a file that was copied there, must not decide about this deployment."""
+        world.suite.run_id = "20200101T000000-abcdef"
+
+        assert world.run() == 3
+        assert "its verdict is of another run: 20200101T000000-abcdef" in world.decision["reasons"][0]
+        assert world.state.last_good() is None
+
     def test_no_verdict(self, world: World) -> None:
         """An old one is not taken for it."""
         world.run()
