@@ -24,7 +24,7 @@ from ci.process import own_error
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
-from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
+from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
 from ci.steps import say
@@ -170,7 +170,11 @@ class _Gate:
         except BaseException:
             started.end()
             raise
-        verdict, problem = self._finish(started)
+        verdict = None
+        try:
+            verdict = started.finish()
+        except RunError as error:
+            problem = str(error)
         self._mark("checks")
         diagnosis = Diagnosis(self.target, self.comparison, runs)
         findings = diagnosis.into(verdict) if verdict and verdict.complete else DiagnosisResult()
@@ -221,7 +225,7 @@ class _Gate:
     def _keep_books(self, verdict: Verdict | None, state: State) -> None:
         """Write the ledger and tell people; an error here is a note, because the decision stands."""
         try:
-            remember(self.report, verdict, state, self._applied_migrations)
+            remember(self.report, verdict, state, lambda: versions(self.target, self.report.run_id))
             if verdict and self.target.mode == "act":
                 self.report.notes += prove_healing(state, verdict, self.report.deployment_id, self.report.run_id)
             elsewhere = self.report.rollback and self.report.rollback.step == "elsewhere"
@@ -229,10 +233,6 @@ class _Gate:
                 self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
         except (StateError, StateBusyError, OSError) as error:
             self._note(f"not everything could be remembered: {error}")
-
-    def _applied_migrations(self) -> list[str] | None:
-        """Return the versions of the migrations that the deployment was let stand with; None: they cannot be read."""
-        return versions(self.target, self.report.run_id)
 
     def _runs(self, state: State) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
@@ -277,12 +277,6 @@ class _Gate:
         self.report.notes += self.comparison.notes
         self.report.control_id = self.comparison.control_id
         self.report.control_source = self.comparison.control_source
-
-    def _finish(self, started: Started) -> tuple[Verdict | None, str | None]:
-        try:
-            return started.finish(), None
-        except RunError as error:
-            return None, str(error)
 
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}

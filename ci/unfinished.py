@@ -73,12 +73,21 @@ def _who(state: State) -> str:
 
 def finish(state: State, vercel: Vercel | None, host: str, webhook: str | None) -> list[str]:
     """Finish the earlier rollbacks and notices; return notes for the report, in the order of events."""
+    lines: list[str] = []
     try:
         with state.lock("rollback", wait=0):
-            lines = _settled(state, vercel, host) if vercel else []
-            return [*lines, *_send_what_waits(state, webhook)]
-    except StateBusyError:
-        return [_who(state) or "another gate rolls back now"]
+            try:
+                lines += settle(state, vercel, host, wait=_JOB_WAIT) if vercel else []
+            except VercelError as error:
+                lines.append(f"{error}; it is not known how an earlier rollback ended")
+            if webhook:
+                queue(state, [])
+                lines += deliver(state, webhook)
+    except StateBusyError as error:
+        lines.append(_who(state) or str(error))
+    except (StateError, OSError) as error:
+        lines.append(f"notices of an earlier run could not be sent: {error}")
+    return lines
 
 
 def put_unreadable_aside(state: State) -> list[str]:
@@ -143,17 +152,6 @@ def is_request_of(last: AliasRequest | None, target_id: str, before_at: int | No
     )
 
 
-def _send_what_waits(state: State, webhook: str | None) -> list[str]:
-    """Send the notices that an earlier run did not send; return notes for the report."""
-    if webhook is None:
-        return []
-    try:
-        queue(state, [])
-        return deliver(state, webhook)
-    except (StateError, StateBusyError, OSError) as error:
-        return [f"notices of an earlier run could not be sent: {error}"]
-
-
 def prove_healing(state: State, verdict: Verdict, serving: str | None, run_id: str) -> list[str]:
     """
     Judge by this run whether production healed after a rollback whose gate died before it looked.
@@ -174,11 +172,3 @@ def prove_healing(state: State, verdict: Verdict, serving: str | None, run_id: s
         state.record_rollback(msgspec.structs.replace(record, step=step, detail=detail))
         lines.append(f"the rollback of run {record.run_id} to {record.target_id} is {step}: {detail}")
     return lines
-
-
-def _settled(state: State, vercel: Vercel, host: str) -> list[str]:
-    """Return the lines of `settle`; where Vercel does not answer, the next run asks again."""
-    try:
-        return settle(state, vercel, host, wait=_JOB_WAIT)
-    except VercelError as error:
-        return [f"{error}; it is not known how an earlier rollback ended"]
