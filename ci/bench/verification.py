@@ -47,7 +47,7 @@ async def verify(sandbox: Sandbox, healthy_variant: HealthyVariant, reports: Pat
     """Publish a build with this oddity, all rate limits unspent, and run the checks on it; `reports` exists."""
     build = sandbox.healthy_build()
     healthy_variant.build(build)
-    _forget(sandbox, reports)
+    _forget(sandbox)
     async with healthy_variant.surround(sandbox, build) as changes:
         deployment = await sandbox.publish(build, promote=healthy_variant.stage != "predeploy")
         deployment.protected = healthy_variant.stage == "predeploy"
@@ -67,10 +67,10 @@ async def verify(sandbox: Sandbox, healthy_variant: HealthyVariant, reports: Pat
         return await _run(arguments, environ, reports)
 
 
-def _forget(sandbox: Sandbox, reports: Path) -> None:
-    """Let nothing be spent, neither by the platform's count nor by the book that lies beside the handle."""
+def _forget(sandbox: Sandbox) -> None:
+    """Reset the rate limits: the platform's own count, and the file in which the runs on this sandbox count."""
     sandbox.platform.limits.spent.clear()
-    (reports / FILE).unlink(missing_ok=True)
+    (Path(sandbox.handle.run_dir) / FILE).unlink(missing_ok=True)
 
 
 async def _run(arguments: Sequence[str], environ: dict[str, str], reports: Path) -> Run:

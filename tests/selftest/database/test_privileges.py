@@ -203,7 +203,7 @@ def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS stranger")
         connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'unguessed'")
-    taken = take(postgres.dsn("other_student", "unguessed"), queries.values(), "test")
+    taken = take(postgres.dsn("stranger", "unguessed"), queries.values(), "test")
 
     assert queries
     assert taken.privileges[what] is False

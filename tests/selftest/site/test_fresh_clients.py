@@ -13,8 +13,8 @@ SPENDS = """
 @post
 @pytest.mark.check(severity="P1", runbook="application-health", last=True)
 @depends_on("GET /api/courses/search")
-def test_uses_up(neighbours, site):
-    first, second = neighbours(), neighbours()
+def test_uses_up(fresh_clients, site):
+    first, second = fresh_clients(), fresh_clients()
     answers = [each.ask("GET /api/courses/search") for each in (first, second) for _ in range(20)]
     assert {answer.status for answer in answers} == {HTTPStatus.TOO_MANY_REQUESTS}
     assert site.ask("GET /api/health").status == HTTPStatus.OK
