@@ -21,6 +21,7 @@ from ci.options import SnapshotOptions, need_writable
 from ci.red_checks import red_checks
 from ci.report import Report
 from ci.steps import say
+from ci.unfinished import put_unreadable_aside
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.difference import before_of, keep_before, take_after
 from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
@@ -31,7 +32,7 @@ from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
 from fixtures.run.directory import new_run_id
-from fixtures.state.state import State, StateError, open_state, root_of
+from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import Target, UsageError, load
 
@@ -95,10 +96,16 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
 
 
 def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
+    aside = put_unreadable_aside(state)
     verdict, report, comparison = judge(target, state, directory, run_id)
-    if verdict and target.mode == "act":
-        report.notes += tell(report, verdict, state, target.slack_webhook)
-    report.write(directory)
+    report.notes += aside
+    try:
+        if verdict and target.mode == "act":
+            report.notes += tell(report, verdict, state, target.slack_webhook)
+        report.write(directory)
+    except (StateError, StateBusyError, OSError) as error:
+        # The decision stands all the same.
+        report.notes.append(f"not everything could be written down: {error}")
     lines = [*(comparison.lines() if comparison else []), *report.lines(directory), ""]
     sys.stdout.write(redaction.redact("\n".join(lines)))
     return report.exit_code
