@@ -23,6 +23,7 @@ from typing import Never
 from ci.signals import CAUGHT, Interrupted, Signals
 
 EXIT_CANNOT_TELL = 3
+ERROR_FILE = "7p-verify-error-{}.txt"
 
 
 class _Output(io.TextIOWrapper):
@@ -97,7 +98,7 @@ def own_error(error: BaseException, reports: Path | None) -> str:
         with suppress(OSError):
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True)
-                file = directory / f"7p-verify-error-{os.getpid()}.txt"
+                file = directory / ERROR_FILE.format(os.getpid())
                 file.write_text(text, encoding="utf-8", errors="backslashreplace")
                 return f"an error of the suite itself, not of the target: {said}; its traceback: {file}"
     return f"an error of the suite itself, not of the target: {said}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ci.gate import Judgement
+from ci.process import ERROR_FILE
 from ci.red_checks import RedCheck, blocks
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
@@ -172,7 +173,8 @@ def _facts(check: RedCheck) -> Iterator[tuple[str, str]]:
 
 def forget(directory: Path, *, before: float) -> None:
     """Remove the files of an earlier run (before: epoch seconds): a reader would take them for this run's."""
-    for path in (directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)):
+    named = [directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)]
+    for path in [*named, *directory.glob(ERROR_FILE.format("*"))]:
         if path.exists() and path.stat().st_mtime < before:
             path.unlink()
 

@@ -10,6 +10,7 @@ from ci import commands
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
+from fixtures.model import redaction
 from fixtures.target.target import TARGETS_FILE, UsageError
 from tests.selftest.gate.world import a_world
 
@@ -161,7 +162,7 @@ def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
     error = capsys.readouterr().err
 
     assert code == CANNOT_TELL
-    assert "RuntimeError: DSN postgresql://[masked]@db.test/platform is odd" in error
+    assert f"RuntimeError: DSN postgresql://{redaction.SHOWN}@db.test/platform is odd" in error
     assert "hunter2secret" not in error
 
 

@@ -253,4 +253,4 @@ class TestMessage:
         payload = json.dumps(Message("t", "P0", "Identified", "i", ["<!channel> canary-secret-1 & co"]).payload())
 
         assert "canary-secret-1" not in payload
-        assert "&lt;!channel&gt; [masked] &amp; co" in payload
+        assert f"&lt;!channel&gt; {redaction.SHOWN} &amp; co" in payload

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ci.signals import CAUGHT
+from fixtures.model import redaction
 from tests.selftest.conftest import ROOT, environment_of_a_run
 
 CANNOT_TELL = 3
@@ -87,7 +88,7 @@ def test_the_traceback_is_kept_without_its_secrets(tmp_path: Path) -> None:
     done = run(f"{code}guard(main)", TMPDIR=str(tmp_path))
     (file,) = tmp_path.glob("7p-verify-error-*.txt")
 
-    said = "an error of the suite itself, not of the target: RuntimeError: postgresql://[masked]@h/d"
+    said = f"an error of the suite itself, not of the target: RuntimeError: postgresql://{redaction.SHOWN}@h/d"
     assert done.stderr.splitlines() == [f"ci/verify: {said}; its traceback: {file}"]
     assert "Traceback" in file.read_text()
     assert "hunter2secret" not in file.read_text()

@@ -58,7 +58,7 @@ def test_the_last_lines_of_the_terminal() -> None:
         "===== 7P Verify gate =====",
         "P0 health",
         "    expected: health answers: status 200 (OK)",
-        "    got: GET /api/health -> 503 in 4 ms | password=[masked]",
+        f"    got: GET /api/health -> 503 in 4 ms | password={redaction.SHOWN}",
         "    answer: second line",
         "    cause: deployment: red 5/5 on dpl_b, 0/5 on dpl_a (p=0.004)",
         "    first: Look at the deployment",
@@ -193,7 +193,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (decision["schema"], decision["decision"], decision["exit_code"]) == ("7p-verify/decision/1", "rollback", 1)
     assert github.read_text() == "# earlier step\n" + summary
     assert "### P0 health" in summary
-    assert "- got: GET /api/health -> 503 in 4 ms \\| password=\\[masked\\]" in summary
+    assert "- got: GET /api/health -> 503 in 4 ms \\| password=" in summary
     assert "canary" not in json.dumps(decision) + summary
 
 
