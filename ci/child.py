@@ -7,7 +7,6 @@ output reaches the terminal through this process: a terminal that closes or cann
 
 from __future__ import annotations
 
-import codecs
 import os
 import shutil
 import signal
@@ -19,11 +18,12 @@ from pathlib import Path
 from threading import Thread
 
 from ci.signals import Interrupted
+from fixtures.model import redaction
 from fixtures.run import parent_watchdog
 
 ROOT = Path(__file__).resolve().parent.parent
 _GRACE = 15.0
-_CHUNK = 65536
+_INTERNAL_ERROR = b"INTERNALERROR>"
 
 
 class ChildTimeoutError(Exception):
@@ -34,10 +34,18 @@ class Child:
     """
     `python -m pytest ARGUMENTS`, started at once.
 
-    log: where its output goes; None: to the terminal, for the person who waits.
+    log: where its output goes; None: to the terminal, for the person who waits.  errors: the file that takes the
+    traceback of an error of pytest itself, in place of the terminal.
     """
 
-    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], *, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        log: Path | None = None,
+        errors: Path | None = None,
+    ) -> None:
         command = [sys.executable, "-m", "pytest", *arguments]
         theirs, ours = os.pipe()
         self._parent_pipe = os.fdopen(ours, "wb")
@@ -53,6 +61,7 @@ class Child:
                 pass_fds=[theirs],
             )
         self.pid = self._process.pid
+        self._errors = errors
         self._relay = Thread(target=self._pass_on, name="7p-output", daemon=True)
         self._relay.start()
 
@@ -96,11 +105,19 @@ class Child:
         """Copy the output of the child to this process's own output, which never raises."""
         if self._process.stdout is None:
             return
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         with self._process.stdout as output:
-            while read := os.read(output.fileno(), _CHUNK):
-                sys.stdout.write(decoder.decode(read))
-                sys.stdout.flush()
+            for line in output:
+                if self._errors and line.startswith(_INTERNAL_ERROR):
+                    self._keep_error(self._errors, line)
+                else:
+                    sys.stdout.write(line.decode(errors="replace"))
+                    sys.stdout.flush()
+
+    def _keep_error(self, file: Path, line: bytes) -> None:
+        if not file.exists():
+            sys.stdout.write(f"pytest has failed by an error of the suite itself; its traceback: {file}\n")
+        with suppress(OSError), file.open("a", encoding="utf-8", errors="backslashreplace") as errors:
+            errors.write(redaction.redact(line.decode(errors="replace")))
 
 
 def _terminal() -> dict[str, str]:

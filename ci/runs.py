@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
+from ci.process import ERROR_FILE
 from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
@@ -53,7 +54,8 @@ Launch = Callable[[Sequence[str], Mapping[str, str], Path | None], Running]
 
 def launch_pytest(arguments: Sequence[str], environ: Mapping[str, str], log: Path | None) -> Running:
     """Start pytest in a child process; log: where its output goes, None: to the terminal."""
-    return Child(arguments, environ, log=log)
+    reports = next(given.partition("=")[2] for given in arguments if given.startswith("--reports="))
+    return Child(arguments, environ, log=log, errors=Path(reports) / ERROR_FILE.format("pytest"))
 
 
 @dataclass(frozen=True)

@@ -117,3 +117,18 @@ def test_a_signal_that_the_caller_ignores_stays_ignored() -> None:
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_the_traceback_of_a_crashed_pytest_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal names the file; a person at 3 a.m. reads no traceback."""
+    (tmp_path / "conftest.py").write_text("def pytest_collection_finish():\n    raise RuntimeError('inside')\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    arguments = ["-c", str(tmp_path / "pytest.ini"), "-p", "no:cacheprovider", str(tmp_path)]
+    errors = tmp_path / "errors.txt"
+    child = Child(arguments, os.environ, errors=errors)
+
+    assert child.wait(60) == pytest.ExitCode.INTERNAL_ERROR
+    assert "RuntimeError: inside" in errors.read_text()
+    printed = capsys.readouterr().out
+    assert printed.count(f"pytest has failed by an error of the suite itself; its traceback: {errors}") == 1
+    assert "Traceback" not in printed
