@@ -2,11 +2,13 @@
 
 pytest_plugins = (
     "fixtures.run.usage",
+    "fixtures.run.assertions",
     "fixtures.run.session",
     "fixtures.run.current_run",
     "fixtures.target.plugin",
     "fixtures.checks.marker",
     "fixtures.checks.pairs",
+    "fixtures.checks.due",
     "fixtures.checks.selection",
     "fixtures.checks.listing",
     "fixtures.checks.failure_text",
