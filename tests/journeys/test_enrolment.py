@@ -1,4 +1,4 @@
-"""From the shop to the first completed lesson."""
+"""Free enrolment, from the shop to the first completed lesson."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from fixtures.target.target import Target
 def test_free_enrolment_leads_to_a_completed_lesson(
     page: Page, visit: Visit, enroller: Session, free_course: Course, target: Target
 ) -> None:
-    """What the platform is for: a course is found, entered and learnt, and what was learnt is not forgotten."""
+    """Students cannot find, enter or learn a course, or the platform forgets a completed lesson."""
     enroller.enter(page.context)
 
     visit("/marketplace")

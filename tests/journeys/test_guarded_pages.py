@@ -1,4 +1,4 @@
-"""Guarded pages, judged by what a visitor really sees."""
+"""Guarded pages as a visitor sees them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fixtures.browser.visits import Visit
 from fixtures.checks.declarations import depends_on
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
-# The names under which applications keep who is signed in.
+# The names under which applications store the signed-in user.
 KEPT = {
     **dict.fromkeys(("user", "currentUser", "auth", "session", "profile"), _ADMIN),
     **dict.fromkeys(("role", "userRole"), "admin"),
@@ -26,7 +26,7 @@ FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(stor
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
 def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Visit) -> None:
-    """What a page keeps in the browser anyone can write there; the answer's status says nothing of what is shown."""
+    """A visitor becomes an administrator by writing into the storage of the own browser."""
     page.add_init_script(FORGE)
 
     visit("/dashboard")

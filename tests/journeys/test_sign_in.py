@@ -1,4 +1,4 @@
-"""Signing in, as a student does it."""
+"""Sign-in through the form, as a student does it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from fixtures.target.target import Target
 def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
     page: Page, visit: Visit, target: Target, form_role: str
 ) -> None:
-    """Nobody can learn who cannot sign in; a session that the next instance does not know is a sign-in that failed."""
+    """Students cannot sign in, or their session is lost at the next request."""
     student = target.accounts[form_role]
 
     visit("/login")
-    # By type: the form's labels are not bound to their inputs on every target.
+    # By type, because not every target binds the labels of the form to its inputs.
     page.locator("input[type=email]").fill(student.email)
     page.locator("input[type=password]").fill(student.password)
     page.get_by_role("button", name="Giriş Yap").click()
@@ -42,7 +42,7 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
 def test_dashboard_opens_for_a_signed_in_student(page: Page, visit: Visit, signed_in: Session) -> None:
-    """Where every lesson starts: a dashboard that does not open locks out those who are signed in, too."""
+    """The dashboard does not open, so students who are signed in cannot reach their courses."""
     signed_in.enter(page.context)
 
     visit("/dashboard")

@@ -1,4 +1,4 @@
-"""What a visitor feels while the public pages load: cold cache, desktop viewport, the runbook's budgets."""
+"""Web Vitals of the public pages: cold cache, desktop viewport, budgets of the runbook."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_first_content_appears_in_time(path: str, vitals: Measure, budgets: 
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
 def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
-    """What the page is about arrives late: a heavy or slow image, or a slow answer behind it."""
+    """The main content appears late, because of a heavy image or a slow answer."""
     assert vitals(path).lcp <= budgets.lcp
 
 
@@ -41,5 +41,5 @@ def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
 def test_content_stays_in_place_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
-    """What moves under the finger is clicked by mistake: an image without a size, a banner that comes late."""
+    """Users click the wrong thing when an image without a size or a late banner moves the page."""
     assert vitals(path).cls <= budgets.cls

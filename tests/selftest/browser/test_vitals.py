@@ -185,7 +185,7 @@ def test_late_image_is_the_largest_paint_and_named(
 
 
 def test_what_moved_is_named(vitals: Measure, budgets: SimpleNamespace, reports: Path) -> None:
-    """A number alone does not tell which element to mend."""
+    """A number alone does not name the element to repair."""
     budgets.cls = _budget("cls", SHIFT / 2)
     missed = not vitals("/shift").cls <= budgets.cls
     moved = [load["shifted"] for load in json.loads((reports / "loads.json").read_text())]
@@ -213,7 +213,7 @@ def test_every_hop_of_every_load_is_kept(vitals: Measure, evidence: Evidence) ->
 
 
 def test_a_page_that_loops_is_closed_and_red(vitals: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it can be read any more, and the run goes on."""
+    """Its values cannot be read any more, and the run goes on."""
     monkeypatch.setattr(vitals_module, "NAVIGATION_MS", 500)
     with pytest.raises(AssertionError, match=r"^/loops does not answer; closed after [\d.]+ s$"):
         vitals("/loops")
@@ -250,7 +250,7 @@ def test_page_that_did_not_come_is_not_measured(path: str, answer: str, vitals: 
 
 
 class TestNobodyAnswers:
-    """The address of the side refuses connections."""
+    """The address of the variant refuses connections."""
 
     @pytest.fixture
     def variant(self) -> Variant:
@@ -259,7 +259,7 @@ class TestNobodyAnswers:
             port = closed.getsockname()[1]
         return Variant(name="target", url=f"http://127.0.0.1:{port}", deployment_id="dpl_loopback")
 
-    def test_silence_is_a_wall_and_red(self, vitals: Measure, evidence: Evidence) -> None:
+    def test_silence_is_a_blocker_and_red(self, vitals: Measure, evidence: Evidence) -> None:
         """The runner may be cut off; the gate finds out with the control addresses, and nothing is proved."""
         with pytest.raises(AssertionError, match="ERR_"):
             vitals("/")

@@ -150,7 +150,7 @@ _TEXTS = st.one_of(
     code=st.sampled_from([200, 302, 404, 500]),
 )
 def test_no_answer_raises(body: bytes, kind: str, names: dict[str, bytes], code: int) -> None:
-    """Whatever the bytes are."""
+    """Any bytes, statuses and headers."""
     raw = [(b"content-type", kind.encode()), *((name.encode(), value) for name, value in names.items())]
 
     _look(Answer("GET", f"{URL}/", code, httpx.Headers(raw), body))

@@ -32,7 +32,7 @@ def test_sign_in_returns_the_session_and_takes_one_from_the_budget(on_variant: V
 
 
 def test_refused_sign_in_that_answers_200_is_not_measured(on_variant: VariantOf, platform: Platform) -> None:
-    """Only the session route tells; the message shows the exchange and no password."""
+    """Only the session route shows it; the message names the exchange and no password."""
     platform.password = "another"  # noqa: S105  (a loopback platform's)
     site, _ = on_variant()
     with pytest.raises(NotMeasured, match=r"could not be signed in: POST .* -> 200") as caught:
@@ -62,7 +62,7 @@ def test_side_that_honours_the_session_costs_no_sign_in(on_variant: VariantOf, p
 
 
 def test_side_that_does_not_know_the_session_gets_its_own(on_variant: VariantOf, platform: Platform) -> None:
-    """With another secret the shared session would turn the wrong side red."""
+    """A variant with another secret would reject the shared session and be red without a fault."""
     on_variant("candidate", "dpl_1")[1].of("student")
     platform.sessions.clear()
     second = on_variant("control", "dpl_0")[1].of("student")

@@ -148,7 +148,7 @@ def test_an_encoding_that_nobody_asked_for_is_not_decoded(ask: Callable[[Pieces]
 
 
 def test_ten_thousand_headers_are_cut(ask: Callable[[Pieces], Answer]) -> None:
-    """What is kept of each answer is small."""
+    """The suite keeps few headers of each answer."""
     cookies = b"".join(b"set-cookie: c%d=1\r\n" % number for number in range(3000))
 
     answer = ask(lambda: iter([HEAD, HTML, cookies, b"\r\n<p>"]))
@@ -158,7 +158,7 @@ def test_ten_thousand_headers_are_cut(ask: Callable[[Pieces], Answer]) -> None:
 
 
 def test_headers_without_an_end_are_no_answer(ask: Callable[[Pieces], Answer]) -> None:
-    """Nothing waits for the end of them."""
+    """The client does not wait for their end."""
     assert ask(lambda: _after(HEAD, _endless(b"x-more: " + b"y" * 4000 + b"\r\n"))).trouble == "cut off"
 
 
@@ -197,7 +197,7 @@ def test_a_dripping_answer_ends_in_time(hostile: Callable[[Pieces], str], pieces
 def test_a_silent_host_gets_a_short_time_for_each_request(
     hostile: Callable[[Pieces], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two hundred requests of ten seconds each would tell after minutes what the first sixteen have told."""
+    """Two hundred requests of ten seconds each would need minutes to show the same outage."""
     monkeypatch.setattr(bounded_http, "_patience", bounded_http.Patience())
     monkeypatch.setattr(bounded_http, "SILENT_REQUESTS", 2)
     monkeypatch.setattr(bounded_http, "SILENT_S", 0.5)

@@ -1,4 +1,4 @@
-"""Asking from another address takes nothing from the run, and a limit that answers there is no wall."""
+"""A fresh client does not use the rate limits of the run, and a limit that it reaches is no blocker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_limit_that_a_fresh_client_uses_up_is_not_the_runs(suite: Suite, stub:
     ],
 )
 def test_what_is_on_this_machine(url: str, near: bool) -> None:  # noqa: FBT001
-    """Anything else sees one address only: the runner's own."""
+    """Other targets see only the address of the runner."""
     assert is_loopback(url) is near
 
 

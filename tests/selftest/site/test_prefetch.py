@@ -1,4 +1,4 @@
-"""What is asked ahead, and that asking live gives the same."""
+"""The prefetch sends each request once, and a live request gives the same answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixtures.target.target import TARGETS_FILE_VARIABLE, Target
 from fixtures.target.variants import Variant
 from tests.selftest.conftest import Stub, Suite
 
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["swept", "live"])
+BOTH = pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["ahead", "live"])
 THREE = """
 @post
 @P1
@@ -59,7 +59,7 @@ def test_each_request_is_sent_once(suite: Suite, stub: Stub) -> None:
 
 
 def test_p0_is_asked_first(suite: Suite, stub: Stub) -> None:
-    """However many others were written before it; sixteen are under way at a time."""
+    """Forty other checks stand before it in the file; sixteen requests run at a time."""
     suite.write(
         """
 for number in range(40):
@@ -84,7 +84,7 @@ def test_first(answer):
 
 
 def test_one_test_alone_asks_its_own_only(suite: Suite, stub: Stub) -> None:
-    """Whoever repairs one check does not wait for the others."""
+    """A person who repairs one check does not wait for the others."""
     _answer_all(stub)
     suite.write(THREE)
 
@@ -157,7 +157,7 @@ def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers
 
 @BOTH
 def test_a_session_that_cannot_be_had_is_not_measured(suite: Suite, stub: Stub, workers: list[str]) -> None:
-    """Nobody may be judged as a stranger; what the sign-in was answered is told, since a limit of ours may be in it."""
+    """The request is not sent without a session, and the answers to the sign-in are shown."""
     suite.write(
         """
 @post
@@ -208,7 +208,7 @@ def test_two(answer):
 
 
 def test_a_cookie_never_travels_to_another_check(suite: Suite, stub: Stub) -> None:
-    """Anonymous has to be anonymous, whoever asked before."""
+    """An anonymous request stays anonymous after any other check."""
     stub.json("GET /sets", "{}", set_cookie="session=secret; Path=/")
     stub.json("GET /next", "{}")
     suite.write(
@@ -228,10 +228,10 @@ def test_one(site):
     assert [headers.get("cookie") for _, headers in stub.seen] == [None, None]
 
 
-def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
+def test_the_bypass_secret_reaches_the_target_and_not_where_its_redirects_lead(
     suite: Suite, stub: Stub, tmp_path: Path
 ) -> None:
-    """Taken ahead or asked live, a third party that a page leads to never sees what opens every deployment."""
+    """A third party that a page leads to never sees the secret that opens every deployment."""
     other_student = stub.url.replace("127.0.0.1", "localhost")
     stub.answers["GET /away"] = (302, {"location": f"{other_student}/landing"}, b"")
     file = tmp_path / "their-targets.toml"
@@ -241,7 +241,7 @@ def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
 @post
 @P0
 @asks("GET /away", "GET /")
-def test_swept(answers, site):
+def test_ahead(answers, site):
     led = site.follow(site.ask("GET /away"))
     link = site.ask("GET {other_student}/link")
     assert [answer.code for answer in (*answers, led, link)] == [302, 404, 302, 404]
@@ -255,17 +255,17 @@ def test_other(answer):
     )
 
     ran = suite.run(
-        "--target=staging", environment={TARGETS_FILE_VARIABLE: str(file), "A_BYPASS": "secret-of-the-sweep"}
+        "--target=staging", environment={TARGETS_FILE_VARIABLE: str(file), "A_BYPASS": "secret-of-the-bypass"}
     )
 
     assert ran.code == 0, ran.out + ran.err
-    learned = {headers["host"] for _, headers in stub.seen if "secret-of-the-sweep" in str(headers)}
+    learned = {headers["host"] for _, headers in stub.seen if "secret-of-the-bypass" in str(headers)}
     assert learned == {stub.url.removeprefix("http://")}
     assert [route for route, headers in stub.seen if headers["host"].startswith("localhost")] == ["GET /link"]
 
 
 def test_an_early_end_leaves_no_unhandled_error(own_run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    """The answer that leads on arrives when the run has ended already: nothing more is asked, and nobody waits."""
+    """An answer with a follow-up arrives after the run has ended: nothing more is sent, and no error is printed."""
     asked, ended, seen = threading.Event(), threading.Event(), []
 
     class Handler(BaseHTTPRequestHandler):
