@@ -175,7 +175,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print names and summaries, and end")
     given = parser.parse_args()
     attacks = catalogue(given.seed)
-    known = read_results()
+    known = read_results(RESULTS)
     kept = {name: row for name, row in known.attacks.items() if name in attacks and known.seed == given.seed}
     chosen = [name for name in attacks if not given.only or any(fnmatch(name, pattern) for pattern in given.only)]
     if given.resume:
