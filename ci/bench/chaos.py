@@ -27,7 +27,6 @@ from ci.bench.attacks import catalogue
 from ci.bench.attacks.arena import Arena, NotReachedError, Seen, open_arena
 from ci.bench.attacks.attack import Attack, Right
 from ci.bench.attacks.canaries import search, secrets_of
-from ci.bench.attacks.hostile import MOST_MEMORY_MB
 from ci.bench.machine_class import stamp
 from ci.gate import EXIT, EXIT_USAGE
 from ci.steps import end_on_sigterm
@@ -36,6 +35,7 @@ from fixtures.model.verdict import Decision, write_atomically
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "chaos.json"
 SEED = 7
+MOST_MEMORY_MB = 1024
 _SHELL_SIGNAL = 128
 # The last line of a traceback.
 _ERROR = re.compile(r"^[\w.]+(?:Error|Exception|Exit|Interrupt\w*)\b.*", re.MULTILINE)
