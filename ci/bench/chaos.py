@@ -28,7 +28,6 @@ from ci.bench.attacks import catalogue
 from ci.bench.attacks.arena import Arena, NotReachedError, Seen, open_arena
 from ci.bench.attacks.attack import Attack, Right
 from ci.bench.attacks.canaries import search, secrets_of
-from ci.bench.attacks.hostile import MOST_MEMORY_MB
 from ci.bench.machine_class import stamp
 from ci.gate import EXIT, EXIT_USAGE
 from fixtures.model.verdict import Decision, write_atomically
@@ -36,6 +35,7 @@ from fixtures.model.verdict import Decision, write_atomically
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "chaos.json"
 SEED = 7
+MOST_MEMORY_MB = 1024
 _SHELL_SIGNAL = 128
 # The last line of a traceback.
 _ERROR = re.compile(r"^[\w.]+(?:Error|Exception|Exit|Interrupt\w*)\b.*", re.MULTILINE)
@@ -175,7 +175,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print names and summaries, and end")
     given = parser.parse_args()
     attacks = catalogue(given.seed)
-    known = read_results()
+    known = read_results(RESULTS)
     kept = {name: row for name, row in known.attacks.items() if name in attacks and known.seed == given.seed}
     chosen = [name for name in attacks if not given.only or any(fnmatch(name, pattern) for pattern in given.only)]
     if given.resume:

@@ -36,7 +36,7 @@ _LIMIT = 180
 
 
 class Row(msgspec.Struct):
-    """The result of one fault. red: check -> severity.  unmeasured: checks.  surprises: what is wrong."""
+    """The result of one fault. red: check -> severity.  unmeasured: checks.  surprises: sentences."""
 
     red: dict[str, str]
     unmeasured: list[str]
@@ -58,7 +58,7 @@ def cross(fault: Fault) -> Row:
 
 
 def _ask(fault: Fault, only: list[str] | None = None) -> tuple[list[CheckResult], bool]:
-    """Return what became of all checks, or only of these, and whether the run came to its end."""
+    """Return the results of all checks, or only of these, and whether the run was complete."""
     with tempfile.TemporaryDirectory(prefix="7p-crosstalk-") as folder:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q"]
         command += [f"--fault={fault.name}", f"--stage={fault.stage}", f"--reports={folder}/reports"]

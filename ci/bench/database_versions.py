@@ -98,7 +98,7 @@ def _trouble(seen: Seen | None, query: Query) -> str:
 
 
 def main() -> int:
-    """Prove each version; what cannot be had here is named."""
+    """Prove each version; name the versions that this machine cannot get."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--major", type=int, action="append", choices=MAJORS, help="may be repeated; default: all")
     result = msgspec.json.decode(RESULTS.read_bytes(), type=Result) if RESULTS.exists() else Result({}, {})

@@ -42,7 +42,7 @@ def read_golden() -> dict[str, Row]:
 
 
 def prove(fault: Fault, reports: Path) -> tuple[Row, list[str]]:
-    """Run the whole path with one fault; return its row and what is wrong with it."""
+    """Run the whole path with one fault; return its row and the problems."""
     command = [sys.executable, "ci/verify", fault.stage, "--fault", fault.name, "--reports", str(reports)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_LIMIT, check=False)  # noqa: S603  (names of the catalogue)
     verdict = Verdict.read(reports / "verdict.json")

@@ -62,7 +62,7 @@ def run_once(arguments: list[str]) -> tuple[str, float]:
 
 
 def main() -> int:
-    """Repeat it and write down what became of it."""
+    """Repeat the run and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--busy", action="store_true", help="keep two processors busy during the runs")

@@ -88,7 +88,7 @@ async def _repeat(wanted: dict[str, int]) -> dict[str, Series]:
 
 
 def main() -> int:
-    """Repeat it and write down what became of it."""
+    """Repeat the run and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--latency-runs", type=int, default=20)

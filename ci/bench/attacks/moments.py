@@ -29,7 +29,7 @@ def step(arena: Arena) -> str:
 
 
 def _when(moment: str, condition: Callable[[Arena, int], bool]) -> Moment:
-    """Return what waits for a moment of the run."""
+    """Make a function that waits for a moment of the run."""
 
     def wait(arena: Arena, gate: int) -> None:
         arena.wait_for(gate, lambda: condition(arena, gate), moment)

@@ -1,4 +1,4 @@
-"""The tools of the attacks do what they say: an attack that does nothing is survived by everything."""
+"""The tools of the attacks work: a suite survives every attack that does nothing."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ci.bench import chaos
 from ci.bench.attacks import catalogue
 from ci.bench.attacks.arena import Seen
 from ci.bench.attacks.attack import KEPT, REFUSED, ROLLED_BACK, Attack, Right
 from ci.bench.attacks.spellings import ENCODERS, found_in
-from ci.bench.chaos import SEED, carry_out, judge, read_results
+from ci.bench.chaos import SEED, Result, carry_out, judge, read_results
 
 ATTACKS = catalogue(SEED)
 LEAST = 150
@@ -126,6 +128,35 @@ def test_a_defect_is_not_survived() -> None:
     assert result.saw == ["rollback, exit 1"]
     assert len(result.problems) == 1
     assert "ended with rollback" in result.problems[0]
+
+
+def test_a_bench_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The results are written after every attack, and an attack with a result is not carried out again."""
+    done: list[str] = []
+
+    def interrupt(attack: Attack) -> Result:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(attack.summary)
+        return Result(attack.summary, ["keep"], ["keep, exit 0"], 1.0, 1, [])
+
+    monkeypatch.setattr(chaos, "RESULTS", tmp_path / "chaos.json")
+    monkeypatch.setattr(chaos, "stamp", dict)
+    # Both would outlive this test.
+    monkeypatch.setattr("ci.bench.chaos.end_on_sigterm", lambda: None)
+    monkeypatch.setattr("ci.bench.chaos.logging.disable", lambda: None)
+    monkeypatch.setattr(chaos, "carry_out", interrupt)
+    monkeypatch.setattr(sys, "argv", ["chaos", "--only", "state/two-gates-*"])
+    with pytest.raises(KeyboardInterrupt):
+        chaos.main()
+    first = list(done)
+    done.clear()
+    monkeypatch.setattr(sys, "argv", ["chaos", "--only", "state/two-gates-*", "--resume"])
+
+    assert chaos.main() == 0
+    assert len(first) == len(done) == 2
+    assert not set(first) & set(done)
+    assert read_results(tmp_path / "chaos.json").survived.startswith("4 of 4")
 
 
 @pytest.mark.parametrize("name", QUICK)

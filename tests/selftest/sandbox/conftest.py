@@ -12,7 +12,7 @@ from tests.selftest.sandbox.running_app import RunningApp
 
 @pytest.fixture
 def student(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client of a student without enrolments, and remove what the test enrolled."""
+    """Lend a client of a student without enrolments, and remove the test's enrolments."""
     with app.client("other_student") as client:
         yield client
     of_student = "(SELECT id FROM public.users WHERE email = %s)"

@@ -24,7 +24,7 @@ OUT_OF_REACH = ("the target lacks: dns", "the target lacks: tls")
 
 @pytest.fixture(scope="session")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> list[CheckResult]:
-    """Return every check with what it depends on."""
+    """Return every check with its dependencies."""
     verdict = tmp_path_factory.mktemp("plan") / "verdict.json"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--list-checks"]
     command.append(f"--verdict={verdict}")

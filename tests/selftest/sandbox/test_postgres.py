@@ -1,4 +1,4 @@
-"""The sandbox's PostgreSQL: what the platform finds in it, and that nobody else does."""
+"""The sandbox's PostgreSQL has the platform's seed, and nobody else can reach it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from fixtures.sandbox.database.seed_accounts import ADDRESSES, give_passwords
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend one server to all tests here; each undoes what it writes."""
+    """Lend one server to all tests here; each test undoes its changes."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         yield started
 
