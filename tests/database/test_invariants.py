@@ -24,7 +24,7 @@ _Z: Final = 1.96
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
 @depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_enrolment FROM synthetic.completed_payments()", min_rows=1, sees=("counters",))
-def test_everyone_who_paid_is_enrolled(rows: Rows) -> None:
+def test_whoever_paid_is_enrolled(rows: Rows) -> None:
     """Someone paid ten minutes ago and got nothing: a refund, a support case and a lost customer each."""
     examined, without_enrolment = rows.one(int, int)
 
@@ -51,7 +51,7 @@ def test_enrolments_are_possible(rows: Rows) -> None:
 @pytest.mark.check(severity="P1", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
 @depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_payment FROM synthetic.paid_enrolments()", min_rows=1, sees=("counters",))
-def test_everyone_who_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
+def test_whoever_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
     """A course given away: the way past the payment is found by one and used by many."""
     examined, without_payment = rows.one(int, int)
 

@@ -20,7 +20,7 @@ from fixtures.database.rows import Rows
     """,
     min_rows=5,
 )
-def test_commits_are_durable_and_counted(rows: Rows) -> None:
+def test_what_is_committed_is_kept_and_counted(rows: Rows) -> None:
     """With one of these off a crash loses payments that Stripe has taken, or every number here is stale."""
     assert [name for name, setting in rows if setting == "off"] == []
 
@@ -57,7 +57,7 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
     """,
     min_rows=2,
 )
-def test_queries_of_browsers_have_a_time_limit(rows: Rows) -> None:
+def test_the_browsers_queries_end(rows: Rows) -> None:
     """A query of a stranger that runs for ever is the cheapest way to take the database down."""
     assert [role for role, ends in rows if not ends] == []
 
@@ -82,7 +82,7 @@ def test_queries_of_browsers_have_a_time_limit(rows: Rows) -> None:
     """,
     min_rows=1,
 )
-def test_idle_transactions_have_a_time_limit(rows: Rows) -> None:
+def test_transactions_that_idle_are_ended(rows: Rows) -> None:
     """A function that is killed in the middle of one leaves its locks to nobody; only the server can take them back."""
     hidden = [role for role, ends in rows if ends is None]
     if hidden:

@@ -24,7 +24,7 @@ FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(stor
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
-def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page) -> None:
+def test_a_browser_that_calls_itself_admin_is_shown_the_login(page: Page) -> None:
     """What a page keeps in the browser anyone can write there; the answer's status says nothing of what is shown."""
     page.add_init_script(FORGE)
 

@@ -22,7 +22,7 @@ pages = pytest.mark.parametrize(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*")
-def test_the_first_content_appears_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
+def test_something_is_painted_soon(path: str, vitals: Measure, budgets: Budgets) -> None:
     """A visitor who sees a white page for two seconds believes that the site is down."""
     assert vitals(path).fcp <= budgets.fcp
 
@@ -31,7 +31,7 @@ def test_the_first_content_appears_in_time(path: str, vitals: Measure, budgets: 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
-def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
+def test_the_largest_content_is_painted_soon(path: str, vitals: Measure, budgets: Budgets) -> None:
     """What the page is about arrives late: a heavy or slow image, or a slow answer behind it."""
     assert vitals(path).lcp <= budgets.lcp
 
@@ -40,6 +40,6 @@ def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
-def test_content_stays_in_place_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
+def test_nothing_moves_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
     """What moves under the finger is clicked by mistake: an image without a size, a banner that comes late."""
     assert vitals(path).cls <= budgets.cls

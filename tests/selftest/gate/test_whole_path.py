@@ -162,7 +162,7 @@ class TestNoRollback:
                     "test_home_page_greets_visitors_and_links_to_sign_in": "runner",
                 },
             ),
-            ("layout-shift", ("alert", 0), {"test_content_stays_in_place_while_the_page_loads": "unknown"}),
+            ("layout-shift", ("alert", 0), {"test_nothing_moves_while_the_page_loads": "unknown"}),
         ],
     )
     def test_production_is_left_alone(
