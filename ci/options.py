@@ -164,9 +164,6 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
 
 
 def _absolute(text: str) -> Path:
-    if not text.strip():
-        msg = "it is empty; name a directory, or drop the option"
-        raise argparse.ArgumentTypeError(msg)
     return Path(text).absolute()
 
 
