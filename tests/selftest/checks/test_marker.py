@@ -14,7 +14,7 @@ from tests.selftest.conftest import Stub, Suite
 @pytest.mark.parametrize(
     ("decorators", "problem"),
     [
-        ("@post", "needs @pytest.mark.check"),
+        ("@post", "add @pytest.mark.check"),
         ('@pytest.mark.check(severity="P0", runbook="application-health")', "needs a stage marker"),
         ('@post\n@pytest.mark.check(severity="P7", runbook="application-health")', "Invalid enum value 'P7'"),
         ('@post\n@pytest.mark.check(runbook="application-health")', "missing required field `severity`"),
