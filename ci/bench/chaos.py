@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -29,7 +30,6 @@ from ci.bench.attacks.attack import Attack, Right
 from ci.bench.attacks.canaries import search, secrets_of
 from ci.bench.machine_class import stamp
 from ci.gate import EXIT, EXIT_USAGE
-from ci.steps import end_on_sigterm
 from fixtures.model.verdict import Decision, write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -185,7 +185,7 @@ def main() -> int:
     if given.list:
         sys.stdout.writelines(f"{name}: {attacks[name].summary}\n" for name in chosen)
         return 0
-    end_on_sigterm()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     measured_on = stamp()
     # The sandbox runs in this process, and its application logs each failure that an attack causes.
     logging.disable()

@@ -40,7 +40,7 @@ LATENCY_MS: Final = 80
 BOUNDS: Final = {"warm_ms": 60.0, "round_trips": 12.0, "times_faster_warm": 50.0, "times_faster_cold": 15.0}
 # Its action -> our check that asks the same. `custom_query` stands for checks without an action of their own.
 PAIRS: Final = {
-    "connection": "test_the_database_lets_us_in",
+    "connection": "test_the_database_accepts_the_monitoring_role",
     "backends": "test_connections_leave_the_headroom_the_runbook_asks_for",
     "locks": "test_nobody_waits_long_for_a_lock",
     "txn_time": "test_no_transaction_stays_open_for_long",
@@ -64,7 +64,7 @@ CUSTOM: Final = (
     "test_every_foreign_key_has_an_index",
     "test_no_index_is_there_twice",
     "test_row_level_security_guards_personal_tables",
-    "test_what_is_committed_is_kept_and_counted",
+    "test_commits_are_durable_and_counted",
     "test_extensions_are_installed_and_current",
     "test_migrations_are_recorded_once_each",
 )

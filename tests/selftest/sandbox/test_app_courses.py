@@ -43,7 +43,7 @@ def test_health_does_not_take_the_platform_down_with_stripe(app: RunningApp, cli
 
 
 @pytest.mark.parametrize("path", ["/api/health/simple", "/api/diag", "/api/ping"])
-def test_small_probes_answer(client: httpx.Client, path: str) -> None:
+def test_ping_and_diagnostic_routes_answer(client: httpx.Client, path: str) -> None:
     """They answer 200 with small JSON."""
     answer = client.get(path)
 
