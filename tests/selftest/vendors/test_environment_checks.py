@@ -82,7 +82,7 @@ def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
         (having(NEXTAUTH_URL="7peducation.vercel.app"), "NEXTAUTH_URL is on no host"),
         (having(NEXTAUTH_URL=f"{URL}/login"), "NEXTAUTH_URL has a path"),
         (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "the two Stripe keys are of different modes"),
-        (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "STRIPE_SECRET_KEY is a test key, live is meant"),
+        (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "STRIPE_SECRET_KEY is a test key, live is expected"),
         (having(SUPABASE_SERVICE_KEY="anonymous-key-of-the-selftest"), "SUPABASE_SERVICE_KEY is the anonymous key"),
         (having(NEXT_PUBLIC_KEY="service-key-of-the-selftest"), "NEXT_PUBLIC_KEY publishes a secret"),
         (having(MAINTENANCE_MODE="true"), "MAINTENANCE_MODE is on"),
@@ -115,8 +115,8 @@ def test_live_keys_where_a_test_is_meant_are_a_mistake_too() -> None:
     found = variables.mistaken_keys(having(), live=False)
 
     assert found == [
-        "STRIPE_SECRET_KEY is a live key, test is meant",
-        "NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY is a live key, test is meant",
+        "STRIPE_SECRET_KEY is a live key, test is expected",
+        "NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY is a live key, test is expected",
     ]
 
 
