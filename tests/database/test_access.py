@@ -104,7 +104,7 @@ def test_no_policy_lets_everyone_write(rows: Rows) -> None:
     """,
     min_rows=5,
 )
-def test_no_view_goes_round_row_level_security(rows: Rows) -> None:
+def test_no_view_bypasses_row_level_security(rows: Rows) -> None:
     """A view reads with its owner's rights unless it is `security_invoker`; the policies of its tables do not apply."""
     assert [view for view, bypasses in rows if bypasses] == []
 
@@ -123,7 +123,7 @@ def test_no_view_goes_round_row_level_security(rows: Rows) -> None:
     """,
     min_rows=1,
 )
-def test_strangers_call_no_function_with_its_owners_rights(rows: Rows) -> None:
+def test_anonymous_users_call_no_function_with_its_owners_rights(rows: Rows) -> None:
     """PostgREST offers every function of `public`; a SECURITY DEFINER one acts with its owner's rights for anybody."""
     _, functions = rows.one(int, object)
 

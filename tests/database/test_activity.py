@@ -13,7 +13,7 @@ from fixtures.database.rows import MedianOfThree, Rows
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
 @asks_database("SELECT pg_is_in_recovery()", min_rows=1)
-def test_the_database_lets_us_in(refusals: list[str]) -> None:
+def test_the_database_accepts_the_monitoring_role(refusals: list[str]) -> None:
     """A database that refuses the monitor refuses users too."""
     assert refusals == []
 
@@ -185,7 +185,7 @@ def test_no_prepared_transaction_was_forgotten(rows: Rows, budgets: Budgets) -> 
     min_rows=2,
     sees=("activity",),
 )
-def test_nobody_holds_dead_rows_back(rows: Rows, budgets: Budgets) -> None:
+def test_no_session_keeps_dead_rows_from_being_removed(rows: Rows, budgets: Budgets) -> None:
     """Vacuum removes no row that the oldest session, slot or prepared transaction may still see."""
     oldest, holder = max((transactions, holder) for holder, transactions in rows)
 

@@ -80,7 +80,7 @@ def test_connections_are_given_back_since_the_release(difference: Difference, bu
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="database-maintenance", **OF_A_RELEASE)
 @depends_on("table pg_class")
-def test_no_table_grew_by_leaps_since_the_release(difference: Difference, budgets: Budgets) -> None:
+def test_no_table_grew_suddenly_since_the_release(difference: Difference, budgets: Budgets) -> None:
     """A quarter more in an hour means a loop that writes, or a migration that rewrote the table; the disk fills up."""
     growing = [table for table, percent in difference.growth().items() if not percent <= budgets.table_growth]
 

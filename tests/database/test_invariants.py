@@ -28,7 +28,7 @@ def _found(examined: int, counts: dict[str, int]) -> list[str]:
 @pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
 @depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_enrolment FROM synthetic.completed_payments()", min_rows=1, sees=("counters",))
-def test_whoever_paid_is_enrolled(rows: Rows) -> None:
+def test_everyone_who_paid_is_enrolled(rows: Rows) -> None:
     """A customer paid more than ten minutes ago and cannot open the course: a refund and a support case each."""
     examined, without_enrolment = rows.one(int, int)
 
@@ -53,7 +53,7 @@ def test_enrolments_are_possible(rows: Rows) -> None:
 @pytest.mark.check(severity="P1", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
 @depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_payment FROM synthetic.paid_enrolments()", min_rows=1, sees=("counters",))
-def test_whoever_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
+def test_everyone_who_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
     """A course without a payment: one user finds the way around the payment, and many follow."""
     examined, without_payment = rows.one(int, int)
 

@@ -27,7 +27,7 @@ VERSIONS = asks_database(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
 @VERSIONS
-def test_what_is_applied_is_what_the_repository_holds(rows: Rows, platform_repo: PlatformRepo, run: Run) -> None:
+def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: PlatformRepo, run: Run) -> None:
     """Code fails without its migrations, and a migration that is in no repository is lost with the database."""
     applied, known = rows.column(), platform_repo.versions
     # Before a deployment its migrations are not applied yet.
@@ -73,7 +73,7 @@ def test_pending_migrations_neither_lock_nor_break_what_runs(complaints: list[Co
 @pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
 @depends_on("platform repository")
 @VERSIONS
-def test_pending_migrations_leave_no_trap(complaints: list[Complaint]) -> None:
+def test_pending_migrations_follow_the_rules_of_safe_migrations(complaints: list[Complaint]) -> None:
     """A column whose numbers run out, or a lock without a timeout, is easy to avoid now and costly later."""
     assert [str(complaint) for complaint in complaints if complaint.severity == "P2"] == []
 
@@ -84,7 +84,7 @@ def test_pending_migrations_leave_no_trap(complaints: list[Complaint]) -> None:
 )
 @depends_on("platform repository", "supabase backups")
 @VERSIONS
-def test_a_release_that_carries_migrations_can_be_gone_back_before(
+def test_a_release_with_migrations_can_be_undone(
     pending: list[Script], backups: Backups, budgets: Budgets, evidence: Evidence
 ) -> None:
     """A rollback of the deployment does not undo a bad migration; restoring loses everything since the last backup."""

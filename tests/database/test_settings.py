@@ -22,7 +22,7 @@ _IDLE = "idle_in_transaction_session_timeout"
     """,
     min_rows=5,
 )
-def test_what_is_committed_is_kept_and_counted(rows: Rows) -> None:
+def test_commits_are_durable_and_counted(rows: Rows) -> None:
     """With one of these off a crash loses payments that Stripe took, or all numbers here are old."""
     assert [name for name, setting in rows if setting == "off"] == []
 
@@ -59,7 +59,7 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
     """,
     min_rows=2,
 )
-def test_the_browsers_queries_end(rows: Rows) -> None:
+def test_queries_of_browsers_have_a_time_limit(rows: Rows) -> None:
     """A visitor's query without a time limit is the cheapest way to stop the database."""
     assert [role for role, ends in rows if not ends] == []
 
@@ -84,7 +84,7 @@ def test_the_browsers_queries_end(rows: Rows) -> None:
     """,
     min_rows=1,
 )
-def test_transactions_that_idle_are_ended(rows: Rows) -> None:
+def test_idle_transactions_have_a_time_limit(rows: Rows) -> None:
     """A function that is killed inside a transaction leaves its locks; only the server can release them."""
     hidden = [role for role, ends in rows if ends is None]
     if hidden:

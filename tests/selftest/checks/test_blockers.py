@@ -1,4 +1,4 @@
-"""The corpus of walls: what each answers on the wire, whose fault it is, and that nobody else learns the bypass."""
+"""A corpus of blockers: the answer of each, its cause, and that no other host receives the bypass secret."""
 
 from __future__ import annotations
 
@@ -42,21 +42,27 @@ CORPUS: dict[str, tuple[int, dict[str, str], bytes, Cause, str]] = {
         HTML | {"server": "cloudflare", "cf-mitigated": "challenge"},
         b"<title>Just a moment...</title>",
         Cause.BLOCKED,
-        "bot wall",
+        "bot manager",
     ),
-    "cloudflare-503": (503, HTML, b"<title>Just a moment...</title>", Cause.BLOCKED, "bot wall"),
-    "akamai": (403, HTML, b"<H1>Access Denied</H1>", Cause.BLOCKED, "bot wall"),
-    "aws-waf": (405, {"x-amzn-waf-action": "captcha"}, b"", Cause.BLOCKED, "bot wall"),
-    "datadome": (403, HTML, b"<script src=https://ct.captcha-delivery.com/c.js></script>", Cause.BLOCKED, "bot wall"),
-    "limit": (429, {}, b"", Cause.SELF_INFLICTED, "does not say until when"),
-    "limit-seconds": (429, {"retry-after": "60"}, b"", Cause.SELF_INFLICTED, "after 60 s"),
-    "limit-date": (429, {"retry-after": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"", Cause.SELF_INFLICTED, "after Mon"),
+    "cloudflare-503": (503, HTML, b"<title>Just a moment...</title>", Cause.BLOCKED, "bot manager"),
+    "akamai": (403, HTML, b"<H1>Access Denied</H1>", Cause.BLOCKED, "bot manager"),
+    "aws-waf": (405, {"x-amzn-waf-action": "captcha"}, b"", Cause.BLOCKED, "bot manager"),
+    "datadome": (
+        403,
+        HTML,
+        b"<script src=https://ct.captcha-delivery.com/c.js></script>",
+        Cause.BLOCKED,
+        "bot manager",
+    ),
+    "limit": (429, {}, b"", Cause.SELF_INFLICTED, "without Retry-After"),
+    "limit-seconds": (429, {"retry-after": "60"}, b"", Cause.SELF_INFLICTED, "wait 60 s"),
+    "limit-date": (429, {"retry-after": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"", Cause.SELF_INFLICTED, "wait Mon"),
     "maintenance": (503, HTML, "<h1>Bakım çalışması</h1>".encode(), Cause.BLOCKED, "MAINTENANCE_MODE"),
     "captive-portal": (511, HTML, b"<title>Sign in to Wi-Fi</title>", Cause.RUNNER, "captive portal"),
     "proxy": (407, {}, b"", Cause.RUNNER, "proxy"),
     "squid": (503, HTML | {"x-squid-error": "ERR_CONNECT_FAIL 111"}, b"", Cause.RUNNER, "proxy"),
 }
-# What looks like a wall and is the application's own answer.
+# Answers of the application that look like a blocker.
 OWN = {
     "crash": (500, HTML, b"<h1>500</h1>"),
     "unavailable": (503, {"content-type": "application/json"}, b'{"status":"error"}'),
@@ -126,7 +132,7 @@ def raw_server(speak: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_each_wall_is_named_with_its_cause_and_what_to_do(name: str, stub: Stub, tmp_path: Path) -> None:
+def test_each_blocker_is_named_with_its_cause_and_what_to_do(name: str, stub: Stub, tmp_path: Path) -> None:
     """A runner that is turned away must never read as an application that is down."""
     status, headers, body, cause, advice = CORPUS[name]
     stub.answers["GET /"] = (status, headers, body)
@@ -140,7 +146,7 @@ def test_each_wall_is_named_with_its_cause_and_what_to_do(name: str, stub: Stub,
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_the_applications_own_answers_are_no_walls(name: str, stub: Stub, tmp_path: Path) -> None:
+def test_the_applications_own_answers_are_no_blockers(name: str, stub: Stub, tmp_path: Path) -> None:
     """An excuse for a broken deployment would be worse than a false alarm."""
     stub.answers["GET /"] = OWN[name]
 
@@ -186,7 +192,7 @@ def test_a_broken_handshake_is_the_runners(stub: Stub, tmp_path: Path) -> None:
         ("certificate is not yet valid", "tls"),
     ],
 )
-def test_a_certificate_that_users_cannot_trust_either_is_no_wall(said: str, trouble: str) -> None:
+def test_a_certificate_that_users_cannot_trust_either_is_no_blocker(said: str, trouble: str) -> None:
     """An expired certificate locks everyone out; an unknown issuer may be the runner's own proxy."""
     error = httpx.ConnectError(f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {said} (_ssl.c:1006)")
 

@@ -39,7 +39,7 @@ def test_a_timeout_of_this_database_overrides_the_roles_own(postgres: Postgres) 
     """PostgreSQL uses the most specific setting."""
     found = rows(
         postgres,
-        "test_the_browsers_queries_end",
+        "test_queries_of_browsers_have_a_time_limit",
         after="ALTER ROLE anon IN DATABASE platform SET statement_timeout = 0",
         undo="ALTER ROLE anon IN DATABASE platform RESET statement_timeout",
     )
@@ -51,7 +51,7 @@ def test_a_setting_that_is_not_seen_is_not_guessed(postgres: Postgres) -> None:
     """The monitoring role has its own value, which hides the server's."""
     found = rows(
         postgres,
-        "test_transactions_that_idle_are_ended",
+        "test_idle_transactions_have_a_time_limit",
         after="ALTER ROLE platform_app RESET idle_in_transaction_session_timeout",
         undo="ALTER ROLE platform_app SET idle_in_transaction_session_timeout = '10min'",
     )

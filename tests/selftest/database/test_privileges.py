@@ -209,7 +209,7 @@ def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postg
 
 def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres) -> None:
     """FORCE ROW LEVEL SECURITY hides the rows from the owner; a count of zero would look healthy."""
-    (query,) = (query for name, query in CHECKS.items() if name == "test_whoever_paid_is_enrolled")
+    (query,) = (query for name, query in CHECKS.items() if name == "test_everyone_who_paid_is_enrolled")
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE owner")
         connection.execute("GRANT SELECT ON public.course_enrollments TO owner")

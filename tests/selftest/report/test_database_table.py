@@ -27,21 +27,33 @@ def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
         Measurement(name="examined", value=12, unit="rows"),
         Measurement(name="transaction_age", value=1250.456, unit="s", limit=300),
     ]
-    check = a_check("no transaction stays open", Outcome.FAILED, measurements=measured, reason="1250 <= 300\nmore")
+    check = a_check(
+        "no transaction stays open",
+        Outcome.FAILED,
+        measurements=measured,
+        reason="expected: x\ngot: 1250 s, 317 % over: P1",
+    )
 
     _, line = table_of(a_verdict(check))
 
-    assert line.split("  ") == ["no transaction stays open", "1,250.46 s", "300 s", "", "12", "failed P1: 1250 <= 300"]
+    assert line.split("  ") == [
+        "no transaction stays open",
+        "1,250.46 s",
+        "300 s",
+        "",
+        "12",
+        "failed P1: 1250 s, 317 % over: P1",
+    ]
 
 
 def test_a_check_without_a_number_counts_its_offenders() -> None:
     """`0 found` of none allowed is what such a check has measured."""
     passed = a_check("a", Outcome.PASSED)
-    failed = a_check("b", Outcome.FAILED, reason="AssertionError: 3 found, none expected: public.x")
+    failed = a_check("b", Outcome.FAILED, reason="expected: b\ngot: 3 exceptions, the first is public.x\npublic.y")
 
     _, red, green = table_of(a_verdict(passed, failed))
 
-    assert " ".join(red.split()) == "b 3 found 0 failed P1: AssertionError: 3 found, none expected: public.x"
+    assert " ".join(red.split()) == "b 3 found 0 failed P1: 3 exceptions, the first is public.x"
     assert green.split() == ["a", "0", "found", "0", "passed"]
 
 
