@@ -191,6 +191,17 @@ def test_the_command_line_names_file_and_line_of_what_is_wrong_with_a_file(tmp_p
     assert broken.stderr.startswith(f"{file}, line 13: not NAME=value; ")
 
 
+def test_the_command_line_shows_no_active_character(tmp_path: Path) -> None:
+    """A value, a name or the file itself could rewrite the terminal or give a command to GitHub's runner."""
+    file = tmp_path / "a\x1b[31m\n::error::.env"
+    file.write_text("NEXTAUTH_URL=https://x\x1b[2J\u202e.test\nA=1\n")
+    judged, missing = _command_line(str(file)), _command_line(f"{file}x")
+
+    for printed in (judged.stdout, missing.stderr):
+        assert printed.replace("\n", "").isprintable()
+        assert "\n::error" not in printed
+
+
 def test_the_command_line_takes_one_file_and_no_options() -> None:
     """An argument that is ignored would pass without a check."""
     helps, two, odd = _command_line("--help"), _command_line("a.env", "b.env"), _command_line("--prod")
