@@ -207,7 +207,7 @@ def cut(summary: bytes) -> bytes:
 def _line(text: str) -> str:
     """Return a line of the terminal, indented as it was."""
     indent = " " * (len(text) - len(text.lstrip(" ")))
-    return indent + shortened(escaping.one_line(redaction.redact(text)), _WIDEST)
+    return indent + shortened(escaping.one_line(" ".join(redaction.redact(text).split())), _WIDEST)
 
 
 def _text(text: str | None) -> str:
