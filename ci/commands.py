@@ -34,6 +34,7 @@ from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
 from fixtures.run.directory import need_writable
+from fixtures.run.proxy import proxy_for
 from fixtures.target.candidate import need
 from fixtures.target.sandbox_process import refuse_fault
 from fixtures.target.target import UsageError, load
@@ -88,6 +89,7 @@ def _carry_out(request: Request) -> int:
 def _stage(options: Options) -> int:
     target = load(options.target, environ=options.environ)
     target.redact_secrets()
+    proxy_for("")
     # pytest would refuse a wrong table only after everything has been set up.
     runbook()
     routes()
