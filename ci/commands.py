@@ -24,7 +24,7 @@ from ci.machine import (
     provide_vercel_cli,
 )
 from ci.options import Options, Request, parse
-from ci.process import guard, own_error
+from ci.process import guard
 from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
@@ -34,6 +34,7 @@ from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
 from fixtures.run.directory import need_writable
+from fixtures.run.own_error import own_error
 from fixtures.run.proxy import proxy_for
 from fixtures.target.candidate import need
 from fixtures.target.sandbox_process import refuse_fault

@@ -19,7 +19,6 @@ from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
-from ci.process import own_error
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
@@ -34,6 +33,7 @@ from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
 from fixtures.run.certificates import CA_VARIABLE
 from fixtures.run.directory import RunDirectory, new_run_id
+from fixtures.run.own_error import own_error
 from fixtures.run.proxy import PROXY_VARIABLE
 from fixtures.run.report_folder import ReportFolder
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
