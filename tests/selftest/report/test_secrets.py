@@ -185,7 +185,7 @@ def _expected(check: CheckResult) -> list[str]:
 
 
 def test_what_a_traceback_shows_of_its_arguments_is_harmless() -> None:
-    """pytest prints arguments, and cuts long ones in the middle: a piece of a secret has no registered value."""
+    """Pytest prints arguments, and cuts long ones in the middle: a piece of a secret has no registered value."""
     session = Session(role="student", url="http://127.0.0.1", cookies={"next-auth.session-token": "the-beginning"})
     account = Account("a@b.test", "hunter2", "student")
     cut = "cookies = {'__Secure-next-auth.session-token': '.eJwtjkF...WyAZc47'}"
