@@ -1,10 +1,11 @@
-"""From the shop to the first completed lesson."""
+"""Free enrolment, from the shop to the first completed lesson."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from fixtures.browser.visits import Visit
 from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Course
@@ -30,24 +31,23 @@ from fixtures.target.target import Target
     "table lesson_progress",
 )
 def test_free_enrolment_leads_to_a_completed_lesson(
-    page: Page, enroller: Session, free_course: Course, target: Target
+    page: Page, visit: Visit, enroller: Session, free_course: Course, target: Target
 ) -> None:
-    """What the platform is for: a course is found, entered and learnt, and what was learnt is not forgotten."""
+    """Students cannot find, enter or learn a course, or the platform forgets a completed lesson."""
     enroller.enter(page.context)
 
-    page.goto("/marketplace")
+    visit("/marketplace")
     page.get_by_role("listitem").filter(has_text=free_course.title).get_by_role("link", name="Detay").click()
-    # Waits for the page to be loaded, too: what is clicked before its scripts have run is lost.
-    page.wait_for_url("**/marketplace/*")
+    visit.reaches("**/marketplace/*")
     expect(page.get_by_role("heading", name=free_course.title, level=1)).to_be_visible()
     page.get_by_role("textbox", name="kod").fill(target.enrolment_code or "")
     page.get_by_role("button", name="Ücretsiz Al").click()
     page.get_by_role("link", name="Kursa Git").click()
     expect(page.get_by_role("heading", name="Kurs Müfredatı")).to_be_visible()
     page.get_by_role("main").get_by_role("listitem").get_by_role("link").first.click()
-    page.wait_for_url("**/lessons/*")
+    visit.reaches("**/lessons/*")
     page.get_by_role("button", name="Tamamla", exact=True).click()
     expect(page.get_by_text("Tebrikler! Ders tamamlandı.")).to_be_visible()
-    page.reload()
+    visit.reload()
 
     expect(page.get_by_role("button", name="Tamamlandı")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Guarded pages, judged by what a visitor really sees."""
+"""Guarded pages as a visitor sees them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
+from fixtures.browser.visits import Visit
 from fixtures.checks.declarations import depends_on
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
-# The names under which applications keep who is signed in.
+# The names under which applications store the signed-in user.
 KEPT = {
     **dict.fromkeys(("user", "currentUser", "auth", "session", "profile"), _ADMIN),
     **dict.fromkeys(("role", "userRole"), "admin"),
@@ -24,14 +25,14 @@ FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(stor
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
-def test_a_browser_that_calls_itself_admin_is_shown_the_login(page: Page) -> None:
-    """What a page keeps in the browser anyone can write there; the answer's status says nothing of what is shown."""
+def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Visit) -> None:
+    """A visitor becomes an administrator by writing into the storage of the own browser."""
     page.add_init_script(FORGE)
 
-    page.goto("/dashboard")
+    visit("/dashboard")
     expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
     expect(page.get_by_role("heading", name="Kontrol Paneli")).to_have_count(0)
-    page.goto("/admin/dashboard")
+    visit("/admin/dashboard")
 
     expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
     expect(page.get_by_role("heading", name="Yönetici Paneli")).to_have_count(0)

@@ -1,4 +1,4 @@
-"""Signing in, as a student does it."""
+"""Sign-in through the form, as a student does it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from fixtures.browser.visits import Visit
 from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.target.target import Target
@@ -19,18 +20,18 @@ from fixtures.target.target import Target
 @pytest.mark.usefixtures("form_session")
 @depends_on("GET /login", "GET /api/auth/csrf", "POST /api/auth/callback/credentials", "GET /dashboard", "GET /_next/*")
 def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
-    page: Page, target: Target, form_role: str
+    page: Page, visit: Visit, target: Target, form_role: str
 ) -> None:
-    """Nobody can learn who cannot sign in; a session that the next instance does not know is a sign-in that failed."""
+    """Students cannot sign in, or their session is lost at the next request."""
     student = target.accounts[form_role]
 
-    page.goto("/login")
-    # By type: the form's labels are not bound to their inputs on every target.
+    visit("/login")
+    # By type, because not every target binds the labels of the form to its inputs.
     page.locator("input[type=email]").fill(student.email)
     page.locator("input[type=password]").fill(student.password)
     page.get_by_role("button", name="Giriş Yap").click()
     expect(page.get_by_role("heading", name="Kontrol Paneli", level=1)).to_be_visible()
-    page.reload()
+    visit.reload()
 
     expect(page).to_have_url(re.compile(r"/dashboard$"))
     expect(page.get_by_role("heading", name="Kayıtlı Kursların")).to_be_visible()
@@ -40,11 +41,11 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
-def test_dashboard_opens_for_a_signed_in_student(page: Page, signed_in: Session) -> None:
-    """Where every lesson starts: a dashboard that does not open locks out those who are signed in, too."""
+def test_dashboard_opens_for_a_signed_in_student(page: Page, visit: Visit, signed_in: Session) -> None:
+    """The dashboard does not open, so students who are signed in cannot reach their courses."""
     signed_in.enter(page.context)
 
-    page.goto("/dashboard")
+    visit("/dashboard")
 
     expect(page).to_have_url(re.compile(r"/dashboard$"))
     expect(page.get_by_role("heading", name="Kontrol Paneli", level=1)).to_be_visible()

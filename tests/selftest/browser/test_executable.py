@@ -47,7 +47,7 @@ def test_browser_is_the_chosen_one_then_playwrights_then_the_systems(
 
 
 def test_a_browser_that_is_to_show_windows_is_no_headless_shell(program: Program, browsers: Path) -> None:
-    """Started with windows a headless shell shows none, and says nothing of it."""
+    """A headless shell shows no windows and does not say so."""
     program("chromium-headless-shell", STARTS)
     write_program(shell_of_playwright(browsers), STARTS)
     found = [find_browser(windows=True)]
@@ -78,7 +78,7 @@ def test_browser_that_does_not_start_is_passed_over(program: Program, browsers: 
 def test_wrong_choice_of_browser_is_not_silently_replaced(
     name: str, *, windows: bool, says: str, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever names a browser wants that one measured."""
+    """A person who names a browser wants that one."""
     shell = program("headless-shell", STARTS)
     monkeypatch.setenv("SYNTHETIC_BROWSER", str(shell.parent / name))
 

@@ -63,7 +63,7 @@ def _refused(**given: object) -> list[str]:
     ],
 )
 def test_what_cannot_be_honoured_is_refused_with_what_to_use_instead(given: dict[str, object], says: str) -> None:
-    """Ignored, it lets somebody believe that the phone, the other browser or the other address was verified."""
+    """An ignored option would suggest that the phone, the other browser or the other address was verified."""
     line = _refused(**given)[0]
 
     assert says in line
@@ -137,7 +137,7 @@ def test_a_stage_that_refuses_ends_in_the_same_line(tmp_path: Path) -> None:
 
 
 def test_headed_and_slow_reach_the_browser(suite: Suite, tmp_path: Path, stub: Stub) -> None:
-    """What is honoured is not only taken."""
+    """The options have their effect."""
     chromium = write_program(tmp_path / "bin" / "chromium", STARTS)
     suite.write(
         f"""

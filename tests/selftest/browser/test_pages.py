@@ -39,7 +39,7 @@ PAGES = {
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Serves PAGES; answers under /unnamed do not tell their deployment."""
+    """Serves PAGES; answers under /unnamed do not name their deployment."""
 
     server: _Server
 
@@ -169,7 +169,7 @@ def test_a_redirect_to_another_host_takes_nothing_of_ours_along(page: Page, serv
     ],
 )
 def test_every_hop_tells_its_deployment(path: str, deployments: list[str], page: Page) -> None:
-    """Pairs count only when each hop proves who answered."""
+    """Pairs count only when each hop names its deployment."""
     watch = Watch(page.context)
     page.goto(path)
 
@@ -179,7 +179,7 @@ def test_every_hop_tells_its_deployment(path: str, deployments: list[str], page:
 def test_red_journey_leaves_picture_and_trouble_without_secrets(
     page: Page, evidence: Evidence, reports: Path, request: pytest.FixtureRequest
 ) -> None:
-    """What a person needs at night, taken before the page is closed."""
+    """The evidence is taken before the page is closed."""
     with page.expect_event("pageerror"):
         page.goto("/broken")
     watch: Watch = request.node.stash[WATCH]
@@ -219,7 +219,7 @@ def test_page_that_was_never_opened_leaves_nothing(page: Page, evidence: Evidenc
     assert evidence.files == []
 
 
-def test_refused_connection_is_a_wall(page: Page, evidence: Evidence, request: pytest.FixtureRequest) -> None:
+def test_refused_connection_is_a_blocker(page: Page, evidence: Evidence, request: pytest.FixtureRequest) -> None:
     """It still fails; the gate asks the control addresses whose fault it is."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -227,7 +227,7 @@ def test_refused_connection_is_a_wall(page: Page, evidence: Evidence, request: p
         page.goto(f"http://127.0.0.1:{port}/")
     call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash)))
     next(call)
-    with pytest.raises(Error):
+    with pytest.raises(AssertionError, match="ERR_CONNECTION_REFUSED"):
         call.throw(refused.value)
 
     assert evidence is request.node.stash[EVIDENCE]

@@ -50,7 +50,7 @@ def test_rule_judges_the_first_loads_that_decide(
     ],
 )
 def test_rule_asks_for_one_more_load(parts: list[float]) -> None:
-    """Undecided is neither green nor red."""
+    """An undecided metric is neither green nor red."""
     assert decide([1024 * part for part in parts], 1024) is None
 
 

@@ -48,7 +48,7 @@ def test_a_check_that_says_too_little_is_refused(suite: Suite, stub: Stub, decor
     [
         (["--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["--target", "ftp://host"], "--target ftp://host: expected http(s)://host[:port]"),
-        (["--target", "http://user:hunter2hunter2@host"], "--target http://host: expected http(s)://host[:port]"),
+        (["--target", "http://user:hunter2hunter2@host"], "--target http://…: expected http(s)://host[:port]"),
         (["--target", "production"], "VERCEL_TOKEN (for vercel); set them, or drop the capability in"),
         (["--target", "http://127.0.0.1:9", "--fault", "health-down"], "only the sandbox can be broken"),
         (["--fault", "helth-down"], "did you mean health-down?"),

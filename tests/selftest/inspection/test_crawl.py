@@ -1,4 +1,4 @@
-"""Following links: what is asked, what is left alone, and that it ends."""
+"""The crawl follows the right links, leaves others alone, and ends."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_every_detector_is_proved_to_find_something() -> None:
     ],
 )
 def test_a_finding_does_not_repeat_the_secret(name: str, answer: Answer, secret: str) -> None:
-    """What is found goes to logs and reports, which more people read than the page."""
+    """Findings appear in logs and reports, which more people read than the page."""
     (found,) = offenders([answer], DETECTORS[name])
 
     assert secret not in found
@@ -251,5 +251,5 @@ def test_an_asset_must_be_kept_for_a_year(told: str, kept: bool) -> None:  # noq
     ],
 )
 def test_a_shape_is_quick_and_finds_the_same(pattern: str, text: str, before: str) -> None:
-    """Where its first assertion is tested must not change what is found."""
+    """Moving the first assertion of a pattern must not change its findings."""
     assert Shape(pattern).is_in(before + text) == bool(re.search(pattern, before + text))

@@ -1,4 +1,4 @@
-"""What is made up for a route, what is wrong with an answer to it, and that it never leaves the sandbox."""
+"""The fuzzer generates input for a route, judges the answers, and never leaves the sandbox."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_clean_refusal_is_fine(got: Answer) -> None:
 
 
 def test_the_same_is_made_up_every_night(tmp_path: Path) -> None:
-    """What was green is green until the platform changes; whatever was red can be sent again."""
+    """A result changes only with the platform, and a red request can be sent again."""
     route = "POST /api/student/questions"
     first, second = (list(made_up(route, tmp_path)) for _ in range(2))
 
@@ -96,7 +96,7 @@ def test_every_route_that_takes_something_is_tried() -> None:
     ],
 )
 def test_fuzzing_never_leaves_the_sandbox(target: Target, tmp_path: Path) -> None:
-    """Whatever a table says: neither another target on this machine, nor another machine that is called sandbox."""
+    """It refuses another target on this machine and another machine that is called sandbox."""
     with pytest.raises(RuntimeError, match="never leaves the sandbox"):
         Fuzz(target, never, tmp_path)
 

@@ -1,4 +1,4 @@
-"""What a run has seen is judged last, by everyone's answers, and asked again where an earlier run found it."""
+"""The recorded answers of a run are judged last, and findings of an earlier session are asked again."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_what_a_browser_got_is_judged_as_well(suite: Suite, stub: Stub, tmp_path
 
 
 def test_nobody_waits_for_a_worker_that_died(suite: Suite, stub: Stub) -> None:
-    """What it would have asked was not seen, and who waits for it may stand in the way of who asks it instead."""
+    """Its answers are missing, and a process that waits for it may block its replacement."""
     suite.write(
         f"""{CHECKS}
 import os, signal
@@ -146,7 +146,7 @@ def test_where_nothing_was_asked_nothing_was_judged(suite: Suite, stub: Stub) ->
 
 
 def _again(suite: Suite, stub: Stub, directory: Path, variant: str) -> Outcome:
-    """Run everything on the stub, then only the check on this side, as the gate does."""
+    """Run everything on the stub, then only the check on this variant, as the gate does."""
     run = {"SYNTHETIC_RUN_DIR": str(directory)}
     suite.run("-m", "postdeploy", "--target", stub.url, environment=run)
     arguments = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _variants(directory / "s", variant))
@@ -154,7 +154,7 @@ def _again(suite: Suite, stub: Stub, directory: Path, variant: str) -> Outcome:
 
 
 def test_a_rerun_asks_again_what_was_found(suite: Suite, stub: Stub, tmp_path: Path) -> None:
-    """The same request, body and session and all, to the side that is to be judged: it is red there, too."""
+    """The same request with its body and session goes to the variant under judgement, which is red too."""
     _answer(stub, refused=f'{{"message": "{LEAK}"}}', read=f'{{"key": "{LEAK}"}}')
     suite.write(CHECKS)
 
@@ -166,7 +166,7 @@ def test_a_rerun_asks_again_what_was_found(suite: Suite, stub: Stub, tmp_path: P
     assert sorted(asked[:2]) == [("GET /api/y", "session=s", None), ("POST /api/x", None, "1")]
 
 
-def test_a_rerun_is_green_on_a_side_without_it(suite: Suite, stub: Stub, tmp_path: Path) -> None:
+def test_a_rerun_is_green_on_a_variant_without_it(suite: Suite, stub: Stub, tmp_path: Path) -> None:
     """Only then a deployment can be told from the one before it."""
     _answer(stub, refused=f'{{"message": "{LEAK}"}}')
     suite.write(CHECKS)
@@ -179,7 +179,7 @@ def test_a_rerun_is_green_on_a_side_without_it(suite: Suite, stub: Stub, tmp_pat
 
 
 @pytest.mark.parametrize("status", [401, 429])
-def test_a_side_that_does_not_let_us_in_is_not_acquitted(suite: Suite, stub: Stub, tmp_path: Path, status: int) -> None:
+def test_a_variant_that_refuses_us_is_not_measured(suite: Suite, stub: Stub, tmp_path: Path, status: int) -> None:
     """A session that is none there, or a limit: nothing was looked at, and the deployment is not to blame for it."""
     _answer(stub, read=f'{{"key": "{LEAK}"}}')
     suite.write(CHECKS)
@@ -194,7 +194,7 @@ def test_a_side_that_does_not_let_us_in_is_not_acquitted(suite: Suite, stub: Stu
 
 
 def test_what_changed_something_is_not_asked_again(suite: Suite, stub: Stub, tmp_path: Path) -> None:
-    """A POST that was taken would be taken twice; "cannot tell" is the honest answer."""
+    """A POST that succeeded would be repeated, so the outcome is "not measured"."""
     _answer(stub, refused=f'{{"message": "{LEAK}"}}', status=201)
     suite.write(CHECKS)
 
@@ -214,7 +214,7 @@ def test_what_changed_something_is_not_asked_again(suite: Suite, stub: Stub, tmp
     ],
 )
 def test_what_can_be_asked_again(request_: str, code: int | None, again: bool) -> None:  # noqa: FBT001
-    """What only reads, or was refused and is not rationed."""
+    """A request that only reads, or that was refused and has no rate limit."""
     assert Inspection(request=request_, code=code, seconds=0.1).can_be_asked_again is again
 
 
@@ -231,7 +231,7 @@ def _page(text: str, *, url: str = "https://7p.test/settings", signed_in: bool =
 
 
 def test_ones_own_address_is_no_finding() -> None:
-    """Signed in, everyone reads it on every page; to a stranger it is somebody else's."""
+    """A signed-in user sees the own address on every page; an anonymous visitor must not."""
     mine, theirs = "<p>eda@7p.test</p>", "<p>eda@7p.test, ayse@gmail.com</p>"
 
     assert _looker().findings_of(_page(mine, signed_in=True)) == {}
@@ -240,7 +240,7 @@ def test_ones_own_address_is_no_finding() -> None:
 
 
 def test_the_data_of_a_page_are_held_to_secrets_only() -> None:
-    """What Next.js fetches at a click says again what the page shows: its mail link is no longer one there."""
+    """Page data of Next.js repeat the text of the page, where a mail link is plain text."""
     kind, url = httpx.Headers({"content-type": "text/x-component"}), "https://7p.test/courses?_rsc=1a2b3"
     link = '3:["$","a",null,{"href":"mailto:eda@7p.test","children":"eda@7p.test: This page could not be found."}]'
     data, leaking = (Answer("GET", url, 200, kind, text.encode(), 0.1) for text in (link, f"{link}{LEAK}"))
@@ -249,8 +249,8 @@ def test_the_data_of_a_page_are_held_to_secrets_only() -> None:
     assert _looker().findings_of(leaking) == {"secrets": ["a Stripe secret key"]}
 
 
-def test_other_sites_walls_and_declared_answers_are_judged_elsewhere() -> None:
-    """Stripe's page is Stripe's; a wall is no answer of the platform; a declared answer has its own checks."""
+def test_other_sites_blockers_and_declared_answers_are_judged_elsewhere() -> None:
+    """Stripe's page is not ours; a blocker is no answer of the platform; declared answers have their own checks."""
     leak = f"<p>{LEAK}</p>"
     blocker = _page(leak, mitigated="challenge")
 
@@ -261,13 +261,13 @@ def test_other_sites_walls_and_declared_answers_are_judged_elsewhere() -> None:
 
 
 def test_no_body_is_kept(suite: Suite, stub: Stub, tmp_path: Path) -> None:
-    """What was found is kept in words, and what was sent only where it has to be sent again."""
+    """Findings are kept as words, and requests only when they may be sent again."""
     _answer(stub, refused=f'{{"message": "{LEAK}"}}')
     suite.write(CHECKS)
 
     suite.run("-m", "postdeploy", "--target", stub.url, environment={"SYNTHETIC_RUN_DIR": str(tmp_path / "run")})
 
-    (file,) = (tmp_path / "run").glob("observed-*.jsonl")
+    (file,) = (tmp_path / "run").glob("inspected-*.jsonl")
     assert LEAK not in file.read_text()
     kept = {entry.request: (entry.headers, entry.cookies) for entry in read(file)}
     assert kept["GET /api/y"] == ({}, {})

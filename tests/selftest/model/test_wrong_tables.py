@@ -31,6 +31,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("targets.toml", '"accounts", ', '"acounts", ', "sandbox.capabilities has unknown acounts; known: accounts,"),
         ("targets.toml", "[sandbox]", "[sandbox", "targets.toml: "),
         ("runbook.toml", "limit = 2000", 'limit = "2000"', "Expected `float`, got `str` - at `$.limit`"),
+        ("runbook.toml", "limit = 2000", "limit = 0", "Expected `float` > 0.0 - at `$.limit`"),
+        ("runbook.toml", "limit = 2000", "limit = nan", "at `$.limit`"),
+        ("runbook.toml", "limit = 2000", "limit = 2000\nlimit = 3000", "Cannot overwrite a value"),
         ("runbook.toml", "[budgets.memory]", "[budget.memory]", "unknown budget; known: sections, budgets"),
         ("runbook.toml", 'section = "high-memory-usage"', 'section = "memory"', "budgets.memory.section: no section"),
         (
@@ -40,7 +43,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "'P9' - at `$.severity`, use one of P0, P1,",
         ),
         ("routes.toml", '["GET /api/ping"]', '["/api/ping"]', 'expected "METHOD /path"'),
-        ("routes.toml", 'checks = ["test_small_probes_answer"]', "", "either `checks` or a `waiver`"),
+        ("routes.toml", 'checks = ["test_ping_and_diagnostic_routes_answer"]', "", "either `checks` or a `waiver`"),
     ],
 )
 def test_a_mistake_in_a_table_is_one_line_and_exit_2(
@@ -109,4 +112,4 @@ def test_what_is_not_set_is_named_with_what_needs_it(tmp_path: Path) -> None:
         f"--target mine: {what} in {file}; `ci/verify doctor mine` examines it"
         for what in (both, "not set: C (for database); set it, or drop the capability")
     ]
-    assert load("mine", environ={"C": "dsn"}, file=file, uses={"database"}).accounts == {}
+    assert load("mine", environ={"C": "postgresql://db.test/x"}, file=file, uses={"database"}).accounts == {}

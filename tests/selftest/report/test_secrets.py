@@ -52,7 +52,7 @@ class Witness:
     def _watch(self) -> None:
         while not self._over.wait(0.05):
             self.commands |= {process.command for process in table().values()}
-            for path in self._temporary.glob("7p-run-*/sessions.json"):
+            for path in self._temporary.glob("7p-run-*/sessions/by_role.json"):
                 self.cookies |= set(_cookies(path))
 
 

@@ -27,7 +27,7 @@ COURSE = Course("c-free", "Fiyatın Psikolojisi", 0)
 
 @dataclass
 class Platform:
-    """What the loopback platform knows; a test changes it by assignment."""
+    """State of the loopback platform; a test changes it by assignment."""
 
     url: str = ""
     password: str = STUDENT.password
@@ -131,7 +131,7 @@ VariantOf = Callable[..., tuple[Site, Sessions]]
 
 @pytest.fixture
 def on_variant(platform: Platform, own_run: Run, own_target: Target) -> Iterator[VariantOf]:
-    """Return what opens a side: its site and its sessions, as another process of the same run would."""
+    """Return what opens a variant, with its site and sessions, as another process of the same run would."""
     with new_client() as client:
 
         def open_variant(name: str = "target", deployment: str = "dpl_1") -> tuple[Site, Sessions]:

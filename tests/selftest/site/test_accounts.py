@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from fixtures.checks.evidence import NotMeasured
 from fixtures.model import redaction
 from fixtures.run.current_run import Run
+from fixtures.run.directory import RunDirectory
 from fixtures.run.rate_limits import BudgetSpentError
 from fixtures.site.accounts import sign_in
+from tests.selftest.conftest import environment_of_a_run
 from tests.selftest.site.conftest import STUDENT, Platform, VariantOf
 
 
@@ -26,7 +32,7 @@ def test_sign_in_returns_the_session_and_takes_one_from_the_budget(on_variant: V
 
 
 def test_refused_sign_in_that_answers_200_is_not_measured(on_variant: VariantOf, platform: Platform) -> None:
-    """Only the session route tells; the message shows the exchange and no password."""
+    """Only the session route shows it; the message names the exchange and no password."""
     platform.password = "another"  # noqa: S105  (a loopback platform's)
     site, _ = on_variant()
     with pytest.raises(NotMeasured, match=r"could not be signed in: POST .* -> 200") as caught:
@@ -42,7 +48,8 @@ def test_processes_of_a_run_share_one_sign_in(on_variant: VariantOf, platform: P
 
     assert platform.sign_ins == 1
     assert [session.cookies for session in sessions] == [{"next-auth.session-token": "session-1"}] * 8
-    assert stat.S_IMODE((own_run.directory / "sessions.json").stat().st_mode) == 0o600
+    directory = own_run.directory / "sessions"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (directory, *directory.iterdir())] == [0o700, 0o600]
 
 
 def test_side_that_honours_the_session_costs_no_sign_in(on_variant: VariantOf, platform: Platform) -> None:
@@ -55,7 +62,7 @@ def test_side_that_honours_the_session_costs_no_sign_in(on_variant: VariantOf, p
 
 
 def test_side_that_does_not_know_the_session_gets_its_own(on_variant: VariantOf, platform: Platform) -> None:
-    """With another secret the shared session would turn the wrong side red."""
+    """A variant with another secret would reject the shared session and be red without a fault."""
     on_variant("candidate", "dpl_1")[1].of("student")
     platform.sessions.clear()
     second = on_variant("control", "dpl_0")[1].of("student")
@@ -91,3 +98,28 @@ def test_missing_role_is_not_measured(on_variant: VariantOf) -> None:
     """A target without that account cannot be asked as it."""
     with pytest.raises(NotMeasured, match="the target loopback has no account admin"):
         on_variant()[1].of("admin")
+
+
+KILLED = """
+import os, signal
+from fixtures.run.directory import RunDirectory
+directory = RunDirectory().path / "sessions"
+directory.mkdir(mode=0o700)
+(directory / "by_role.json").write_text("session-1")
+print(directory, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_no_session_outlives_the_start_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill -9 leaves the file behind; it opens an account until the next run removes it."""
+    environment = environment_of_a_run() | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", KILLED]
+    killed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    left = Path(killed.stdout.strip())
+    was_there = left.exists()
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    RunDirectory().remove()
+
+    assert (killed.returncode, was_there, left.exists()) == (-signal.SIGKILL, True, False)

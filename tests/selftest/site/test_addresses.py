@@ -49,7 +49,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def port(certificate: Path) -> Iterator[int]:
-    """Shake hands with whoever comes, on loopback; return the port."""
+    """Accept TLS connections on loopback; return the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -107,7 +107,7 @@ def test_the_less_is_left_the_worse_it_is(days: int, severity: str) -> None:
 
 
 def test_each_address_of_a_name_is_tried(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever gets the dead one waits, while the others see nothing of it."""
+    """Some users get the dead address and wait; the others notice nothing."""
     port = int(stub.url.rpartition(":")[2])
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -154,7 +154,7 @@ IMPORTS = "import time\nfrom urllib.parse import urlsplit\n"
 
 
 def test_the_check_reads_the_certificate_of_its_target(suite: Suite, port: int, certificate: Path) -> None:
-    """Green where the machine trusts it, with the days that are left; red where no browser would."""
+    """The check is green with the days that are left when the machine trusts it, red when no browser would."""
     suite.write(IMPORTS + CHECKS)
     ask = ("-m", "daily", "--target", f"https://127.0.0.1:{port}", "-k", "certificate")
 

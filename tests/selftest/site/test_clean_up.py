@@ -1,4 +1,4 @@
-"""What a run wrote: announced, removed, and told of where it is left, against a loopback platform."""
+"""Data that a run writes is recorded, removed, and named when it remains; against a loopback platform."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_free_course_can_still_be_cancelled_after_a_lesson(on_variant: VariantOf
 def test_shop_without_a_free_course_is_not_measured(
     on_variant: VariantOf, platform: Platform, own_target: Target
 ) -> None:
-    """Nothing is broken when nothing is given away."""
+    """A shop may have no free course."""
     platform.lessons["c-free"] = 4
     with pytest.raises(NotMeasured, match="publish one"):
         leftovers.find_free_course(on_variant()[0], own_target)
@@ -51,7 +51,7 @@ def test_nobody_looks_for_a_free_course_while_free_enrolment_is_off(
 def test_an_empty_shop_is_right_only_where_the_target_says_so(
     on_variant: VariantOf, platform: Platform, own_target: Target
 ) -> None:
-    """A new database has no course; anywhere else nobody can tell whether there are none or none are shown."""
+    """A new database has no courses; on other targets an empty list may be a fault."""
     platform.lessons = {}
     with pytest.raises(NotMeasured, match="give loopback empty-catalogue"):
         leftovers.find_free_course(on_variant()[0], own_target)

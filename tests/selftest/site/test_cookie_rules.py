@@ -34,5 +34,5 @@ FLAGS = "Path=/; HttpOnly; SameSite=Lax"
     ],
 )
 def test_cookies_are_held_against_the_scheme_of_the_site(line: str, secure: bool, faults: list[str]) -> None:  # noqa: FBT001  (a parameter of the table)
-    """Over https a name without its prefix can be set by plain http, and by a neighbouring host."""
+    """Over https a name without its prefix can be set by plain http, and by another host of the domain."""
     assert faults_of_cookies([line], secure=secure) == faults

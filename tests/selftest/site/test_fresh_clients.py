@@ -1,4 +1,4 @@
-"""Asking from another address takes nothing from the run, and a limit that answers there is no wall."""
+"""A fresh client does not use the rate limits of the run, and a limit that it reaches is no blocker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_uses_up(fresh_clients, site):
 """
 
 
-def test_what_a_neighbour_uses_up_is_not_the_runs(suite: Suite, stub: Stub) -> None:
+def test_a_limit_that_a_fresh_client_uses_up_is_not_the_runs(suite: Suite, stub: Stub) -> None:
     """Forty searches where thirty are allowed; what is red is red, and not "self-inflicted"."""
     stub.json("GET /api/courses/search", "{}", 429, retry_after="9")
     stub.json("GET /api/health", "{}")
@@ -47,7 +47,7 @@ def test_what_a_neighbour_uses_up_is_not_the_runs(suite: Suite, stub: Stub) -> N
     ],
 )
 def test_what_is_on_this_machine(url: str, near: bool) -> None:  # noqa: FBT001
-    """Anything else sees one address only: the runner's own."""
+    """Other targets see only the address of the runner."""
     assert is_loopback(url) is near
 
 

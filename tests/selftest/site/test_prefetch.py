@@ -1,15 +1,22 @@
-"""What is asked ahead, and that asking live gives the same."""
+"""The prefetch sends each request once, and a live request gives the same answer."""
 
 from __future__ import annotations
 
+import gc
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from fixtures.target.target import TARGETS_FILE_VARIABLE
+from fixtures.checks.declarations import FollowUp, parse
+from fixtures.run.current_run import Run
+from fixtures.site.prefetch import Prefetch
+from fixtures.target.target import TARGETS_FILE_VARIABLE, Target
+from fixtures.target.variants import Variant
 from tests.selftest.conftest import Stub, Suite
 
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["swept", "live"])
+BOTH = pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["ahead", "live"])
 THREE = """
 @post
 @P1
@@ -52,7 +59,7 @@ def test_each_request_is_sent_once(suite: Suite, stub: Stub) -> None:
 
 
 def test_p0_is_asked_first(suite: Suite, stub: Stub) -> None:
-    """However many others were written before it; sixteen are under way at a time."""
+    """Forty other checks stand before it in the file; sixteen requests run at a time."""
     suite.write(
         """
 for number in range(40):
@@ -77,7 +84,7 @@ def test_first(answer):
 
 
 def test_one_test_alone_asks_its_own_only(suite: Suite, stub: Stub) -> None:
-    """Whoever repairs one check does not wait for the others."""
+    """A person who repairs one check does not wait for the others."""
     _answer_all(stub)
     suite.write(THREE)
 
@@ -150,7 +157,7 @@ def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers
 
 @BOTH
 def test_a_session_that_cannot_be_had_is_not_measured(suite: Suite, stub: Stub, workers: list[str]) -> None:
-    """Nobody may be judged as a stranger; what the sign-in was answered is told, since a limit of ours may be in it."""
+    """The request is not sent without a session, and the answers to the sign-in are shown."""
     suite.write(
         """
 @post
@@ -201,7 +208,7 @@ def test_two(answer):
 
 
 def test_a_cookie_never_travels_to_another_check(suite: Suite, stub: Stub) -> None:
-    """Anonymous has to be anonymous, whoever asked before."""
+    """An anonymous request stays anonymous after any other check."""
     stub.json("GET /sets", "{}", set_cookie="session=secret; Path=/")
     stub.json("GET /next", "{}")
     suite.write(
@@ -221,10 +228,10 @@ def test_one(site):
     assert [headers.get("cookie") for _, headers in stub.seen] == [None, None]
 
 
-def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
+def test_the_bypass_secret_reaches_the_target_and_not_where_its_redirects_lead(
     suite: Suite, stub: Stub, tmp_path: Path
 ) -> None:
-    """Taken ahead or asked live, a third party that a page leads to never sees what opens every deployment."""
+    """A third party that a page leads to never sees the secret that opens every deployment."""
     other_student = stub.url.replace("127.0.0.1", "localhost")
     stub.answers["GET /away"] = (302, {"location": f"{other_student}/landing"}, b"")
     file = tmp_path / "their-targets.toml"
@@ -234,7 +241,7 @@ def test_the_bypass_secret_is_swept_to_the_target_and_not_behind_its_redirects(
 @post
 @P0
 @asks("GET /away", "GET /")
-def test_swept(answers, site):
+def test_ahead(answers, site):
     led = site.follow(site.ask("GET /away"))
     link = site.ask("GET {other_student}/link")
     assert [answer.code for answer in (*answers, led, link)] == [302, 404, 302, 404]
@@ -248,10 +255,48 @@ def test_other(answer):
     )
 
     ran = suite.run(
-        "--target=staging", environment={TARGETS_FILE_VARIABLE: str(file), "A_BYPASS": "secret-of-the-sweep"}
+        "--target=staging", environment={TARGETS_FILE_VARIABLE: str(file), "A_BYPASS": "secret-of-the-bypass"}
     )
 
     assert ran.code == 0, ran.out + ran.err
-    learned = {headers["host"] for _, headers in stub.seen if "secret-of-the-sweep" in str(headers)}
+    learned = {headers["host"] for _, headers in stub.seen if "secret-of-the-bypass" in str(headers)}
     assert learned == {stub.url.removeprefix("http://")}
     assert [route for route, headers in stub.seen if headers["host"].startswith("localhost")] == ["GET /link"]
+
+
+def test_an_early_end_leaves_no_unhandled_error(own_run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """An answer with a follow-up arrives after the run has ended: nothing more is sent, and no error is printed."""
+    asked, ended, seen = threading.Event(), threading.Event(), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            asked.set()
+            ended.wait(10)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its parent's name)
+            """Keep the terminal quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        chain = ([parse("GET /first")], [FollowUp(lambda _: ["GET /second"])])
+        prefetch = Prefetch(
+            Target(name="t", url=url, mode="shadow"), Variant(name="target", url=url), own_run, {"check": chain}, 0
+        )
+        asked.wait(10)
+        closing = threading.Thread(target=prefetch.close)
+        closing.start()
+        while not prefetch.is_closed:
+            pass
+        ended.set()
+        closing.join(10)
+        server.shutdown()
+
+    del prefetch
+    gc.collect()
+    assert seen == ["/first"]
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

@@ -20,8 +20,8 @@ from tests.selftest.conftest import Suite
 CHECKS = """
 @post
 @P1
-@asks("GET /swept")
-def test_swept(answer):
+@asks("GET /ahead")
+def test_ahead(answer):
     assert answer.status == HTTPStatus.OK
 
 @post
@@ -78,7 +78,7 @@ def test_http2_is_spoken_where_it_is_offered(
 
 
 def test_an_authority_that_nobody_named_is_not_trusted(suite: Suite, tmp_path: Path) -> None:
-    """Whoever sits in between with a certificate of their own must not be taken for the platform."""
+    """A proxy with its own certificate must not be taken for the platform."""
     suite.write(CHECKS)
 
     with _served(tmp_path, http2=True) as front:
