@@ -20,7 +20,6 @@ from typing import Never
 from ci.signals import CAUGHT, Interrupted, Signals
 
 EXIT_CANNOT_TELL = 3
-ERROR_FILE = "7p-verify-error-{}.txt"
 
 
 class _Output(io.TextIOWrapper):

@@ -13,12 +13,12 @@ from pathlib import Path
 import msgspec
 
 from ci.gate import Judgement
-from ci.process import ERROR_FILE
 from ci.red_checks import RedCheck, blocks
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
 from fixtures.report.difference_page import PAGE
+from fixtures.run.own_error import ERROR_FILE
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
