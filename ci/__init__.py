@@ -1,1 +1,1 @@
-"""From a verdict to a decision: the gate and what it acts through."""
+"""The gate turns a verdict into a decision and carries it out."""

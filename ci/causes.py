@@ -1,7 +1,7 @@
 """
-Tells why a red check is red without a re-run: from its answers, its surroundings, the alias and the ledger.
+Finds the cause of a red check without a re-run: from its answers, its surroundings, the alias and the ledger.
 
-`pairs.py` proves the rest. Nothing here blames a deployment without proof.
+`pairs.py` proves the rest. No rule here blames a deployment without proof.
 """
 
 from __future__ import annotations
@@ -22,20 +22,23 @@ class Attribution:
 
 
 def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | None:
-    """Return the cause where the run itself and its surroundings tell it, without a control deployment."""
+    """Return the cause that the run and its surroundings prove without a control deployment; None: they prove none."""
     blockers = {attempt.blocker for attempt in check.attempts if attempt.outcome is not Outcome.PASSED}
     for blocker in (Cause.BLOCKED, Cause.SELF_INFLICTED):
         if blocker in blockers:
             return Attribution(blocker, _message(check) or f"an answer showed that the runner was {blocker}")
-    # "Refused" looks the same from both ends; an address outside the platform tells them apart.
+    # "Refused" looks the same from both ends; an address outside the platform shows the difference.
     silent = not around.target or Cause.RUNNER in blockers
     if silent and check.kind != "database" and around.controls is False:
-        return Attribution(Cause.RUNNER, "neither the target nor the control addresses outside the platform answer")
+        return Attribution(
+            Cause.RUNNER,
+            "neither the target nor the control addresses outside the platform answer; check this runner's network",
+        )
     if check.kind == "database":
         if Cause.RUNNER in blockers:
             return Attribution(Cause.RUNNER, _message(check) or "the database cannot be reached from here")
         return Attribution(
-            Cause.EXISTING, "the database is the same under every deployment; undoing one does not mend it"
+            Cause.EXISTING, "the database is the same under every deployment; a rollback does not repair it"
         )
     return None
 

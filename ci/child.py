@@ -1,24 +1,30 @@
 """
 One pytest run as a child in a process group of its own: signals are passed on, and nothing of it is left behind.
 
-It ends with us, kill -9 included: it holds the read end of a pipe, which closes when we are gone.
+The child ends with this process, kill -9 included: it holds the read end of a pipe, which closes when we are gone. Its
+output reaches the terminal through this process: a terminal that closes or cannot show a letter does not end the run.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from typing import IO, TextIO
 
 from ci.signals import Interrupted
+from fixtures.model import redaction
 from fixtures.run import parent_watchdog
 
 ROOT = Path(__file__).resolve().parent.parent
 _GRACE = 15.0
+_INTERNAL_ERROR = b"INTERNALERROR>"
 
 
 class ChildTimeoutError(Exception):
@@ -29,10 +35,18 @@ class Child:
     """
     `python -m pytest ARGUMENTS`, started at once.
 
-    log: where its output goes; None: to the terminal, for the person who waits.
+    log: where its output goes; None: to the terminal, for the person who waits.  errors: the file that takes the
+    traceback of an error of pytest itself, in place of the terminal.
     """
 
-    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], *, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        log: Path | None = None,
+        errors: Path | None = None,
+    ) -> None:
         command = [sys.executable, "-m", "pytest", *arguments]
         theirs, ours = os.pipe()
         self._parent_pipe = os.fdopen(ours, "wb")
@@ -40,20 +54,25 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own arguments)
                 command,
                 cwd=ROOT,
-                env={**environ, parent_watchdog.PIPE_VARIABLE: str(theirs)},
+                env={**environ, **_terminal(), parent_watchdog.PIPE_VARIABLE: str(theirs)},
                 stdin=subprocess.DEVNULL,
-                stdout=output if log else None,
-                stderr=subprocess.STDOUT if log else None,
+                stdout=output if log else subprocess.PIPE,
+                stderr=subprocess.STDOUT if log else subprocess.PIPE,
                 process_group=0,
                 pass_fds=[theirs],
             )
         self.pid = self._process.pid
+        self._errors = errors
+        pipes = ((self._process.stdout, sys.stdout), (self._process.stderr, sys.stderr))
+        self._relays = [Thread(target=self._pass_on, args=[pipe, to], daemon=True) for pipe, to in pipes if pipe]
+        for relay in self._relays:
+            relay.start()
 
     def wait(self, limit: float) -> int:
         """
         Return its exit code; after `limit` seconds end it and raise ChildTimeoutError.
 
-        On `Interrupted` the child gets the same signal and the time to write its verdict, then the exception goes on.
+        On `Interrupted` the child is told to end and has the time to write its verdict; then the exception goes on.
         """
         try:
             return self._process.wait(limit)
@@ -62,13 +81,14 @@ class Child:
             msg = f"the run took longer than {limit:g} s and was ended"
             raise ChildTimeoutError(msg) from None
         except Interrupted as interrupted:
-            self.end(interrupted.number)
+            # pytest ends in order at these two, and at once at any other.
+            self.end(signal.SIGINT if interrupted.number == signal.SIGINT else signal.SIGTERM)
             raise
         finally:
             self._end_group()
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """Pass a signal on and wait; what does not end in time is killed, with everything it started."""
+        """Pass a signal on and wait; kill the child and everything it started when the time is over."""
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._process.send_signal(number)
@@ -77,8 +97,32 @@ class Child:
             self._end_group()
 
     def _end_group(self) -> None:
-        """Kill what the run left running: a worker's browser outlives a worker that was killed."""
+        """Kill every process of the group: the browser of a worker outlives a worker that was killed."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._parent_pipe.close()
+        for relay in self._relays:
+            relay.join(_GRACE)
+
+    def _pass_on(self, output: IO[bytes], to: TextIO) -> None:
+        """Copy a stream of the child to this process's own, which never raises."""
+        with output:
+            for line in output:
+                if self._errors and line.startswith(_INTERNAL_ERROR):
+                    self._keep_error(self._errors, line)
+                else:
+                    to.write(line.decode(errors="replace"))
+                    to.flush()
+
+    def _keep_error(self, file: Path, line: bytes) -> None:
+        if not file.exists():
+            sys.stdout.write(f"pytest has failed by an error of the suite itself; its traceback: {file}\n")
+        with suppress(OSError), file.open("a", encoding="utf-8", errors="backslashreplace") as errors:
+            errors.write(redaction.redact(line.decode(errors="replace")))
+
+
+def _terminal() -> dict[str, str]:
+    """Return the variables that describe the terminal, because the child writes to a pipe."""
+    shown = {"PYTHONIOENCODING": "utf-8", "COLUMNS": str(shutil.get_terminal_size().columns)}
+    return shown | {"PY_COLORS": str(int(sys.stdout.isatty() and "NO_COLOR" not in os.environ))}

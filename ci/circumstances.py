@@ -1,4 +1,4 @@
-"""What answers besides the checks: production, addresses outside the platform, and the vendors' status pages."""
+"""The surroundings of a run: production, addresses outside the platform, and the status pages of the vendors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TIMEOUT = 3.0
 @dataclass(frozen=True)
 class Circumstances:
     """
-    What answers besides the checks.
+    The answers of the surroundings.
 
     target: whether production answers at all, with any status.  controls: whether an address outside the platform
-    does; None: the target names none.  vendors: vendor -> what its status page says, in trouble only.
+    does; None: the target names none.  vendors: vendor -> the trouble that its status page names.
     """
 
     target: bool = True
@@ -62,7 +62,7 @@ class _Page(msgspec.Struct):
 
 
 def _trouble(client: httpx.Client, page: str) -> str:
-    """Return what a Statuspage says when it is in trouble; a page that cannot be read says nothing."""
+    """Return the trouble that a Statuspage names; "": none, or the page cannot be read."""
     try:
         status = msgspec.json.decode(client.get(page).content, type=_Page).status
     except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError):

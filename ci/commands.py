@@ -1,8 +1,8 @@
 """
 The commands of ci/verify, inside the project's environment.
 
-What is wrong with the command line is said before anything is set up or run; whatever else goes wrong here is "cannot
-tell", never an exit code that means something about a deployment.
+A wrong command line is refused before anything is set up or run. Any other error here ends with "cannot tell" (exit 3),
+never with an exit code that says something about a deployment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +23,9 @@ from ci.machine import (
     provide_postgres,
     provide_vercel_cli,
 )
-from ci.options import Options, Request, need_writable, parse
-from ci.signals import Interrupted, Signals
-from ci.steps import SetupError, end_on_sigterm, say
+from ci.options import Options, Request, parse
+from ci.process import guard, own_error
+from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
 from fixtures.model.child_environment import child_environment
@@ -34,13 +33,14 @@ from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
+from fixtures.run.directory import need_writable
+from fixtures.run.proxy import proxy_for
 from fixtures.target.candidate import need
-from fixtures.target.fault_option import refuse_fault
+from fixtures.target.sandbox_process import refuse_fault
 from fixtures.target.target import UsageError, load
-from fixtures.target.variants import DEPLOYMENT_VARIABLE
+from fixtures.target.variants import asked_deployment
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
-EXIT_INTERRUPTED = 130
 _OF_THE_MACHINE = frozenset(
     {BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, binaries.POSTGRES_VARIABLE, binaries.CACHE_VARIABLE}
 )
@@ -61,10 +61,8 @@ def main(argv: Sequence[str]) -> int:
     except SetupError as error:
         say(str(error))
         return EXIT_CANNOT_TELL
-    except (KeyboardInterrupt, Interrupted):
-        return EXIT_INTERRUPTED
-    except Exception:  # noqa: BLE001  (Python's own exit code 1 would read as "this deployment was rejected")
-        sys.stderr.write(redaction.redact(traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001  (Python's own exit code 1 would read as "this deployment was rejected")
+        say(own_error(error, None))
         return EXIT_CANNOT_TELL
 
 
@@ -83,14 +81,16 @@ def _carry_out(request: Request) -> int:
         return examine(request.subject)
     if request.command == "list-faults":
         return _list_faults()
-    with Signals().caught():
-        return Child(["--list-checks", *request.pytest_args], child_environment()).wait(_LISTING_SECONDS)
+    code = Child(["--list-checks", *request.pytest_args], child_environment()).wait(_LISTING_SECONDS)
+    # pytest's other codes mean something about a deployment here.
+    return code if code in {0, EXIT_USAGE} else EXIT_CANNOT_TELL
 
 
 def _stage(options: Options) -> int:
     target = load(options.target, environ=options.environ)
-    redaction.register(target.secrets())
-    # What pytest would refuse after everything has been set up.
+    target.redact_secrets()
+    proxy_for("")
+    # pytest would refuse a wrong table only after everything has been set up.
     runbook()
     routes()
     if options.fault:
@@ -102,7 +102,7 @@ def _stage(options: Options) -> int:
         if options.state:
             need_writable("--state", options.state)
         if options.stage == "predeploy" and target.vercel and not target.is_sandbox:
-            need(os.environ.get(DEPLOYMENT_VARIABLE))
+            need(asked_deployment())
         provide_browser()
         if target.is_sandbox:
             provide_postgres()
@@ -138,11 +138,9 @@ def _selftest(pytest_args: Sequence[str]) -> int:
     for linter in red:
         say(f"RED: {' '.join(linter)}")
     arguments = ["tests/selftest", "-n", "2", "--dist", "loadgroup", *pytest_args]
-    with Signals().caught():
-        tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
+    tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
     return tests or int(bool(red))
 
 
 if __name__ == "__main__":
-    end_on_sigterm()
-    sys.exit(main(sys.argv[1:]))
+    guard(lambda: main(sys.argv[1:]))

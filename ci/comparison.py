@@ -1,8 +1,8 @@
 """
-Who is judged, and against whom: the deployment that production serves, and the last good one.
+The two deployments of a comparison: the candidate that is judged, and the control.
 
 The control is the newest deployment that this suite let stand, from its own ledger; where there is none yet, the newest
-that served production before, and the scene says so. A deployment that was rolled back from is never a control.
+that served production before, and the report says so. A deployment that was rolled back from is never a control.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ PINNED = "a rollback pins production: new deployments stay staged until one is p
 @dataclass(frozen=True)
 class Comparison:
     """
-    candidate: what is judged; None when Vercel does not know it any more or was not asked.
+    The candidate, the control, and how each is asked.
+
+    candidate: the deployment that is judged; None when Vercel does not know it any more or was not asked.
 
     gone: why it cannot be asked on its own address, in words; "": it can.  good: the ledger's entry of the control.
     pinned_url: the production host, where a deployment can be pinned on it.  scheme: of deployments' own addresses.
@@ -51,7 +53,7 @@ class Comparison:
         return f"{self.control_id} ({self.control_source})" if self.control else "no control"
 
     def variant(self, name: str) -> Variant:
-        """Return the candidate or the control as a side of pairs; raises LookupError when it cannot be asked."""
+        """Return the candidate or the control for a paired run; raises LookupError when it cannot be asked."""
         deployment = self.candidate if name == "candidate" else self.control
         if deployment is None:
             msg = f"there is no {name}"
@@ -62,7 +64,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Judged:
-    """Which deployment is judged. id: None where it is not known.  problem: why none can be, in words."""
+    """The deployment that is judged. id: None where it is not known.  problem: why none can be judged, in words."""
 
     id: str | None = None
     problem: str | None = None

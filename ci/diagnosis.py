@@ -1,7 +1,7 @@
 """
-Finds the causes of red checks: looks around, and re-runs in pairs what can be paired.
+Finds the causes of red checks: asks the surroundings, and runs checks again in pairs on candidate and control.
 
-The rollback target proves itself meanwhile, so that a rollback does not wait for it.
+The P0 checks run on the rollback target at the same time, so that a rollback does not wait for them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class DiagnosisResult:
 
     @property
     def flaky(self) -> set[str]:
-        """Return the node ids of what was not reproduced."""
+        """Return the node ids of the red checks that passed when they ran again."""
         return {node_id for node_id, found in self.causes.items() if found.cause is Cause.FLAKY}
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that is needed to find out why checks are red."""
+    """Everything that the search for causes needs."""
 
     target: Target
     comparison: Comparison
@@ -72,16 +72,18 @@ class Diagnosis:
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """
-        Run again on production what was not reproduced on the deployment's own address, and what an early end left out.
+        Run checks again on production: those that passed on the deployment's own address, and those left out so far.
 
-        What is red there again is no flake: it is wrong where users are, and nothing proves the deployment to be why.
+        A check that is red again on production is not flaky: users meet the fault, and its cause is unknown.
         """
         flaky = findings.flaky
         again = [check for check in verdict.checks if check.node_id in flaky or check.outcome is Outcome.SUPERSEDED]
         try:
             second = self.runs.rest(again, self.comparison.candidate_id).finish()
         except RunError as error:
-            return verdict, replace(findings, notes=[f"what was not reproduced could not be confirmed: {error}"])
+            return verdict, replace(
+                findings, notes=[f"checks that passed the second time were not run on production: {error}"]
+            )
         found = by_node(second.checks)
         causes = dict(findings.causes)
         for node_id in flaky:
@@ -108,7 +110,8 @@ class Diagnosis:
         """
         Start the P0 proof of the control where a rollback may come of it.
 
-        The database is the same on both sides and proves nothing of either; what is rationed is proved by its one pair.
+        Checks of the database prove nothing about a deployment, because both use the same one. A check under a rate
+        limit is proved by its one pair.
         """
         blamed = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
@@ -130,7 +133,7 @@ class Diagnosis:
     def _paired(
         self, unsettled: list[CheckResult], choice: Choice, around: Circumstances
     ) -> tuple[dict[str, Attribution], str]:
-        """Return the causes, and the rationed P0 checks that the control did not pass in its pair."""
+        """Return the causes, and the P0 checks under a rate limit that the control did not pass in their pair."""
         running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1)]
         reruns: dict[str, CheckResult] = {}
         reasons = dict(choice.reasons)
@@ -176,9 +179,9 @@ def _control_passes(rerun: CheckResult | None) -> bool:
 
 def left_out(check: CheckResult) -> bool:
     """
-    Whether a re-run left the check out to save what the platform rations, and nothing of its own needs it.
+    Return whether a proof run skipped the check because of a rate limit that the check itself does not use.
 
-    A session is not taken anew for a proof: the check of the sign-in itself is, and proves what matters.
+    Proof runs do not sign in again. The check of the sign-in itself does, and proves that signing in works.
     """
     rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
     return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends
@@ -188,7 +191,7 @@ def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
     """
     Judge the P0 checks of the rollback target on its own address, and say how it went.
 
-    pinned: whether host-bound checks reached it; without a pin they end up on production and tell nothing of it.
+    pinned: whether host-bound checks reached it; without a pin they reach production and prove nothing about it.
     """
     judged = [
         check

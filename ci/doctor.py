@@ -1,5 +1,5 @@
 """
-`ci/verify doctor [TARGET]`: what is there, what is missing or does not work, and the command that mends it.
+`ci/verify doctor [TARGET]` lists what is missing or does not work, each with the command that repairs it.
 
 It installs and changes nothing. Names of secret variables are shown, never their values.
 """
@@ -21,7 +21,7 @@ import httpx
 from ci import environment, machine, privileges
 from ci.gate import EXIT_USAGE
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
-from fixtures.model import redaction
+from fixtures.model import escaping, redaction
 from fixtures.postgres.binaries import PostgresMissing, locate
 from fixtures.run.certificates import certificates
 from fixtures.target.target import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
@@ -35,8 +35,8 @@ class Finding:
     """
     One line.
 
-    good: None for what is only told.  mend: what to do when it is not good.  absent: it is not there; what is there
-    and does not work, or is not as it should be, has failed.
+    good: None: information only.  remedy: what to do when it is not good.  absent: it is not there at all; anything
+    that is there and does not work has failed.
     """
 
     about: str
@@ -60,10 +60,10 @@ def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
         _show("This machine", findings)
     else:
         variables = _required(subject, file)
-        # A blank stands in for what is missing, so that the rest is examined too.
+        # A blank stands in for each missing secret, so that the rest is examined too.
         blanks = {variable: " " for variable in variables.values() if not os.environ.get(variable)}
         target = load(subject, environ=os.environ | blanks, file=file)
-        redaction.register(target.secrets())
+        target.redact_secrets()
         _show("This machine", findings)
         with _running(target) as resolved:
             about = [*_target(resolved, variables, blanks)]
@@ -78,8 +78,8 @@ def _show(title: str, findings: list[Finding]) -> None:
     for finding in findings:
         lines.append(f"  {finding.sign:<7}  {finding.about:<{width}}  {finding.text}")
         if finding.good is False and finding.remedy:
-            lines.append(f"  {'':<7}  {'':<{width}}  mend: {finding.remedy}")
-    sys.stdout.write(redaction.redact("\n".join(lines)) + "\n")
+            lines.append(f"  {'':<7}  {'':<{width}}  fix: {finding.remedy}")
+    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))) + "\n")
 
 
 def _machine() -> Iterator[Finding]:
@@ -134,7 +134,7 @@ def _required(subject: str, file: Path) -> dict[str, str]:
 
 @contextmanager
 def _running(target: Target) -> Iterator[Target]:
-    """Give the target; a sandbox is started for the time of the examination where none runs."""
+    """Lend the target; start a sandbox for the time of the examination where none runs."""
     if target.url != "sandbox":
         yield target
         return
@@ -170,7 +170,7 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
             for seen in privileges.look(target.database_dsn, variables.get("database_dsn", "DSN"))
         )
     if target.pooler_dsn and variables.get("pooler_dsn") not in missing:
-        # The role sees the same there; what may differ is whether it gets in.
+        # The role sees the same there; only the way in may differ.
         yield Finding("pooler", *next(privileges.look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"))))
     copies = {"restore-drill", "rehearsal"} & target.capabilities
     if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
@@ -194,7 +194,7 @@ def _token(access: VercelAccess) -> Finding:
 
 
 def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield (secret, what it is, what it is tried on, its value, what mends it) of each service that may be asked."""
+    """Yield (secret, name, address that it is tried on, value, remedy) of each service that may be asked."""
     around = target.services
     if around.github:
         url = f"{around.github.api}/repos/{around.github.repository}"

@@ -1,8 +1,8 @@
 """
-The project's own `.venv`, beside pyproject.toml, holding exactly what the locks name.
+The project's own `.venv` beside pyproject.toml, which holds exactly the packages of the locks.
 
 Standard library only, and nothing slow is imported before it is known to be needed: this runs ahead of every command.
-A lock's stamp is written after its installation, so that an interrupted set-up is seen and made anew.
+A lock's stamp is written after its installation, so that an interrupted set-up is noticed and done again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def python_of(root: Path = ROOT) -> Path:
 
 
 def installed(lock: str, root: Path = ROOT) -> bool:
-    """Whether the environment holds this lock as it now reads, on the interpreter it was installed for."""
+    """Return whether the environment holds this lock in its present form, for its present interpreter."""
     try:
         return _stamp(lock, root).read_text(encoding="utf-8") == _key(lock, root)
     except OSError:
@@ -38,7 +38,7 @@ def installed(lock: str, root: Path = ROOT) -> bool:
 
 
 def install(*locks: str, root: Path = ROOT) -> None:
-    """Bring `.venv` up to the locks, making it where needed; raises SetupError."""
+    """Install the locks into `.venv`, which is made where needed; raises SetupError."""
     with _alone(root):
         missing = [lock for lock in locks if not installed(lock, root)]
         if missing:
@@ -92,7 +92,7 @@ def _make(root: Path) -> None:
 
 
 def _works(root: Path) -> bool:
-    """Whether there is an environment whose interpreter starts and finds its packages."""
+    """Return whether there is an environment whose interpreter starts and finds its packages."""
     import subprocess  # noqa: PLC0415
 
     from fixtures.model.child_environment import child_environment  # noqa: PLC0415

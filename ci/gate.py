@@ -1,7 +1,7 @@
 """
-From verdict and causes to a decision: a pure function, the table of ci/README.md, first row that matches.
+Turns a verdict and causes into a decision: a pure function, the table of ci/README.md, first row that matches.
 
-Never green by default: required is every applicable P0/P1 check, and a check that did not run did not pass.
+It is never green by default: every applicable P0/P1 check is required, and a check that did not run did not pass.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ EXIT = {
     Decision.ESCALATE: 5,
 }
 MEANING = {
-    0: "go on",
-    1: "this deployment was rejected (blocked, or rolled back and healed)",
-    2: "wrong usage or configuration",
-    3: "cannot tell",
-    4: "something is wrong that a rollback would not mend",
-    5: "rejected, and production still needs a human",
+    Decision.KEEP: "the deployment stays",
+    Decision.ALERT: "the deployment stays; look at the red checks today",
+    Decision.ROLLBACK: "rolled back and verified",
+    Decision.BLOCK: "promotion blocked",
+    Decision.HOLD: "cannot tell; nothing was changed",
+    Decision.INCIDENT: "something is wrong that a rollback would not repair",
+    Decision.ESCALATE: "rejected, and production still needs a human",
 }
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
-# Red for a reason that says nothing about the platform.
+# These causes say nothing about the platform.
 OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
+_NAMED = 3
 _RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
 _MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUITE_ERROR, Outcome.SUPERSEDED})
 
@@ -52,17 +54,17 @@ class Judgement:
 
     @property
     def meaning(self) -> str:
-        """What that exit code means, in words."""
-        return MEANING[self.exit_code]
+        """Return the meaning of the decision in words."""
+        return MEANING[self.decision]
 
 
 def escalated(judgement: Judgement, reason: str) -> Judgement:
-    """Return what becomes of a rollback that was refused, not proved or did not heal."""
+    """Return the decision after a rollback that was refused, was not proved or did not heal production."""
     return Judgement(Decision.ESCALATE, judgement.rule, [reason, *judgement.reasons])
 
 
 def red_of(verdict: Verdict) -> list[CheckResult]:
-    """Return what failed."""
+    """Return the checks that failed."""
     return [check for check in verdict.checks if check.outcome is Outcome.FAILED]
 
 
@@ -113,6 +115,9 @@ def _torn(verdict: Verdict | None, stage: str) -> str | None:
         return f"the verdict is torn: the run ended before its last check ({len(verdict.checks)} judged)"
     if not any(check.outcome in _RAN for check in verdict.checks):
         return f"no check ran: {_tally(verdict)}"
+    if verdict.missing:
+        named = ", ".join(verdict.missing[:_NAMED])
+        return f"the run was narrowed: {len(verdict.missing)} checks that are due did not run ({named}, …)"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Turns what a run found into incidents: what is new is told, what is green again is told, the rest is remembered."""
+"""Turns the red checks of a run into incidents: people are told of new ones and of those that are over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import time
 
 import msgspec
 
-from ci.notify import Message, Status, compare, send
+from ci.notify import Message, Status, compare
+from ci.outbox import deliver, queue
 from ci.red_checks import RedCheck
 from ci.report import Report
 from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
@@ -17,32 +18,24 @@ _SHOWN = 10
 
 def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) -> list[str]:
     """
-    Open and resolve incidents in the state and tell Slack; return what a reader must know of it.
+    Open and resolve incidents in the state and tell Slack; return notes for the report.
 
-    What was rolled back and healed is told as resolved and not kept: the same build promoted again is a new incident.
-    Nobody told is told by the next run. Raises StateError.
+    An incident that a rollback has healed is reported as resolved and not kept: if the same build is promoted again,
+    that is a new incident. The outbox keeps a message that could not be sent. Raises StateError, StateBusyError.
     """
     red = [check for check in report.red if check.severity != Severity.P3 and check.cause != Cause.FLAKY]
     passed = {check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED}
     change = compare(state.incidents(), [_incident(check, report) for check in red], passed)
     shown = {check.node_id: check for check in red}
-    notes: list[str] = []
-    kept = change.open
-    if change.opened:
-        problem = _post(webhook, _opened(report, change.opened, shown), notes)
-        if not problem:
-            kept = [msgspec.structs.replace(one, notified=one.notified or one in change.opened) for one in kept]
-            kept = [one for one in kept if not _repaired(report, one)]
-    if change.resolved and _post(webhook, _resolved(change.resolved), notes):
-        kept = [*kept, *change.resolved]
-    state.replace_incidents(kept)
-    return notes
-
-
-def _post(webhook: str | None, message: Message, notes: list[str]) -> str | None:
-    problem = send(webhook, message) if webhook else "nobody was told: the target has no Slack webhook"
-    notes.append(problem or f"told Slack: {message.title} ({message.status})")
-    return problem
+    messages = [_opened(report, change.opened, shown)] if change.opened else []
+    messages += [_resolved(change.resolved)] if change.resolved else []
+    if webhook is None:
+        state.replace_incidents([*change.open, *change.resolved])
+        return ["nobody was told: the target has no Slack webhook"] if messages else []
+    queue(state, messages, told_of=report.run_id)
+    open_ = [one for one in change.open if not _repaired(report, one)]
+    state.replace_incidents([msgspec.structs.replace(one, notified=True) for one in open_])
+    return deliver(state, webhook)
 
 
 def _incident(check: RedCheck, report: Report) -> Incident:
@@ -95,6 +88,6 @@ def _status(report: Report, opened: list[Incident]) -> Status:
 
 
 def _repaired(report: Report, incident: Incident) -> bool:
-    """Whether the rollback mended it: all of P0, and all that was blamed on the deployment, was seen green after it."""
+    """Return whether the rollback healed it: P0 and the checks blamed on the deployment were green afterwards."""
     healed = report.rollback is not None and report.rollback.step == "healed"
     return healed and (incident.cause == Cause.DEPLOYMENT or incident.severity == Severity.P0)

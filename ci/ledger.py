@@ -1,4 +1,4 @@
-"""What a run leaves for the next one: a deployment that was let stand, and what the gate would have done in shadow."""
+"""The memory of a run for the next ones: the deployment that it let stand, and its decision in shadow mode."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from fixtures.state.state import Good, ShadowEntry, State
 LET_STAND = frozenset({Decision.KEEP, Decision.ALERT})
 
 
-def remember(
-    report: Report, verdict: Verdict | None, state: State, *, narrowed: bool, migrations: Callable[[], list[str] | None]
-) -> list[str]:
+def remember(report: Report, verdict: Verdict | None, state: State, migrations: Callable[[], list[str] | None]) -> None:
     """
-    Write it down; return what a reader must know of it. Raises StateError.
+    Write to the ledger, in shadow also to the shadow log. Raises StateError.
 
+    Only a complete run that nobody narrowed is let stand: the decision of any other is hold.
     migrations: reads the versions that are applied now, None: it cannot.
-    narrowed: the run was cut down by arguments for pytest, so that its green says nothing about the deployment.
     """
     if report.mode == "shadow":
         state.record_shadow(_shadow(report))
     good = report.decision in LET_STAND and report.stage != "predeploy"
     if verdict is None or report.deployment_id is None or not good:
-        return []
-    if narrowed:
-        return [f"the run was narrowed by arguments for pytest: {report.deployment_id} is not recorded as good"]
+        return
     passed = [check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED]
     state.record_good(
         Good(
@@ -38,7 +34,6 @@ def remember(
             migrations=migrations(),
         )
     )
-    return []
 
 
 def _shadow(report: Report) -> ShadowEntry:

@@ -1,7 +1,7 @@
 """
-What a run needs of the machine: a browser, PostgreSQL, Vercel's CLI; found, or brought where that is possible.
+Finds the programs that a run needs, or installs them: a browser, PostgreSQL, Vercel's CLI.
 
-Whatever cannot be had is a SetupError of one line that ends in the command which would fix it.
+A program that cannot be had is a SetupError of one line that ends in the command which fixes it.
 """
 
 from __future__ import annotations

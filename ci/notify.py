@@ -1,7 +1,7 @@
 """
-Incidents: told once when they open, once when they are over, in the runbook's words. Slack's incoming webhook.
+Messages to Slack's incoming webhook, in the runbook's words: one when an incident opens, one when it is over.
 
-Deduplicated by check and cause through the state. The webhook's URL is a secret: it is in no message, error or repr.
+Incidents are the same when check and cause are. The webhook's URL is a secret: no message, error or repr shows it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import httpx
 
 from ci.web import new_client
-from fixtures.model import redaction
+from fixtures.model import escaping, redaction
 from fixtures.state.state import Incident
 
 Status = Literal["Investigating", "Identified", "Monitoring", "Resolved"]
@@ -29,7 +29,7 @@ _AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERR
 
 @dataclass(frozen=True)
 class Message:
-    """One message by the runbook's template. lines: one a check, what is wrong and what to do first."""
+    """One message by the runbook's template. lines: one for each check, with its fault and the first step."""
 
     title: str
     severity: str
@@ -38,27 +38,27 @@ class Message:
     lines: list[str]
 
     def payload(self) -> dict[str, Any]:
-        """Return what Slack's incoming webhook takes, within its limits and without any secret."""
+        """Return the body for Slack's incoming webhook, within its limits and without any secret."""
         head = redaction.redact(f"[INCIDENT] {self.title}")
         eta = "resolved" if self.status == "Resolved" else _ETA.get(self.severity, "response in under 1 day")
         facts = {"Severity": self.severity, "Status": self.status, "Impact": self.impact, "ETA": eta}
         body = "\n".join(redaction.redact(line) for line in self.lines)
         return {
-            "text": _escape(f"{head} ({self.severity}, {self.status})")[:_SECTION],
+            "text": escaping.slack(f"{head} ({self.severity}, {self.status})")[:_SECTION],
             "blocks": [
-                {"type": "header", "text": {"type": "plain_text", "text": head[:_HEADER]}},
+                {"type": "header", "text": {"type": "plain_text", "text": escaping.one_line(head)[:_HEADER]}},
                 {
                     "type": "section",
                     "fields": [_text(f"*{name}*\n{redaction.redact(text)}") for name, text in facts.items()],
                 },
-                {"type": "section", "text": {"type": "mrkdwn", "text": _escape(body)[:_SECTION] or " "}},
+                {"type": "section", "text": {"type": "mrkdwn", "text": escaping.slack(body)[:_SECTION] or " "}},
             ],
         }
 
 
 @dataclass(frozen=True)
 class Change:
-    """What this run makes of the incidents. opened: to be told now; resolved: over; open: to be remembered."""
+    """The change that a run makes. opened: people are told now; resolved: over; open: kept in the state."""
 
     opened: list[Incident] = field(default_factory=list)
     resolved: list[Incident] = field(default_factory=list)
@@ -67,10 +67,10 @@ class Change:
 
 def compare(known: list[Incident], red: list[Incident], passed: set[str]) -> Change:
     """
-    Compare the open incidents with what is red now.
+    Compare the open incidents with the checks that are red now.
 
     An incident whose check passed is resolved; one whose check was not judged stays; a check that is red for another
-    cause opens a new incident in place of the old one. What nobody could be told of is told again.
+    cause opens a new incident in place of the old one. An incident that was never reported is opened again.
     """
     before = {(incident.check, incident.cause): incident for incident in known}
     now = {(incident.check, incident.cause): before.get((incident.check, incident.cause), incident) for incident in red}
@@ -107,8 +107,4 @@ def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = tim
 
 
 def _text(text: str) -> dict[str, str]:
-    return {"type": "mrkdwn", "text": _escape(text)[:_FIELD]}
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return {"type": "mrkdwn", "text": escaping.slack(text)[:_FIELD]}

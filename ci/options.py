@@ -1,9 +1,8 @@
-"""What can be said to ci/verify, as a parser and as the frozen options of a stage."""
+"""The command line of ci/verify: its parser, and the frozen options of each command."""
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Never
 
 from fixtures.model.child_environment import child_environment
 from fixtures.model.stages import STAGES, Stage
+from fixtures.target.addresses import shown
 from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
 
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
@@ -20,9 +20,9 @@ MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 @dataclass(frozen=True, kw_only=True)
 class TargetOptions:
     """
-    What is verified, and where the run reads and writes; paths are absolute.
+    The target, and the places where a run reads and writes; paths are absolute.
 
-    target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  state: directory of what outlives a run, None: the
+    target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  state: directory that outlives a run, None: the
     stage's own choice.  platform_repo: a checkout of the platform, None: SYNTHETIC_PLATFORM_REPO.
     """
 
@@ -66,8 +66,8 @@ class Request:
     """
     One command line.
 
-    command: one of COMMANDS, "list-checks" or "list-faults".  subject: what the doctor looks at, None: the machine.
-    options: only for a stage.  snapshot: only for that command.  pytest_args: what stood after `--`.
+    command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine.
+    options: only for a stage.  snapshot: only for that command.  pytest_args: the arguments after `--`.
     """
 
     command: str
@@ -91,19 +91,24 @@ def parser() -> argparse.ArgumentParser:
         "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET]\n"
         "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
-        epilog="Exit codes: 0 go on, 1 this deployment was rejected, 2 wrong usage or configuration, 3 cannot tell, "
-        "4 something is wrong that a rollback would not mend, 5 rejected and production still needs a human.",
+        epilog="Exit codes: 0 the deployment stays, 1 promotion blocked, or rolled back and verified, 2 wrong "
+        "usage or configuration, 3 cannot tell, 4 something is wrong that a rollback would not repair, 5 rejected, and "
+        "production still needs a human.",
         allow_abbrev=False,
     )
     parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
-    parser.add_argument("subject", nargs="?", metavar="TARGET", help="what the doctor looks at besides the machine")
+    parser.add_argument(
+        "subject", nargs="?", metavar="TARGET", help="target that the doctor examines besides the machine"
+    )
     listing = parser.add_mutually_exclusive_group()
     listing.add_argument("--list-checks", action="store_true", help="name every check, its stages, kind and severity")
     listing.add_argument("--list-faults", action="store_true", help="name every way the sandbox can be broken")
     stage = parser.add_argument_group("options of a stage")
-    stage.add_argument("--target", metavar="NAME|URL", help="default: SYNTHETIC_TARGET, else the sandbox")
-    stage.add_argument("--fault", metavar="NAME", help="break the sandbox in this way")
-    stage.add_argument("--state", metavar="DIR", type=_absolute, help="what outlives a run (last good, rollbacks, …)")
+    stage.add_argument("--target", metavar="NAME|URL", type=_named, help="default: SYNTHETIC_TARGET, else the sandbox")
+    stage.add_argument("--fault", metavar="NAME", type=_named, help="break the sandbox in this way")
+    stage.add_argument(
+        "--state", metavar="DIR", type=_absolute, help="directory that outlives a run (last good, rollbacks, …)"
+    )
     repo = "checkout of the platform, for its migrations (default: SYNTHETIC_PLATFORM_REPO)"
     stage.add_argument("--platform-repo", metavar="PATH", type=_absolute, help=repo)
     stage.add_argument("--mode", choices=MODES, help="instead of the target's own mode")
@@ -114,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         "options of snapshot, besides --target, --state, --reports and --platform-repo"
     )
     snapshot.add_argument(
-        "--compare", action="store_true", help="some time later: judge what has changed since the one that was taken"
+        "--compare", action="store_true", help="some time later: judge the changes since the snapshot"
     )
     return parser
 
@@ -131,10 +136,10 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
             raise UsageError(msg)
         command = "list-checks" if given.list_checks else "list-faults"
     if command is None:
-        msg = f"say what to do: {', '.join(COMMANDS)}; see ci/verify --help"
+        msg = f"no command; give one of {', '.join(COMMANDS)}; see ci/verify --help"
         raise UsageError(msg)
     if given.subject and command != "doctor":
-        msg = f"{given.subject}: not expected after {command}; a target is named by --target"
+        msg = f"{shown(given.subject)}: not expected after {command}; a target is named by --target"
         raise UsageError(msg)
     if given.compare and command != "snapshot":
         msg = f"--compare: only for snapshot, not for {command}"
@@ -163,20 +168,15 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
     return Request(command, subject=given.subject, pytest_args=pytest_args)
 
 
-def need_writable(flag: str, directory: Path) -> None:
-    """Make the directory where it is not there, and try to write to it; raises UsageError."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        msg = f"{flag} {directory}: cannot be written to ({error.strerror}); "
-        msg += "name a directory that can be made and written to"
-        raise UsageError(msg) from None
+def _named(text: str) -> str:
+    if not text.strip():
+        msg = "an empty value; give one, or leave the option out"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _absolute(text: str) -> Path:
-    return Path(text).absolute()
+    return Path(_named(text)).absolute()
 
 
 def _count(text: str) -> int:

@@ -1,7 +1,7 @@
 """
-Pairs: the same check on candidate and control, in turns; what is re-run so, and what the rounds prove.
+Pairs run the same check on candidate and control in turns; this module chooses the checks and judges the rounds.
 
-A pair counts only when every answer of both sides proved which deployment it came from.
+A pair counts only when every answer of both deployments proved which deployment it came from.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _JUDGED = frozenset({Outcome.PASSED, Outcome.FAILED})
 @dataclass(frozen=True)
 class Choice:
     """
-    What is re-run in pairs.
+    The checks that run again in pairs.
 
-    pairs: five rounds.  single: one round, for the platform rations what they take.  reasons: why the others are not.
+    pairs: five rounds.  single: one round, because of a rate limit.  reasons: why each other check does not run again.
     """
 
     pairs: list[CheckResult] = field(default_factory=list)
@@ -40,25 +40,29 @@ class Choice:
 
 def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: Comparison) -> Choice:
     """
-    Choose what is re-run in pairs: P0 first, at most three a kind, within the platform's rate limits.
+    Choose the checks that run again in pairs: P0 first, at most three of a kind, within the platform's rate limits.
 
-    left: what they still allow, by the verdict; what it does not name is whole.
+    left: how much each rate limit still allows, by the verdict; a limit that it does not name is unused.
     """
     choice = Choice()
     left = {what: left.get(what, rate_limit.amount) for what, rate_limit in RATE_LIMITS.items()}
     for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
         chosen = [*choice.pairs, *choice.single]
         if not check.severity.is_urgent:
-            choice.reasons[check.node_id] = f"{check.severity} is not re-run"
+            choice.reasons[check.node_id] = "not diagnosed (only P0 and P1 are re-run)"
         elif check.host_bound and comparison.pinned_url is None:
-            choice.reasons[check.node_id] = "bound to the production host, where no deployment can be pinned"
+            choice.reasons[check.node_id] = (
+                "not re-run: it needs the production host, where no deployment can be pinned"
+            )
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
-            choice.reasons[check.node_id] = f"{_A_KIND} of its kind were re-run before it"
+            choice.reasons[check.node_id] = f"not re-run: {_A_KIND} checks of its kind were"
         elif not _missing(check, ROUNDS, left):
             choice.pairs.append(check)
             left = _without(check, ROUNDS, left)
         elif missing := _missing(check, 1, left):
-            choice.reasons[check.node_id] = f"re-running it would use up the platform's {', '.join(missing)}"
+            choice.reasons[check.node_id] = (
+                f"not re-run: that would use up the platform's rate limit of {', '.join(missing)}"
+            )
         else:
             choice.single.append(check)
             left = _without(check, 1, left)
@@ -66,7 +70,7 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
 
 
 def _without(check: CheckResult, rounds: int, left: Mapping[str, int]) -> dict[str, int]:
-    """Return what is left after so many rounds on both sides, and once more to prove that production healed."""
+    """Return the rate limits left after so many rounds on both deployments and one proof that production healed."""
     return {what: amount - (2 * rounds + 1) * check.spends.get(what, 0) for what, amount in left.items()}
 
 
@@ -79,18 +83,18 @@ def from_single(
     check: CheckResult, rerun: CheckResult | None, comparison: Comparison, around: Circumstances
 ) -> Attribution:
     """
-    Judge the one pair that the platform's rations allow, together with the red attempt of the run itself.
+    Judge the one pair that the platform's rate limits allow, together with the red attempt of the run itself.
 
     A check that fails by chance once in ten would be red twice in a row once in a hundred.
     """
     own = [attempt for attempt in check.attempts if attempt.outcome is Outcome.FAILED]
     pairs = _pairs(rerun.attempts if rerun else [], comparison)
     if not pairs or not any(_proved(attempt, comparison.candidate_id) for attempt in own):
-        reason = "rationed, and neither the run nor its one pair proved which deployment answered"
+        reason = "rate limited, and neither the run nor its one pair proved which deployment answered"
         return without_pairs(check, around, comparison, reason)
     ((candidate, control),) = pairs
     shown = f"{candidate.outcome} again on {comparison.candidate_id}, {control.outcome} on {comparison.control_name}"
-    shown += "; the platform rations it, so one pair has to do"
+    shown += "; a rate limit allows one pair only"
     if candidate.outcome is Outcome.PASSED:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
     if control.outcome is Outcome.FAILED:
@@ -127,11 +131,11 @@ def _not_the_deployment(
         return Attribution(Cause.EXISTING, f"{shown}: the control fails alike")
     if failed == 0:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
-    return Attribution(Cause.UNKNOWN, f"{shown} (p={chance:.3f}): too little to tell")
+    return Attribution(Cause.UNKNOWN, f"{shown} (p={chance:.3f}): the difference is too small to blame the deployment")
 
 
 def fisher(failed: int, failed_before: int, rounds: int) -> float:
-    """Return the chance (Fisher's exact test, one-sided) of at least this many failures on the first of two sides."""
+    """Return the chance (Fisher's exact test, one-sided) of at least this many failures on the candidate."""
     total = failed + failed_before
     ways = math.comb(2 * rounds, total)
     worse = range(failed, min(total, rounds) + 1)
@@ -139,7 +143,7 @@ def fisher(failed: int, failed_before: int, rounds: int) -> float:
 
 
 def _pairs(attempts: list[Attempt], comparison: Comparison) -> list[tuple[Attempt, Attempt]]:
-    """Return the rounds of which both sides were judged, and proved to be who they were to be."""
+    """Return the rounds in which both deployments were judged and proved that they answered."""
     candidates = [attempt for attempt in attempts if attempt.variant == "candidate"]
     controls = [attempt for attempt in attempts if attempt.variant == "control"]
     both = zip(candidates, controls, strict=False)

@@ -1,4 +1,4 @@
-"""What the database's roles can see, what they had better not, and how they are connected: for `ci/verify doctor`."""
+"""The rights of the database's roles and how they connect, for `ci/verify doctor`; nothing is changed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COPYABLE = """
 
 
 class Seen(NamedTuple):
-    """One line. good: None for what is only told.  mend: the statement or command that mends it."""
+    """One line. good: None: information only.  remedy: the statement or command that repairs it."""
 
     text: str
     good: bool | None = True
@@ -43,15 +43,15 @@ class Seen(NamedTuple):
 
 def look(dsn: str, variable: str = "DSN") -> Iterator[Seen]:
     """
-    Tell of the monitoring role's connection, then of everything that it sees or does not; read-only.
+    Yield the connection of the monitoring role, then everything that it sees or does not see; read-only.
 
-    variable: the name of the one that holds the DSN, for what mends it.
+    variable: the name of the variable that holds the DSN, for the remedy.
     """
     return _connected(dsn, _look, variable, "ci/sql/monitor_role.sql")
 
 
 def look_at_copying(dsn: str, variable: str = "DSN") -> Iterator[Seen]:
-    """Tell whether the role that copies reads every row of public; read-only, and no row is read."""
+    """Yield whether the role that copies may read every row of public; no row is read."""
     return _connected(dsn, _look_at_copying, variable, "ci/sql/dump_role.sql")
 
 

@@ -1,11 +1,12 @@
 """
-One red check as a person reads it: what was measured against which limit, why it is red, and what to do first.
+Red checks as a person reads them: expected, got, cause, first step; checks with one root are one block.
 
-The verdict has all of it; here the few lines that matter are chosen.
+The verdict has everything; this module chooses the few lines that matter.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -16,14 +17,20 @@ from fixtures.checks.failure_text import shortened
 from fixtures.model.verdict import Cause, CheckResult, Verdict
 
 _LINE = 300
+_MORE_LINES = 2
 _RAISED = "AssertionError: "
+_EXPECTED, _GOT = "expected: ", "got: "
+# What came back for a request: "500 x-vercel-error …" or "no answer: refused".
+_ANSWER = re.compile(r" -> (.+?) in \d+(?:\.\d+)? m?s\b")
 
 
 class RedCheck(msgspec.Struct, kw_only=True):
     """
-    One red check. measured: against its limit, or what the check said.  answer: what was wrong with it, and its body.
+    One red check.
 
-    asked: exchanges, where `measured` shows none.  evidence: of the cause.  files: its own.
+    expected: in words, "" where the check says none.  measured: a number and its limit, or the answer that came.
+    answer: its next lines, as the beginning of a body.  asked: exchanges, where `measured` shows none.  evidence: of
+    the cause.  files: the check's own.
     """
 
     node_id: str
@@ -34,59 +41,88 @@ class RedCheck(msgspec.Struct, kw_only=True):
     evidence: str
     first_action: str
     rollback_eligible: bool
+    expected: str = ""
     answer: list[str] = []
     asked: list[str] = []
     files: list[str] = []
 
+    @property
+    def root(self) -> str:
+        """Return a text that is equal for checks with one fault: the worst answer, without address and time."""
+        answers = _ANSWER.findall("\n".join([self.measured, *self.answer, *self.asked]))
+        return max(answers, key=lambda answer: (answer.startswith("no answer"), answer), default=self.measured)
+
+
+class Block(msgspec.Struct, kw_only=True):
+    """Red checks with one root, worst first.  shown: the one whose cause is known best."""
+
+    shown: RedCheck
+    checks: list[RedCheck]
+
+    @property
+    def title(self) -> str:
+        """Return severity and titles in one line."""
+        more = len(self.checks) - 1
+        first = f"{self.checks[0].severity}  {self.checks[0].title}"
+        return f"{first}, and {more} more: {', '.join(check.title for check in self.checks[1:])}" if more else first
+
+
+def blocks(red: Iterable[RedCheck]) -> list[Block]:
+    """Return the red checks as blocks: twenty checks that one broken route has turned red are one fact."""
+    by_root: dict[str, list[RedCheck]] = {}
+    for check in red:
+        by_root.setdefault(check.root, []).append(check)
+    return [
+        Block(shown=min(same, key=lambda check: check.cause != Cause.DEPLOYMENT), checks=same)
+        for same in by_root.values()
+    ]
+
 
 def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedCheck]:
-    """Return what is red, worst first, with its cause."""
+    """Return the red checks with their causes, worst first."""
     unknown = Attribution(Cause.UNKNOWN, "no cause was looked for")
-    found = {check.node_id: causes.get(check.node_id, unknown) for check in red_of(verdict)}
     return [
-        RedCheck(
-            node_id=check.node_id,
-            severity=check.severity,
-            title=check.title,
-            measured=measured(check),
-            cause=found[check.node_id].cause,
-            evidence=found[check.node_id].evidence,
-            first_action=_first_action(check, found[check.node_id].cause, verdict.url),
-            rollback_eligible=check.rollback_eligible,
-            answer=_answer(check),
-            asked=check.asked_besides([measured(check)]),
-            files=check.evidence,
-        )
+        _red_check(check, causes.get(check.node_id, unknown), verdict.url)
         for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))
     ]
 
 
+def _red_check(check: CheckResult, found: Attribution, url: str) -> RedCheck:
+    said = [shortened(line, _LINE) for line in check.reason.strip().removeprefix(_RAISED).splitlines()]
+    expected = next((line for line in said if line.startswith(_EXPECTED)), "")
+    came = [line.removeprefix(_GOT) for line in said if line != expected]
+    over = measured(check)
+    return RedCheck(
+        node_id=check.node_id,
+        severity=check.severity,
+        title=check.title,
+        expected=expected.removeprefix(_EXPECTED),
+        measured=over or (came[0] if came else "red"),
+        cause=found.cause,
+        evidence=found.evidence,
+        first_action=_first_action(check, found.cause, url),
+        rollback_eligible=check.rollback_eligible,
+        answer=[] if over else came[1 : 1 + _MORE_LINES],
+        asked=check.asked_besides([over, *came[:1]]),
+        files=check.evidence,
+    )
+
+
 def measured(check: CheckResult) -> str:
-    """Return what was measured against which limit; without numbers, the first line of what the check said."""
-    over = [
+    """Return the numbers over their limits; "": the check has none."""
+    return "; ".join(
         f"{found.name} {found.value:g} {found.unit}, limit {found.limit:g} {found.unit} ({found.samples} samples)"
         for found in check.measurements
         if found.limit is not None and found.value > found.limit
-    ]
-    said = check.reason.strip().removeprefix(_RAISED).splitlines()
-    return "; ".join(over) or (said[0] if said else "red")
-
-
-def _answer(check: CheckResult) -> list[str]:
-    """Return what follows an exchange in what the check said: what was wrong with it, and the beginning of its body."""
-    first, *rest = check.reason.strip().removeprefix(_RAISED).splitlines() or [""]
-    return [shortened(line, _LINE) for line in rest[:2]] if " -> " in first else []
-
-
-def silence(lines: Iterable[str]) -> str:
-    """Return why nothing was answered, as the exchanges among these lines say; "" where something was."""
-    said = {line.partition(" -> ")[2].partition(" in ")[0] for line in lines if " -> " in line}
-    return said.pop() if len(said) == 1 and min(said).startswith("no answer") else ""
+    )
 
 
 def _first_action(check: CheckResult, cause: Cause, url: str) -> str:
-    if silence([measured(check), *check.asked]):
+    answers = _ANSWER.findall("\n".join([check.reason, *check.asked]))
+    if answers and all(answer.startswith("no answer") for answer in answers):
         return f"`curl -sv {url}` from here and from another network: is it this runner's, or the site, that is down?"
     if cause is Cause.THIRD_PARTY:
-        return f"Follow the vendor's status page: nothing of ours mends it. If all is well there: {check.first_action}"
+        return (
+            f"Follow the vendor's status page: nothing of ours repairs it. If all is well there: {check.first_action}"
+        )
     return check.first_action

@@ -1,33 +1,36 @@
 """
-What the gate decided, why, and what it did: reports/decision.json, reports/summary.md and the last lines of the run.
+The report of the gate: decision, reasons and deeds in reports/decision.json, reports/summary.md and on the terminal.
 
-Everything goes through the masks; nothing is decided here.
+Every text is redacted, then escaped for its medium; nothing is decided here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from ci.gate import Judgement
-from ci.red_checks import RedCheck, silence
-from fixtures.model import redaction
+from ci.process import ERROR_FILE
+from ci.red_checks import RedCheck, blocks
+from fixtures.checks.failure_text import shortened
+from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
 from fixtures.report.difference_page import PAGE
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
-# Details of so many red checks are read in a terminal.
-_SHOWN = 8
-_MANY = 3
+# So many faults and notes fit a terminal of 40 lines.
+_SHOWN = 3
+_NOTES = 6
+_WIDEST = 300
 _CUT = "\n\n(cut: see decision.json)\n"
 
 
 class RollbackReport(msgspec.Struct, kw_only=True):
-    """What became of the rollback. step: the state's, or "would" where the gate may not act."""
+    """The rollback of a run. step: the state's; "would": the gate may not act; "elsewhere": another gate acts."""
 
     from_id: str
     to_id: str
@@ -40,8 +43,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     """
     The decision and everything that led to it.
 
-    rule: row of the decision table.  seconds: by event, since the platform was there to be asked.  notes: what a reader
-    must know besides.  pages: drawn ones, beside this report.
+    rule: row of the decision table.  seconds: by event, since the platform could be asked.  notes: further facts for
+    the reader.  pages: drawn ones, beside this report.
     """
 
     run_id: str
@@ -71,60 +74,59 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
 
     def write(self, directory: Path) -> None:
         """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
-        write_atomically(
-            directory / "decision.json",
-            redaction.redact(msgspec.json.format(_encoded(self), indent=1)).encode() + b"\n",
-        )
-        summary = redaction.redact("\n".join(self.markdown())) + "\n"
-        write_atomically(directory / "summary.md", summary.encode())
+        decision = redaction.redact(msgspec.json.format(msgspec.json.encode(self), indent=1).decode())
+        write_atomically(directory / "decision.json", decision.encode() + b"\n")
+        summary = ("\n".join(self.markdown()) + "\n").encode()
+        write_atomically(directory / "summary.md", summary)
         github = os.environ.get("GITHUB_STEP_SUMMARY")
         if github:
             with Path(github).open("ab") as file:
                 file.write(cut(summary))
 
-    def lines(self) -> list[str]:
-        """Return the terminal's last lines, worst first, masked."""
-        lines = [f"===== 7P Verify gate: {self._headline()} =====", *self._silence()]
-        for check in self.red[:_SHOWN]:
-            lines += [
-                f"{check.severity}  {check.title}",
-                f"    measured: {check.measured}",
-                *(f"    answer:   {line}" for line in check.answer),
-                *(f"    asked:    {line}" for line in check.asked),
-                f"    cause:    {check.cause}: {check.evidence}",
-                f"    first:    {check.first_action}",
-                *(f"    see:      {path}" for path in check.files),
-            ]
-        beyond = len(self.red) - _SHOWN
-        lines += [f"and {beyond} more: summary.md shows all"] if beyond > 0 else []
-        lines += [f"because: {reason}" for reason in _grouped(self.reasons) if not self.red]
-        lines += [f"done: {self.deed()}"]
+    def lines(self, directory: Path | None = None) -> list[str]:
+        """
+        Return the terminal's last lines, worst first, the decision last; they fit 40 lines.
+
+        directory: where the summary lies.
+        """
+        lines = ["===== 7P Verify gate ====="]
+        faults = blocks(self.red)
+        for block in faults[:_SHOWN]:
+            lines += [block.title, *(f"    {name}: {text}" for name, text in _facts(block.shown))]
+        beyond = sum(len(block.checks) for block in faults[_SHOWN:])
+        lines += [f"and {beyond} more red checks: summary.md shows all"] if beyond else []
+        lines += [f"because: {reason}" for reason in _grouped(self.reasons)[:_NOTES] if not self.red]
+        lines += [f"note: {note}" for note in self.notes[:_NOTES]]
+        lines += [f"and {len(self.notes) - _NOTES} more notes: see summary.md"] if len(self.notes) > _NOTES else []
         lines += [f"drawn: {page}" for page in self.pages]
-        lines += [f"note: {note}" for note in self.notes]
         if self.seconds:
             lines.append("times: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
-        return [redaction.redact(line) for line in lines]
+        lines += [f"report: {directory / 'summary.md'}"] if directory else []
+        lines += [f"done: {self.deed()}", f"decision: {self._headline()}"]
+        return [_line(line) for line in lines]
 
     def markdown(self) -> list[str]:
         """Return the summary for people, as Markdown."""
-        lines = [f"# {self._headline()}", ""]
-        lines += [f"Target **{self.target}** ({self.url}), stage {self.stage}, mode {self.mode}, run {self.run_id}.  "]
-        lines += [f"Deployment `{self.deployment_id}`, control `{self.control_id}` {self.control_source}.", ""]
-        lines += [f"**Done:** {self.deed()}", ""]
-        lines += ["## Why", "", *(f"- {reason}" for reason in _grouped(self.reasons)), ""]
-        if self.red:
-            lines += ["## Red", "", "| | Check | Measured | Cause | First |", "|---|---|---|---|---|"]
+        lines = [f"# {_text(self._headline())}", ""]
+        about = f"({self.url}), stage {self.stage}, mode {self.mode}, run {self.run_id}."
+        lines += [f"Target **{_text(self.target)}** {_text(about)}  "]
+        lines += [
+            f"Deployment {_text(self.deployment_id)}, control {_text(self.control_id)} {self.control_source}.",
+            "",
+        ]
+        lines += [f"**Done:** {_text(self.deed())}", ""]
+        lines += ["## Why", "", *(f"- {_text(reason)}" for reason in _grouped(self.reasons)), ""]
+        for block in blocks(self.red):
+            lines += [f"### {_text(block.title)}", ""]
+            lines += [f"- {name}: {_text(text)}" for name, text in _facts(block.shown)]
             lines += [
-                f"| {check.severity} | {_cell(check.title)} | "
-                f"{_cell('; '.join([check.measured, *check.answer, *check.asked]))} | "
-                f"{check.cause}: {_cell(check.evidence)} | {_cell(check.first_action)} |"
-                for check in self.red
+                f"- also: {_text(f'{check.title}: {check.measured}')}" for check in block.checks if check != block.shown
             ]
             lines.append("")
         if self.rollback:
-            lines += ["## Rollback", "", *(f"- {proof}" for proof in self.rollback.proofs), ""]
+            lines += ["## Rollback", "", *(f"- {_text(proof)}" for proof in self.rollback.proofs), ""]
         lines += ["## Drawn", "", *(f"- [{page}]({page})" for page in self.pages), ""] if self.pages else []
-        lines += ["## Notes", "", *(f"- {note}" for note in self.notes), ""] if self.notes else []
+        lines += ["## Notes", "", *(f"- {_text(note)}" for note in self.notes), ""] if self.notes else []
         return lines
 
     def _headline(self) -> str:
@@ -135,47 +137,55 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
             return f"WOULD ROLL BACK (exit {self.exit_code}: {blamed}); {where}"
         return f"{self.decision.upper()} (exit {self.exit_code}: {self.meaning}); {where}"
 
-    def _silence(self) -> list[str]:
-        """Return one line where nothing at all was answered: so many red checks are one fact then."""
-        silent = {silence([check.measured, *check.asked]) for check in self.red}
-        if len(self.red) < _MANY or len(silent) > 1 or "" in silent:
-            return []
-        return [f"none of the {len(self.red)} red checks got an answer from {self.url} ({silent.pop()})"]
-
     def deed(self) -> str:
-        """Return what was done, in one sentence."""
+        """Return the deeds of the run in one sentence."""
         rollback = self.rollback
         if rollback is None:
             return "nothing was changed"
         move = f"{rollback.from_id} -> {rollback.to_id}"
-        healed = self.seconds.get("healed")
         match rollback.step:
             case "healed":
-                proofs = "; ".join(rollback.proofs)
-                return f"rolled back {move}, proved by: {proofs}; healed {healed or 0:.1f} s after the start"
+                healed = self.seconds.get("healed", 0)
+                return f"rolled back {move}, three times proved; healed {healed:.1f} s after the start"
             case "would":
                 by_hand = f"by hand: `vercel rollback {rollback.to_id} --yes`"
                 return f"nothing was changed; would roll back {move} ({rollback.detail}); {by_hand}"
+            case "elsewhere":
+                return f"nothing was changed by this run: {rollback.detail}"
             case "refused":
                 return f"no rollback {move}: {rollback.detail}"
             case step:
                 return f"rollback {move} is {step}: {rollback.detail}. Look at production now"
 
 
+def _facts(check: RedCheck) -> Iterator[tuple[str, str]]:
+    """Yield the facts of one red check that a person reads, by name."""
+    if check.expected:
+        yield "expected", check.expected
+    yield "got", check.measured
+    yield from (("answer", line) for line in check.answer)
+    yield from (("asked", line) for line in check.asked)
+    yield "cause", f"{check.cause}: {check.evidence}"
+    yield "first", check.first_action
+    if check.files:
+        yield "see", ", ".join(check.files)
+
+
 def forget(directory: Path, *, before: float) -> None:
-    """Remove what an earlier run has left there, epoch seconds: it would be taken for this one's."""
-    for path in (directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)):
+    """Remove the files of an earlier run (before: epoch seconds): a reader would take them for this run's."""
+    named = [directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)]
+    for path in [*named, *directory.glob(ERROR_FILE.format("*"))]:
         if path.exists() and path.stat().st_mtime < before:
             path.unlink()
 
 
 def unjudged(verdict: Verdict) -> list[str]:
-    """Return what no check of this run has looked at, and what to do that the next one does."""
+    """Return notes on subjects that no check of this run has judged, with the command that changes that."""
     lacking = [check.reason for check in verdict.checks if check.outcome is Outcome.NOT_APPLICABLE]
     # Without a database there is nothing to take a snapshot of.
     if not any(reason.endswith(": before-snapshot") for reason in lacking):
         return []
-    return ["what changed in the database was not judged: run `ci/verify snapshot` ahead of the migrations"]
+    return ["changes of the database were not judged; run `ci/verify snapshot` ahead of the migrations next time"]
 
 
 def _grouped(reasons: Iterable[str]) -> list[str]:
@@ -187,17 +197,19 @@ def _grouped(reasons: Iterable[str]) -> list[str]:
     return [f"{same[0]}{f' and {len(same) - 1} more' if same[1:] else ''}{why}" for why, same in names.items()]
 
 
-def cut(summary: str) -> bytes:
+def cut(summary: bytes) -> bytes:
     """Return the summary within GitHub's limit."""
-    content = summary.encode()
-    if len(content) <= _SUMMARY_BYTES:
-        return content
-    return content[: _SUMMARY_BYTES - len(_CUT)].decode(errors="ignore").encode() + _CUT.encode()
+    if len(summary) <= _SUMMARY_BYTES:
+        return summary
+    return summary[: _SUMMARY_BYTES - len(_CUT)].decode(errors="ignore").encode() + _CUT.encode()
 
 
-def _encoded(report: Report) -> str:
-    return msgspec.json.encode(report).decode()
+def _line(text: str) -> str:
+    """Return a line of the terminal, indented as it was."""
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    return indent + shortened(escaping.one_line(" ".join(redaction.redact(text).split())), _WIDEST)
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _text(text: str | None) -> str:
+    """Return foreign text for Markdown, without a secret."""
+    return escaping.markdown(redaction.redact(str(text)))

@@ -1,20 +1,23 @@
-"""What the gate does about a deployment to blame: undo it and see that production healed; in shadow, say so only."""
+"""The rollback as a flow: undo the deployment, prove that production healed; in shadow mode only say so."""
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ci.comparison import PINNED, Comparison
 from ci.diagnosis import DiagnosisResult, left_out
-from ci.gate import Judgement, escalated
+from ci.gate import Judgement, escalated, red_of
 from ci.options import Options
+from ci.outbox import announce
+from ci.process import own_error
 from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs
 from ci.schema_compatibility import breaking, read, unseen
-from ci.signals import Signals
-from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from ci.unfinished import acting
+from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
 from fixtures.state.state import State, StateBusyError, StateError
 from fixtures.target.target import Target
 from fixtures.target.vercel import Deployment, Vercel, VercelError
@@ -24,7 +27,12 @@ _LOCK_WAIT = 30.0
 
 @dataclass(frozen=True)
 class RollbackFlow:
-    """Acts for one run, and writes what it did into its report."""
+    """
+    Acts for one run, and writes each step into its report.
+
+    began: monotonic seconds, when the platform could be asked.  held: keeps the lock on rollbacks until people have
+    been told; without it another gate would tell them.
+    """
 
     options: Options
     target: Target
@@ -32,34 +40,61 @@ class RollbackFlow:
     state: State
     vercel: Vercel | None
     runs: Runs
-    signals: Signals
     report: Report
+    held: ExitStack
+    judgement: Judgement
+    verdict: Verdict
+    findings: DiagnosisResult
+    began: float
 
     @property
     def acts(self) -> bool:
-        """Whether this run may change anything."""
+        """Return whether this run may change anything."""
         return self.target.mode == "act" and not self.options.dry_run
 
-    def roll_back(self, judgement: Judgement, verdict: Verdict, findings: DiagnosisResult, began: float) -> Judgement:
+    def roll_back(self) -> Judgement:
         """Undo the deployment and prove that production healed; return the decision that stands after it."""
-        order = self._order(judgement, findings)
+        order = self._order()
         if order is None or self.vercel is None:
-            return escalated(judgement, "there is no earlier deployment to roll back to")
+            return escalated(self.judgement, "there is no earlier deployment to roll back to")
         self.report.rollback = RollbackReport(
             from_id=order.deployment_id, to_id=order.target_id, step="intended", detail=""
         )
         if "rollback" not in self.target.capabilities:
-            return self._escalate(judgement, "rolling back is not a capability of this target")
+            return self._escalate("rolling back is not a capability of this target")
         try:
-            if not self.acts:
-                return self._would(judgement, order, self.vercel)
-            with self.signals.ignored_for("the rollback"), self.state.lock("rollback", wait=_LOCK_WAIT):
-                return self._do(judgement, order, self.vercel, verdict, findings, began)
-        except (StateBusyError, StateError, VercelError, OSError) as error:
-            self._tell_step(self.report.rollback.step, str(error))
-            return escalated(judgement, f"the rollback is {self.report.rollback.step}: {error}")
+            if self.acts:
+                return self._act(order, self.vercel)
+            return self._would(order, self.vercel)
+        except Exception as error:  # noqa: BLE001  (after the request an error of ours needs a human, not a hold)
+            expected = isinstance(error, StateError | VercelError | OSError)
+            problem = str(error) if expected else own_error(error, self.options.reports)
+            self._tell_step(self.report.rollback.step, problem)
+            return escalated(self.judgement, f"the rollback is {self.report.rollback.step}: {problem}")
 
-    def _order(self, judgement: Judgement, findings: DiagnosisResult) -> Order | None:
+    def _act(self, order: Order, vercel: Vercel) -> Judgement:
+        try:
+            self.held.enter_context(acting(self.state, self.report.run_id, wait=_LOCK_WAIT))
+            self._need_no_other(order)
+            announce(self.state, self.report.run_id)
+        except StateBusyError as error:
+            # The other gate tells people, and its exit code says whether production needs a human.
+            self._tell_step("elsewhere", str(error))
+            reasons = [f"this run changes nothing: {error}", *self.judgement.reasons]
+            return Judgement(Decision.HOLD, self.judgement.rule, reasons)
+        return self._do(order, vercel)
+
+    def _need_no_other(self, order: Order) -> None:
+        """Raise StateBusyError where another gate has rolled this deployment back since this run began."""
+        since = time.time() - (time.monotonic() - self.began)
+        for record in self.state.rollbacks():
+            other = record.run_id != order.run_id and record.deployment_id == order.deployment_id
+            if other and record.intended_at >= since and record.step not in {"abandoned", "refused"}:
+                rolled = f"{record.deployment_id} back to {record.target_id}"
+                msg = f"run {record.run_id} has rolled {rolled}: {record.step}"
+                raise StateBusyError(msg)
+
+    def _order(self) -> Order | None:
         if self.comparison.candidate_id is None or self.comparison.control is None:
             return None
         return Order(
@@ -68,15 +103,15 @@ class RollbackFlow:
             host=self.target.host,
             deployment_id=self.comparison.candidate_id,
             target_id=self.comparison.control.id,
-            reason=f"7P Verify {self.report.run_id}: {judgement.reasons[0]}"[:200],
+            reason=f"7P Verify {self.report.run_id}: {self.judgement.reasons[0]}"[:200],
             cooldown=60 * self.target.rollback_cooldown_minutes,
-            passes_p0=findings.passes_p0 is True,
-            p0_evidence=findings.p0_evidence,
+            passes_p0=self.findings.passes_p0 is True,
+            p0_evidence=self.findings.p0_evidence,
             breaking=self._breaking(self.comparison.control),
         )
 
     def _breaking(self, control: Deployment) -> tuple[str, ...]:
-        """Return what was migrated since the control and is not known to leave its code alone."""
+        """Return the migrations since the control that its code may not survive."""
         migrations = read(self.target, self.report.run_id)
         if migrations is None:
             self.report.notes.append(
@@ -86,52 +121,44 @@ class RollbackFlow:
         seen = self.comparison.good.migrations if self.comparison.good else None
         return tuple(breaking(unseen(migrations, seen=seen, built=control.created)))
 
-    def _would(self, judgement: Judgement, order: Order, vercel: Vercel) -> Judgement:
+    def _would(self, order: Order, vercel: Vercel) -> Judgement:
         refusal = refuse(order, self.state, vercel)
         if refusal:
-            return self._escalate(judgement, refusal)
+            return self._escalate(refusal)
         why = "dry run" if self.options.dry_run else f"mode {self.target.mode}"
         self._tell_step("would", why)
-        return judgement
+        return self.judgement
 
-    def _do(
-        self,
-        judgement: Judgement,
-        order: Order,
-        vercel: Vercel,
-        verdict: Verdict,
-        findings: DiagnosisResult,
-        began: float,
-    ) -> Judgement:
+    def _do(self, order: Order, vercel: Vercel) -> Judgement:
         result = roll_back(order, self.state, vercel)
         self._tell_step(result.step, result.detail, result.proofs)
         if result.requested_at is not None:
-            self.report.seconds["request"] = round(result.requested_at - began, 2)
+            self.report.seconds["request"] = round(result.requested_at - self.began, 2)
         if not result.proved:
-            return escalated(judgement, f"the rollback is {result.step}: {result.detail}")
-        self.report.seconds["proved"] = round(time.monotonic() - began, 2)
+            return escalated(self.judgement, f"the rollback is {result.step}: {result.detail}")
+        self.report.seconds["proved"] = round(time.monotonic() - self.began, 2)
         self.report.notes.append(PINNED)
-        unhealed = self._unhealed(order, verdict, findings)
-        detail = "; ".join(unhealed) or "P0 and what was blamed on the deployment are green on production"
+        unhealed = self._unhealed(order)
+        detail = "; ".join(unhealed) or "P0 and the checks blamed on the deployment are green on production"
         record_healing(order, self.state, healed=not unhealed, detail=detail)
         self._tell_step("not-healed" if unhealed else "healed", detail)
         if unhealed:
-            return escalated(judgement, f"rolled back, and production is not healed: {detail}")
-        self.report.seconds["healed"] = round(time.monotonic() - began, 2)
-        return judgement
+            return escalated(self.judgement, f"rolled back, and production is not healed: {detail}")
+        self.report.seconds["healed"] = round(time.monotonic() - self.began, 2)
+        return self.judgement
 
-    def _unhealed(self, order: Order, verdict: Verdict, findings: DiagnosisResult) -> list[str]:
-        """Run P0 and the red P0/P1 again on production; return what is not green of P0 and of what was blamed."""
-        applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
-        blamed = {node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT}
+    def _unhealed(self, order: Order) -> list[str]:
+        """Run P0 and the red P0/P1 again on production; return the P0 and blamed checks that are not green."""
+        applicable = [check for check in self.verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
+        blamed = {node_id for node_id, found in self.findings.causes.items() if found.cause is Cause.DEPLOYMENT}
         must = [check for check in applicable if check.severity is Severity.P0 or check.node_id in blamed]
-        wanted = [check for check in applicable if check in must or _urgent_and_red(check)]
+        red = {check.node_id for check in red_of(self.verdict)}
+        wanted = [check for check in applicable if check in must or (check.node_id in red and check.severity.is_urgent)]
         try:
             again = self.runs.again([check.node_id for check in wanted], order.target_id).finish()
         except RunError as error:
             return [str(error)]
         outcomes = {check.node_id: check.outcome for check in again.checks}
-        red = {check.node_id for check in verdict.checks if check.outcome is Outcome.FAILED}
         saved = {check.node_id for check in again.checks if left_out(check)} - red
         return [
             f"{check.severity} {check.title}: {outcomes.get(check.node_id, 'did not run')}"
@@ -139,15 +166,11 @@ class RollbackFlow:
             if outcomes.get(check.node_id) is not Outcome.PASSED and check.node_id not in saved
         ]
 
-    def _escalate(self, judgement: Judgement, refusal: str) -> Judgement:
+    def _escalate(self, refusal: str) -> Judgement:
         self._tell_step("refused", refusal)
-        return escalated(judgement, f"no rollback: {refusal}")
+        return escalated(self.judgement, f"no rollback: {refusal}")
 
     def _tell_step(self, step: str, detail: str, proofs: list[str] | None = None) -> None:
         rollback = self.report.rollback
         if rollback is not None:
             rollback.step, rollback.detail, rollback.proofs = step, detail, proofs or rollback.proofs
-
-
-def _urgent_and_red(check: CheckResult) -> bool:
-    return check.outcome is Outcome.FAILED and check.severity.is_urgent

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
+from ci.process import ERROR_FILE
 from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
@@ -53,17 +54,23 @@ Launch = Callable[[Sequence[str], Mapping[str, str], Path | None], Running]
 
 def launch_pytest(arguments: Sequence[str], environ: Mapping[str, str], log: Path | None) -> Running:
     """Start pytest in a child process; log: where its output goes, None: to the terminal."""
-    return Child(arguments, environ, log=log)
+    reports = next(given.partition("=")[2] for given in arguments if given.startswith("--reports="))
+    return Child(arguments, environ, log=log, errors=Path(reports) / ERROR_FILE.format("pytest"))
 
 
 @dataclass(frozen=True)
 class Started:
-    """A run under way. log: where its output goes, None: the terminal."""
+    """
+    A run under way.
+
+    belongs_to: run id, target and stage that its verdict must name.  log: where its output goes, None: the terminal.
+    """
 
     name: str
     running: Running
     verdict: Path
     limit: float
+    belongs_to: tuple[str, str, str]
     log: Path | None = None
 
     def finish(self) -> Verdict:
@@ -74,16 +81,21 @@ class Started:
         except ChildTimeoutError as error:
             code, problem = None, f"the {self.name}: {error}"
         try:
-            return Verdict.read(self.verdict)
+            verdict = Verdict.read(self.verdict)
         except FileNotFoundError:
             if code in _USAGE and self.log is None:
                 raise RunUsageError from None
             where = f"; its output: {self.log}" if self.log else ""
             msg = f"{problem} and left no verdict{where}"
             raise RunError(msg) from None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError, msgspec.DecodeError) as error:
             msg = f"{problem} and its verdict {self.verdict} cannot be read: {error}"
             raise RunError(msg) from error
+        found = (verdict.run_id, verdict.target, verdict.stage)
+        if found != self.belongs_to:
+            msg = f"{problem} and its verdict is of another run: {' / '.join(found)}, not {' / '.join(self.belongs_to)}"
+            raise RunError(msg)
+        return verdict
 
     def end(self) -> None:
         """End it and forget it."""
@@ -97,7 +109,7 @@ class Runs:
 
     directory: private to the run (sessions, request budget); reports: public.  handle: the sandbox's, where it is one.
     state: where every target's is.
-    rations: what was taken of them; None: the sandbox's own.  platform_repo: None: the variable's, or none.
+    rate_limits: the file of requests counted so far; None: the sandbox's own.  platform_repo: None: the variable's.
     """
 
     stage: str
@@ -125,7 +137,7 @@ class Runs:
         return self._rerun("rest", node_ids, deployment_id, limit=_LIMIT[self.stage], proof=False)
 
     def pairs(self, checks: Iterable[CheckResult], candidate: Variant, control: Variant, *, rounds: int) -> Started:
-        """Start the checks on both sides, interleaved, in one process."""
+        """Start the checks on candidate and control, in turns, in one process."""
         node_ids = [check.node_id for check in checks]
         variants = [candidate, control]
         return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, variants=variants, rounds=rounds)
@@ -157,7 +169,7 @@ class Runs:
         files = sorted({node_id.partition("::")[0] for node_id in wanted})
         arguments = [*self._common(reports), f"--only={only}", "--tb=line", *files]
         if variants:
-            variants_file = self.directory / f"{name}.sides"
+            variants_file = self.directory / f"{name}.variants"
             write_variants(variants_file, variants)
             arguments += [f"--variants={variants_file}", f"--rounds={rounds}"]
         return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit, proof=proof)
@@ -183,7 +195,8 @@ class Runs:
         verdict.unlink(missing_ok=True)
         log = None if reports == self.reports else reports / "output.log"
         environ = self._environ(deployment_id, proof=proof)
-        return Started(name, self.launch(arguments, environ, log), verdict, limit, log)
+        belongs_to = (self.run_id, self.target, self.stage)
+        return Started(name, self.launch(arguments, environ, log), verdict, limit, belongs_to, log)
 
     def _environ(self, deployment_id: str | None, *, proof: bool) -> dict[str, str]:
         own = {
@@ -197,5 +210,5 @@ class Runs:
             SANDBOX_VARIABLE: self.handle,
             PLATFORM_REPO_VARIABLE: self.platform_repo,
         }
-        told = {name: str(value) for name, value in own.items() if value}
-        return child_environment(told, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})
+        given = {name: str(value) for name, value in own.items() if value}
+        return child_environment(given, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})

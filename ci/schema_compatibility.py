@@ -1,8 +1,8 @@
 """
-Whether the code that a rollback brings back can work on the database as it is now.
+Decides whether the code that a rollback brings back can work on the database as it is now.
 
-Migrations are not undone with the deployment. One that only adds (a table, a column that may be empty, an index) leaves
-older code alone; anything else, and whatever is not known to be harmless, needs a human. Pure, but for `read`.
+A rollback does not undo migrations. A migration that only adds (a table, a column that may be empty, an index) does not
+disturb older code. Any other one, known or not, needs a human. Pure, except for `read`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from fixtures.database.session import connect
+from fixtures.database.session import ask, connect
 from fixtures.target.target import Target
 
 _MIGRATIONS = """
@@ -59,20 +59,21 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 def read(target: Target, run_id: str) -> list[Migration] | None:
-    """Return what was applied to the target's database, oldest first; None when it does not tell."""
+    """Return the migrations of the target's database, oldest first; None when they cannot be read."""
     import psycopg  # noqa: PLC0415  (0.3 s that only a run with a database pays)
 
     if target.database_dsn is None:
         return None
     try:
         with connect(target.database_dsn, run_id) as connection:
-            return [Migration(*row) for row in connection.execute(_MIGRATIONS).fetchall()]
+            answer = ask(connection, [_MIGRATIONS])[_MIGRATIONS]
     except psycopg.Error:
         return None
+    return None if answer.trouble else [Migration(*row) for row in answer.rows]
 
 
 def versions(target: Target, run_id: str) -> list[str] | None:
-    """Return the versions that are applied; None when the database does not tell."""
+    """Return the versions that are applied; None when they cannot be read."""
     migrations = read(target, run_id)
     return None if migrations is None else [migration.version for migration in migrations]
 
@@ -91,19 +92,19 @@ def unseen(migrations: Iterable[Migration], *, seen: Sequence[str] | None, built
 
 
 def breaking(migrations: Iterable[Migration]) -> list[str]:
-    """Return what older code may not survive, one line each: "VERSION NAME: STATEMENT"."""
+    """Return the statements that older code may not survive, one line each: "VERSION NAME: STATEMENT"."""
     found: list[str] = []
     new_tables: set[str] = set()
     for migration in migrations:
-        told = f"{migration.version} {migration.name}".strip()
+        named = f"{migration.version} {migration.name}".strip()
         if not migration.statements:
-            found.append(f"{told}: its statements are not recorded")
+            found.append(f"{named}: its statements are not recorded")
         for statement in map(_plain, migration.statements or []):
             if created := _CREATES_TABLE.match(statement):
                 new_tables.add(_table(created[1]))
             concerned = _CONCERNS_TABLE.match(statement)
             if statement and not (concerned and _table(concerned[1]) in new_tables) and not _only_adds(statement):
-                found.append(f"{told}: {statement[:100]}")
+                found.append(f"{named}: {statement[:100]}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end a run at once, and are too late once a rollback is under way."""
+"""SIGINT, SIGTERM and SIGHUP end a run once, in order; after the decision they are too late and change nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_CAUGHT = (signal.SIGINT, signal.SIGTERM)
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -22,35 +22,36 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """Turns SIGINT and SIGTERM into `Interrupted`, except in `ignored_for()`."""
+    """Turns the first signal into `Interrupted`; every later one is answered with one line."""
 
     def __init__(self) -> None:
-        self._ignored_for: str | None = None
+        self._busy_with: str | None = None
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Handle them inside this block; another thread than the main one cannot, and leaves them alone."""
+        """
+        Handle the signals inside this block.
+
+        Only the main thread can do so. A signal that the caller ignores (`nohup`, a job in the background) stays so.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before: dict[int, Any] = {number: signal.signal(number, self._receive) for number in _CAUGHT}
+        ignored = {number for number in CAUGHT if signal.getsignal(number) is signal.SIG_IGN}
+        before: dict[int, Any] = {number: signal.signal(number, self._receive) for number in {*CAUGHT} - ignored}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    @contextmanager
-    def ignored_for(self, what: str) -> Iterator[None]:
-        """Finish this block, come what may: a rollback half made is worse than one that takes a minute."""
-        self._ignored_for = what
-        try:
-            yield
-        finally:
-            self._ignored_for = None
+    def too_late_for(self, what: str) -> None:
+        """Answer every signal from now on with one line: half a rollback is worse than one that takes a minute."""
+        self._busy_with = what
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self._ignored_for is None:
+        if self._busy_with is None:
+            self.too_late_for("the end of this run")
             raise Interrupted(number)
         name = signal.Signals(number).name
-        sys.stderr.write(f"\n{name}: too late, {self._ignored_for} must not stop half way; it ends by itself soon\n")
+        sys.stderr.write(f"\nci/verify: {name} is too late: {self._busy_with} is under way and ends within 2 minutes\n")

@@ -1,8 +1,8 @@
 """
-`ci/verify snapshot`: what the database has counted ahead of a release; with `--compare`, what became of it since.
+`ci/verify snapshot` keeps the database's counters ahead of a release; `--compare` judges the difference afterwards.
 
-Read-only. Taking ends with 0, or with 3 and the reason. Comparing judges what needs traffic and everything else that
-differs, and decides by the gate's own table; `judge` is what a watch calls at its end.
+Read-only. Taking ends with 0, or with 3 and the reason. Comparing judges everything that differs, the statements that
+need traffic included, and decides by the gate's own table.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from typing import Final
 from ci.causes import Attribution
 from ci.gate import EXIT, decide
 from ci.incidents import tell
-from ci.options import SnapshotOptions, need_writable
+from ci.options import SnapshotOptions
 from ci.red_checks import red_checks
 from ci.report import Report
 from ci.steps import say
+from ci.unfinished import put_unreadable_aside
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.difference import before_of, keep_before, take_after
 from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
 from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
 from fixtures.migrations.rehearsal import read_repo
-from fixtures.model import redaction
+from fixtures.model import escaping, redaction
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
-from fixtures.run.directory import new_run_id
-from fixtures.state.state import State, StateError, open_state, root_of
+from fixtures.run.directory import need_writable, new_run_id
+from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import Target, UsageError, load
 
@@ -51,7 +52,7 @@ _MILLISECONDS = 1000
 def run(options: SnapshotOptions) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
     target = load(options.target, environ=options.environ, uses=_USES)
-    redaction.register(target.secrets())
+    target.redact_secrets()
     if target.url == "sandbox":
         msg = "snapshot: no sandbox is running; "
         msg += f"`.venv/bin/python -m fixtures.sandbox` starts one and prints its {SANDBOX_VARIABLE}"
@@ -87,20 +88,26 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
     lines = [
         f"before-snapshot of {target.name}, taken in {taken_in:.0f} ms, kept in {state.path}",
         f"  {len(snapshot.sizes)} tables, {statements} statements, {policies} policies, {migrations} migrations",
-        *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to mend it" for blind in snapshot.blind),
-        "  after the release `ci/verify postdeploy` judges what changed, `ci/verify snapshot --compare` the statements",
+        *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to change that" for blind in snapshot.blind),
+        "  after the release `ci/verify postdeploy` judges the changes, `ci/verify snapshot --compare` the statements",
     ]
-    sys.stdout.write(redaction.redact("\n".join(lines)) + "\n")
+    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))) + "\n")
     return EXIT[Decision.HOLD] if snapshot.statements is None else 0
 
 
 def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
+    aside = put_unreadable_aside(state)
     verdict, report, comparison = judge(target, state, directory, run_id)
-    if verdict and target.mode == "act":
-        report.notes += tell(report, verdict, state, target.slack_webhook)
-    report.write(directory)
-    lines = [*(comparison.lines() if comparison else []), *report.lines(), f"report: {directory / 'summary.md'}", ""]
-    sys.stdout.write(redaction.redact("\n".join(lines)))
+    report.notes += aside
+    try:
+        if verdict and target.mode == "act":
+            report.notes += tell(report, verdict, state, target.slack_webhook)
+        report.write(directory)
+    except (StateError, StateBusyError, OSError) as error:
+        # The decision stands all the same.
+        report.notes.append(f"not everything could be written down: {error}")
+    lines = [*(comparison.lines() if comparison else []), *report.lines(directory), ""]
+    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))))
     return report.exit_code
 
 
@@ -194,7 +201,7 @@ def _unmeasured(reasons: dict[str, str]) -> Iterator[CheckResult]:
 
 
 def _result(name: str, outcome: Outcome) -> CheckResult:
-    """Return the entry of what is judged under this name, or of the group that could not be."""
+    """Return the verdict's entry for this name, or for the group that could not be measured."""
     budgets = [runbook().budgets[one] for one in JUDGED.get(name, (name,)) if one in runbook().budgets]
     section = _SECTIONS.get(name) or budgets[0].section
     worst = min((step for budget in budgets for step in budget.steps), key=str, default=Severity.P1)

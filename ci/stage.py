@@ -1,20 +1,17 @@
 """
-One whole stage: run the checks, find causes, decide, act, prove, tell, report. Its exit code is the decision's.
+Runs one whole stage: checks, causes, decision, rollback, proof, notices, report. The exit code is the decision's.
 
-Whatever goes wrong in here is "cannot tell" (hold, exit 3) with a report: the gate is never green by accident.
+An error before the decision is "cannot tell" (hold, exit 3) with a report; an error after it does not change it.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 from ci.comparison import Comparison, identify, moved, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
@@ -22,21 +19,26 @@ from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
+from ci.process import own_error
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
-from ci.rollback import settle
 from ci.rollback_flow import RollbackFlow
-from ci.runs import Launch, RunError, Runs, RunUsageError, Started, launch_pytest
+from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
 from ci.schema_compatibility import versions
 from ci.signals import Interrupted, Signals
 from ci.steps import say
+from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
+from fixtures.model.child_environment import dropped_names
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
+from fixtures.run.certificates import CA_VARIABLE
 from fixtures.run.directory import RunDirectory, new_run_id
-from fixtures.state.state import State, StateError, open_state, root_of
-from fixtures.target.target import Mode, Target, UsageError, load
-from fixtures.target.variants import DEPLOYMENT_VARIABLE
+from fixtures.run.proxy import PROXY_VARIABLE
+from fixtures.run.report_folder import ReportFolder
+from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
+from fixtures.target.target import Target, UsageError, load
+from fixtures.target.variants import asked_deployment
 from fixtures.target.vercel import Vercel, VercelError
 
 
@@ -46,19 +48,24 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
     with signals.caught():
         try:
             target = resolve(options)
+            if target.mode == "off":
+                forget(options.reports, before=time.time())
+                off = f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)"
+                sys.stdout.write(f"{off}\n")
+                return 0
+            with _private_directory() as directory, ExitStack() as held:
+                gate = _Gate(options, target, directory, signals, launch, held)
+                held.enter_context(closing(ReportFolder(options.reports, gate.report.run_id)))
+                return gate.run()
+        except RunUsageError:
+            return EXIT_USAGE
         except UsageError as error:
             say(redaction.redact(str(error)))
             return EXIT_USAGE
-        if target.mode == "off":
-            forget(options.reports, before=time.time())
-            sys.stdout.write(f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)\n")
-            return 0
-        with _private_directory() as directory:
-            return _Gate(options, target, directory, signals, launch).run()
 
 
 def _missed(options: Options, verdict: Verdict) -> list[str]:
-    """Return what the sandbox's fault should have turned red and did not, or where it shows."""
+    """Return the checks that the sandbox's fault should have turned red and did not, or the stage that shows it."""
     from fixtures.sandbox.faults import CATALOGUE  # noqa: PLC0415  (the sandbox is loaded where one is broken)
     from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
 
@@ -71,10 +78,7 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
 def resolve(options: Options) -> Target:
     """Return the target with the mode that this run has; raises UsageError."""
     target = load(options.target, environ=options.environ)
-    redaction.register(target.secrets())
-    if options.mode is not None and options.mode not in get_args(Mode):
-        msg = f"--mode {options.mode}: use one of {', '.join(get_args(Mode))}"
-        raise UsageError(msg)
+    target.redact_secrets()
     return replace(target, mode=options.mode or target.mode)
 
 
@@ -90,12 +94,16 @@ def _private_directory() -> Iterator[Path]:
 class _Gate:
     """One run of the stage."""
 
-    def __init__(self, options: Options, target: Target, directory: Path, signals: Signals, launch: Launch) -> None:
+    def __init__(
+        self, options: Options, target: Target, directory: Path, signals: Signals, launch: Launch, held: ExitStack
+    ) -> None:
         self.options = options
         self.target = target
         self.directory = directory
         self.signals = signals
         self.launch = launch
+        self.held = held
+        self.decided = False
         self.began = time.monotonic()
         self.started = time.time()
         self.vercel: Vercel | None = None
@@ -111,45 +119,49 @@ class _Gate:
 
     def run(self) -> int:
         """Start the sandbox where it is the target, judge, act, and report whatever happens."""
-        sandbox = None
         try:
             if self.target.url == "sandbox":
                 from fixtures.target.sandbox_process import start_process  # noqa: PLC0415  (only where one is started)
 
                 stage, fault = self.options.stage, self.options.fault
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
+                self.held.callback(sandbox.stop)
                 found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
                 self.target = replace(found, mode=self.target.mode)
-                redaction.register(self.target.secrets())
+                self.target.redact_secrets()
                 self.report.url = self.target.url
                 self._mark("sandbox")
                 self.began = time.monotonic()
             self._judge_and_act()
-        except RunUsageError:
-            return EXIT_USAGE
-        except UsageError as error:
-            say(redaction.redact(str(error)))
-            return EXIT_USAGE
+        except (RunUsageError, UsageError):
+            raise
         except Interrupted as interrupted:
-            self.report.decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
+            self._decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
-            sys.stderr.write(redaction.redact(traceback.format_exc()))
-            problem = f"the gate itself failed: {type(error).__name__}: {error}"
-            self.report.decided(self._cannot_tell(problem))
-        finally:
-            if self.vercel:
-                self.vercel.close()
-            if sandbox is not None:
-                sandbox.stop()
-        return self._reported()
+            problem = own_error(error, self.options.reports)
+            if self.decided:
+                self._note(problem)
+            else:
+                self._decided(self._cannot_tell(problem))
+        try:
+            self._reported()
+        except Exception as error:  # noqa: BLE001  (a report that cannot be made does not undo the decision)
+            say(f"{self.report.decision} stands; the report could not be made: {own_error(error, None)}")
+        return self.report.exit_code
 
     def _judge_and_act(self) -> None:
-        state = open_state(root_of(self.target, self.options.state), self.target.name)
+        root = root_of(self.target, self.options.state)
+        try:
+            state = open_state(root, self.target.name)
+        except OSError as error:
+            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
+            raise UsageError(msg) from None
         if self.target.vercel is not None:
-            self.vercel = Vercel(self.target.vercel)
-        candidate_id, problem = self._identify(state)
+            self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
+        self._finish_earlier_runs(state)
+        candidate_id, problem = self._identify()
         if problem:
-            self.report.decided(self._cannot_tell(problem))
+            self._decided(self._cannot_tell(problem))
             return
         runs = self._runs(state)
         started = runs.all_checks(candidate_id)
@@ -158,7 +170,11 @@ class _Gate:
         except BaseException:
             started.end()
             raise
-        verdict, problem = self._finish(started)
+        verdict = None
+        try:
+            verdict = started.finish()
+        except RunError as error:
+            problem = str(error)
         self._mark("checks")
         diagnosis = Diagnosis(self.target, self.comparison, runs)
         findings = diagnosis.into(verdict) if verdict and verdict.complete else DiagnosisResult()
@@ -172,30 +188,54 @@ class _Gate:
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
         self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
+        self.signals.too_late_for(f"the {judgement.decision}")
         if verdict and judgement.decision is Decision.ROLLBACK:
-            actor = RollbackFlow(
-                self.options, self.target, self.comparison, state, self.vercel, runs, self.signals, self.report
-            )
-            judgement = actor.roll_back(judgement, verdict, findings, self.began)
-        self.report.decided(judgement)
+            judgement = RollbackFlow(
+                options=self.options,
+                target=self.target,
+                comparison=self.comparison,
+                state=state,
+                vercel=self.vercel,
+                runs=runs,
+                report=self.report,
+                held=self.held,
+                judgement=judgement,
+                verdict=verdict,
+                findings=findings,
+                began=self.began,
+            ).roll_back()
+        self._decided(judgement)
         if not self.options.dry_run:
             self._keep_books(verdict, state)
 
-    def _keep_books(self, verdict: Verdict | None, state: State) -> None:
-        """Remember and tell; what goes wrong with it is a note, for the decision stands."""
-        try:
-            narrowed = bool(self.options.pytest_args)
-            self.report.notes += remember(
-                self.report, verdict, state, narrowed=narrowed, migrations=self._applied_migrations
-            )
-            if verdict and verdict.complete and self.target.mode == "act":
-                self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
-        except (StateError, OSError) as error:
-            self._note(f"not everything could be remembered: {error}")
+    def _finish_earlier_runs(self, state: State) -> None:
+        """Finish an earlier run that was killed, and say so first; a dry run leaves the state as it is."""
+        lines = put_unreadable_aside(state)
+        if not self.options.dry_run:
+            webhook = self.target.slack_webhook if self.target.mode == "act" else None
+            lines += finish(state, self.vercel, self.target.host, webhook)
+        self.report.notes += lines
+        if dropped := dropped_names():
+            ways = f"options of pytest go after --, a proxy into {PROXY_VARIABLE}, certificates into {CA_VARIABLE}"
+            self._note(f"these variables had no effect on the run: {', '.join(dropped)}; {ways}")
+        for line in lines:
+            say(redaction.redact(line))
 
-    def _applied_migrations(self) -> list[str] | None:
-        """Return the versions of the migrations that the deployment was let stand with; None: they cannot be read."""
-        return versions(self.target, self.report.run_id)
+    def _decided(self, judgement: Judgement) -> None:
+        self.decided = True
+        self.report.decided(judgement)
+
+    def _keep_books(self, verdict: Verdict | None, state: State) -> None:
+        """Write the ledger and tell people; an error here is a note, because the decision stands."""
+        try:
+            remember(self.report, verdict, state, lambda: versions(self.target, self.report.run_id))
+            if verdict and self.target.mode == "act":
+                self.report.notes += prove_healing(state, verdict, self.report.deployment_id, self.report.run_id)
+            elsewhere = self.report.rollback and self.report.rollback.step == "elsewhere"
+            if verdict and verdict.complete and self.target.mode == "act" and not elsewhere:
+                self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
+        except (StateError, StateBusyError, OSError) as error:
+            self._note(f"not everything could be remembered: {error}")
 
     def _runs(self, state: State) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
@@ -214,15 +254,13 @@ class _Gate:
             launch=self.launch,
         )
 
-    def _identify(self, state: State) -> tuple[str | None, str | None]:
-        """Return who is judged, and why nobody can be."""
-        asked = os.environ.get(DEPLOYMENT_VARIABLE)
+    def _identify(self) -> tuple[str | None, str | None]:
+        """Return the id of the deployment that is judged, and the problem when none can be."""
+        asked = asked_deployment()
         if self.vercel is None:
-            self._note("Vercel's API is not a capability of this target: no deployment can be blamed")
+            self._note("this target lacks the capability vercel, so no deployment can be blamed")
             return asked, None
         try:
-            if not self.options.dry_run:
-                self.report.notes += settle(state, self.vercel, self.target.host)
             judged = identify(self.target, self.options.stage, asked, self.vercel)
         except VercelError as error:
             self._note(f"{error}; no deployment can be blamed in this run")
@@ -243,12 +281,6 @@ class _Gate:
         self.report.control_id = self.comparison.control_id
         self.report.control_source = self.comparison.control_source
 
-    def _finish(self, started: Started) -> tuple[Verdict | None, str | None]:
-        try:
-            return started.finish(), None
-        except RunError as error:
-            return None, str(error)
-
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
         return decide(verdict, causes, self.options.stage, problem=problem)
@@ -267,7 +299,8 @@ class _Gate:
             return judgement
         return self._cannot_tell(problem) if problem else judgement
 
-    def _reported(self) -> int:
+    def _reported(self) -> None:
+        self.signals.too_late_for("the report")
         self._mark("end")
         forget(self.options.reports, before=self.started)
         self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
@@ -275,10 +308,9 @@ class _Gate:
             self.report.write(self.options.reports)
         except OSError as error:
             self._note(f"the report could not be written: {error}")
-        lines = ["", *self.report.lines(), f"report: {self.options.reports / 'summary.md'}", ""]
+        lines = ["", *self.report.lines(self.options.reports), ""]
         sys.stdout.write("\n".join(lines))
         sys.stdout.flush()
-        return self.report.exit_code
 
     def _note(self, note: str) -> None:
         self.report.notes.append(note)

@@ -1,5 +1,5 @@
 """
-Steps that may take a while: run a command quietly, say what is happening after two seconds, fail in one line.
+Steps of the set-up: each runs a command quietly, reports progress after two seconds, and fails in one line.
 
 Standard library only: this also runs before anything is installed.
 """
@@ -23,11 +23,11 @@ _STOP_SECONDS = 5.0
 
 
 class SetupError(Exception):
-    """Something that is needed cannot be had; one line, ending in the command that would fix it."""
+    """A program or package cannot be had; the message is one line that ends in the command which fixes it."""
 
 
 def say(line: str) -> None:
-    """Tell the person who waits; stderr, so that what is printed for machines stays clean."""
+    """Print a line for the person who waits, on stderr: stdout is for machines."""
     sys.stderr.write(f"ci/verify: {line}\n")
     sys.stderr.flush()
 
@@ -45,7 +45,7 @@ def run_step(
 
     what: the step in words ("installing …").  fix: the command that a person would run.  limit: seconds.
     environment: variables set besides the inherited ones.
-    Raises SetupError, with what the command said of its error, when it fails or takes longer than the limit.
+    Raises SetupError, with the command's own error line, when it fails or takes longer than the limit.
     """
     with tempfile.TemporaryFile() as output:
         try:
@@ -54,7 +54,7 @@ def run_step(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=child_environment(environment),
+                env=child_environment(environment, installs=True),
                 start_new_session=True,
             )
         except OSError as error:
@@ -65,7 +65,7 @@ def run_step(
             return
         output.seek(0)
         lines = output.read().decode(errors="replace").strip().splitlines()
-    # An installer names the error first and ends in advice; one that names none ends in what went wrong.
+    # Most installers name the error first and end with advice; the others name the error last.
     said = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no output").strip()
     msg = f"{what} failed ({problem}: {said}); fix: {fix}"
     raise SetupError(msg)
@@ -91,7 +91,7 @@ def _wait(process: subprocess.Popen[bytes], what: str, limit: float) -> str | No
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leave neither the child nor its children behind, whatever ended the wait."""
+    """End the child and its children, also after a signal."""
     if process.poll() is not None:
         return
     os.killpg(process.pid, signal.SIGTERM)
@@ -100,11 +100,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def end_on_sigterm() -> None:
-    """Make SIGTERM unwind like Ctrl-C, so that a step's command ends with us."""
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def apt_install(package: str, *, fix: str) -> None:
@@ -121,5 +116,5 @@ def apt_install(package: str, *, fix: str) -> None:
 
 
 def may_use_apt() -> bool:
-    """Whether this is Debian or its kin, and we are root."""
+    """Return whether apt-get is there and this process is root."""
     return os.geteuid() == 0 and Path("/usr/bin/apt-get").exists()

@@ -1,4 +1,4 @@
-"""New HTTP clients at no cost, for whoever acts on what the suite measured."""
+"""HTTP clients of the gate: cheap to make, without cookies and without the machine's proxies."""
 
 from __future__ import annotations
 

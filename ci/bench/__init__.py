@@ -1,1 +1,1 @@
-"""Benchmarks and long proofs; their results, with date and machine, are in `results/`."""
+"""Benchmarks and long proofs; `results/` holds their results, with date and machine."""

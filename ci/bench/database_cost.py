@@ -1,10 +1,10 @@
 """
-What the database checks cost: of the database's time, of a long way to it, and beside Debian's check_postgres.
+Measures the cost of the database checks: the database's time, the effect of latency, and check_postgres beside it.
 
     .venv/bin/python -m ci.bench.database_cost [--rounds 15]
 
-All in one run and interleaved, on one server, so that the machine's noise is in all of it alike; medians. Equal in what
-is asked, not in design: check_postgres is a process and a psql for each check, and holds one number against two limits.
+All measurements are interleaved in one run on one server, so that the machine's noise affects all of them; the results
+are medians. Both ask the same questions, but check_postgres starts a process and a psql for each one.
 Writes ci/bench/results/database_cost.json; ends with 1 when a bound is missed.
 """
 
@@ -38,9 +38,9 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_cost.json"
 LATENCY_MS: Final = 80
 BOUNDS: Final = {"warm_ms": 60.0, "round_trips": 12.0, "times_faster_warm": 50.0, "times_faster_cold": 15.0}
-# Its action -> the check of ours that asks the same. What it has no action for it asks by its own `custom_query`.
+# Its action -> our check that asks the same. `custom_query` stands for checks without an action of their own.
 PAIRS: Final = {
-    "connection": "test_the_database_lets_us_in",
+    "connection": "test_the_database_accepts_the_monitoring_role",
     "backends": "test_connections_leave_the_headroom_the_runbook_asks_for",
     "locks": "test_nobody_waits_long_for_a_lock",
     "txn_time": "test_no_transaction_stays_open_for_long",
@@ -64,7 +64,7 @@ CUSTOM: Final = (
     "test_every_foreign_key_has_an_index",
     "test_no_index_is_there_twice",
     "test_row_level_security_guards_personal_tables",
-    "test_what_is_committed_is_kept_and_counted",
+    "test_commits_are_durable_and_counted",
     "test_extensions_are_installed_and_current",
     "test_migrations_are_recorded_once_each",
 )
@@ -119,7 +119,7 @@ def clocked(work: Callable[[], object]) -> float:
 
 
 def by_check_postgres(postgres: Postgres, queries: list[str]) -> None:
-    """Run its actions one after the other; raises RuntimeError when one could not tell, for then it did not work."""
+    """Run its actions one after the other; raises RuntimeError when one gave no result."""
     login = conninfo_to_dict(postgres.dsn("synthetic_monitor"))
     where = [f"--host={login['host']}", f"--port={login['port']}", "--dbname=platform", f"--dbuser={login['user']}"]
     runs = [[f"--action={action}", *_LIMITS.get(action, ())] for action in PAIRS]
@@ -134,7 +134,7 @@ def by_check_postgres(postgres: Postgres, queries: list[str]) -> None:
             check=False,
         )
         if done.returncode == _UNKNOWN:
-            msg = f"check_postgres {run[0]} could not tell: {done.stdout}{done.stderr}"
+            msg = f"check_postgres {run[0]} gave no result: {done.stdout}{done.stderr}"
             raise RuntimeError(msg)
 
 

@@ -1,12 +1,13 @@
 """
-Every fault of the database against every database check, whatever its stage: what is red, and what cannot be measured.
+Runs every database check, of any stage, against every fault of the database; shows what is red or not measured.
 
     .venv/bin/python -m ci.bench.database_crosstalk                     every fault, on the PostgreSQL that is found
     .venv/bin/python -m ci.bench.database_crosstalk NAME ...            these only
     .venv/bin/python -m ci.bench.database_crosstalk --major 18 ...      on that version (see database_versions)
 
-No gate and no other check, so that a fault takes a few seconds. Writes ci/bench/results/database_crosstalk.json, by
-version and fault; ends with 1 when a red set is not `must` and at most what depends on what the fault touches.
+The bench runs no gate and no other check, so a fault takes a few seconds. It writes
+ci/bench/results/database_crosstalk.json, by version and fault, and ends with 1 when a check of `must` is not red, or a
+check is red that the fault cannot affect.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _LIMIT = 180
 
 
 class Row(msgspec.Struct):
-    """What one fault did. red: check -> severity.  unmeasured: checks.  surprises: what should not be so."""
+    """The result of one fault. red: check -> severity.  unmeasured: checks.  surprises: sentences."""
 
     red: dict[str, str]
     unmeasured: list[str]
@@ -45,7 +46,7 @@ class Row(msgspec.Struct):
 def cross(fault: Fault) -> Row:
     """Ask every database check of a sandbox with this fault."""
     first, complete = _ask(fault)
-    # A run ends early on a red P0: what it left out is asked of a second sandbox.
+    # A run ends early on a red P0: a second sandbox runs the remaining checks.
     left_out = [check.node_id for check in first if check.outcome is Outcome.SUPERSEDED]
     rest, rest_complete = _ask(fault, left_out) if left_out else ([], True)
     checks = [check for check in first if check.outcome is not Outcome.SUPERSEDED] + rest
@@ -57,7 +58,7 @@ def cross(fault: Fault) -> Row:
 
 
 def _ask(fault: Fault, only: list[str] | None = None) -> tuple[list[CheckResult], bool]:
-    """Return what became of all checks, or only of these, and whether the run came to its end."""
+    """Return the results of all checks, or only of these, and whether the run was complete."""
     with tempfile.TemporaryDirectory(prefix="7p-crosstalk-") as folder:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q"]
         command += [f"--fault={fault.name}", f"--stage={fault.stage}", f"--reports={folder}/reports"]

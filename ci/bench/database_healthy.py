@@ -1,10 +1,10 @@
 """
-Whether a healthy database that is busy is ever called sick: the database checks, again and again, beside pgbench.
+Proves that a busy, healthy database is never called sick: the database checks, many times, beside pgbench.
 
     .venv/bin/python -m ci.bench.database_healthy [RUNS]      200 by default, about a second each
 
-The checks that copy (the restore drill, the rehearsal of migrations) take part in every tenth run: they look at copies,
-which the load does not reach. Writes ci/bench/results/database_healthy.json; ends with 1 when a check was red or not
+Checks that copy the database (the restore drill, the rehearsal of migrations) are in every tenth run only: the load
+does not reach their copies. Writes ci/bench/results/database_healthy.json; ends with 1 when a check was red or not
 measured in any run, and names it.
 """
 
@@ -34,7 +34,7 @@ RESULTS = ROOT / "ci" / "bench" / "results" / "database_healthy.json"
 RUNS = 200
 _COPYING_EVERY = 10
 _COPYING = ("test_restore.py", "test_migrations.py")
-# Reads, a short write under a row lock, and now and then a transaction that is given up.
+# Reads, a short write under a row lock, and sometimes a transaction that is rolled back.
 LOAD = r"""
 \set n random(1, 24)
 SELECT count(*) FROM public.courses c JOIN public.course_enrollments e ON e.course_id = c.id WHERE c.published;
@@ -54,7 +54,7 @@ async def prove(runs: int) -> int:
     with tempfile.TemporaryDirectory(prefix="7p-healthy-") as folder:
         sandbox = await Sandbox.start(Path(folder))
         try:
-            # The sandbox's own never wakes up; production's does.
+            # Autovacuum never wakes up in the sandbox; it does in production.
             await run(sandbox, "ALTER SYSTEM SET autovacuum_naptime = '5s'", "SELECT pg_reload_conf()")
             handle = Path(folder) / "bench.json"
             sandbox.handle.write(handle)

@@ -1,11 +1,11 @@
 """
-Every database check's query on PostgreSQL 14 to 18 as the monitoring role, and a sample of the faults on each.
+Runs every database check's query on PostgreSQL 14 to 18 as the monitoring role, and a sample of the faults on each.
 
     .venv/bin/python -m ci.bench.database_versions              every version that this machine has or can fetch
     .venv/bin/python -m ci.bench.database_versions --major 16   one of them
 
-Writes ci/bench/results/database_versions.json; ends with 1 when a query failed, a check was blind where it sees
-elsewhere, or a fault was not caught.
+Writes ci/bench/results/database_versions.json; ends with 1 when a query failed, a check gave no result that it
+gives on another version, or a fault was not caught.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.selftest.database.database_checks import declared, planned
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "ci" / "bench" / "results" / "database_versions.json"
 SETTINGS = {"archive_mode": "on", "archive_command": "true"}
-# One each of what differs between versions: locks, slots, statements, settings, statistics, checksums, constraints.
+# One fault for each topic that differs between versions.
 SAMPLE = (
     *("lock-waited-for", "slot-left-behind", "slot-idle", "statement-slow", "commits-not-kept", "statistics-stale"),
     *("vacuum-overdue", "primary-key-corrupt", "constraint-not-valid", "connections-85", "monitor-blind"),
@@ -43,7 +43,7 @@ SAMPLE = (
 
 class Version(msgspec.Struct, kw_only=True):
     """
-    How one version did.
+    The result of one version.
 
     answered: queries.  unmeasured: check -> why its query gave nothing that can be judged.
     caught: faults of the sample.  wrong: what should not be so.
@@ -58,7 +58,7 @@ class Version(msgspec.Struct, kw_only=True):
 
 
 class Result(msgspec.Struct):
-    """What is committed. machine: when and on what class of machine the last of them was measured."""
+    """The committed results. machine: date and class of machine of the newest of them."""
 
     machine: dict[str, Any]
     versions: dict[str, Version]
@@ -98,7 +98,7 @@ def _trouble(seen: Seen | None, query: Query) -> str:
 
 
 def main() -> int:
-    """Prove each version; what cannot be had here is named."""
+    """Prove each version; name the versions that this machine cannot get."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--major", type=int, action="append", choices=MAJORS, help="may be repeated; default: all")
     result = msgspec.json.decode(RESULTS.read_bytes(), type=Result) if RESULTS.exists() else Result({}, {})

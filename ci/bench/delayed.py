@@ -1,4 +1,4 @@
-"""A network of some length to a server on this machine: every byte takes its time, and each turn is counted."""
+"""A stand-in of a slow network to a server on this machine: it delays every byte and counts round trips."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Every fault through the whole path, and the golden matrix of what it turned red and what was decided.
+Runs every fault through the whole path and writes the golden matrix of red checks and decisions.
 
     .venv/bin/python -m ci.bench.fault_matrix              every fault: some ten seconds each
     .venv/bin/python -m ci.bench.fault_matrix NAME ...     these rows only
@@ -29,7 +29,7 @@ _LIMIT = 300
 
 
 class Row(msgspec.Struct):
-    """What became of one fault. red: node id -> severity."""
+    """The result of one fault. red: node id -> severity."""
 
     decision: str
     exit_code: int
@@ -42,7 +42,7 @@ def read_golden() -> dict[str, Row]:
 
 
 def prove(fault: Fault, reports: Path) -> tuple[Row, list[str]]:
-    """Run the whole path with one fault; return its row and what is wrong with it."""
+    """Run the whole path with one fault; return its row and the problems."""
     command = [sys.executable, "ci/verify", fault.stage, "--fault", fault.name, "--reports", str(reports)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_LIMIT, check=False)  # noqa: S603  (names of the catalogue)
     verdict = Verdict.read(reports / "verdict.json")

@@ -1,10 +1,10 @@
 """
-Whether a healthy platform is ever called anything else: the whole path, again and again.
+Proves that a healthy platform is always kept: the whole path, again and again.
 
     .venv/bin/python -m ci.bench.healthy_runs [--runs 20] [--busy] [-n 2]
 
---busy keeps two processors at work beside it. Adds an entry to ci/bench/results/healthy_runs.json; ends with 1 when a
-run was not kept, and its output is shown.
+--busy keeps two processors busy during the runs. Adds an entry to ci/bench/results/healthy_runs.json; ends with 1 when
+a run was not kept, and shows its output.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def run_once(arguments: list[str]) -> tuple[str, float]:
 
 
 def main() -> int:
-    """Repeat it and write down what became of it."""
+    """Repeat the run and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--busy", action="store_true", help="with two processors at work beside it")
+    parser.add_argument("--busy", action="store_true", help="keep two processors busy during the runs")
     parser.add_argument("-n", dest="workers", type=int, default=0, help="pytest-xdist workers")
     given = parser.parse_args()
     arguments = [f"-n{given.workers}"] if given.workers else []

@@ -1,10 +1,10 @@
 """
-Healthy oddities: builds and surroundings that are unusual and right, and must stay green.
+Runs the checks on healthy variants: builds and surroundings that are unusual and right, and must stay green.
 
     .venv/bin/python -m ci.bench.healthy_variants              all of them on one sandbox
     .venv/bin/python -m ci.bench.healthy_variants NAME ...     these only
 
-Each is verified by the checks that look at it. Writes ci/bench/results/healthy_variants.json; exit 1 when one is red.
+Each one is verified by the checks of its kinds. Writes ci/bench/results/healthy_variants.json; exit 1 when one is red.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESULTS = ROOT / "ci" / "bench" / "results" / "healthy_variants.json"
 
 
 class Result(msgspec.Struct):
-    """What the checks made of one oddity. bad: checks that did not pass, with their reasons."""
+    """The result of one healthy variant. bad: checks that did not pass, with their reasons."""
 
     summary: str
     passed: int
@@ -37,13 +37,13 @@ class Result(msgspec.Struct):
 
 
 def read_results(path: Path = RESULTS) -> dict[str, Result]:
-    """Return the committed results, by oddity."""
+    """Return the committed results, by name."""
     return msgspec.json.decode(path.read_bytes(), type=dict[str, Result]) if path.exists() else {}
 
 
 async def _prove_all(names: list[str]) -> dict[str, Result]:
     results = {}
-    with tempfile.TemporaryDirectory(prefix="7p-oddities-") as directory:
+    with tempfile.TemporaryDirectory(prefix="7p-variants-") as directory:
         (Path(directory) / "sandbox").mkdir()
         sandbox = await Sandbox.start(Path(directory) / "sandbox")
         try:
@@ -63,7 +63,7 @@ async def _prove_all(names: list[str]) -> dict[str, Result]:
 
 
 def main() -> int:
-    """Prove the named oddities, or all of them."""
+    """Prove the named healthy variants, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *HEALTHY_VARIANTS], metavar="NAME")
     names = parser.parse_args().names or list(HEALTHY_VARIANTS)
@@ -72,7 +72,7 @@ def main() -> int:
     known = {name: found for name in HEALTHY_VARIANTS if (found := results.get(name) or earlier.get(name))}
     write_atomically(RESULTS, msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
     red = [name for name, result in results.items() if result.bad]
-    sys.stdout.write(f"{len(names) - len(red)} of {len(names)} healthy oddities stayed green\n")
+    sys.stdout.write(f"{len(names) - len(red)} of {len(names)} healthy variants stayed green\n")
     return 1 if red else 0
 
 

@@ -1,4 +1,4 @@
-"""What a result was measured on: the class of the machine, nothing that names it."""
+"""The class of the machine that measured a result; nothing in it identifies the machine."""
 
 from __future__ import annotations
 

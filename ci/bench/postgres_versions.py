@@ -1,8 +1,8 @@
 """
-PostgreSQL's programs of one major version each: the system's, the locked wheel's, and packages of npm in the cache.
+PostgreSQL's programs of one major version: the system's, the locked wheel's, or an npm package in the cache.
 
-The npm packages hold initdb, postgres and every contrib module; nothing else brings 14, 16 and 17 to a machine without
-a registry of Debian packages of its own. None of their scripts is run.
+The npm packages hold initdb, postgres and every contrib module; no other registry has 14, 16 and 17 for every
+machine. None of their scripts is run.
 """
 
 from __future__ import annotations

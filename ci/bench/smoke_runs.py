@@ -1,11 +1,11 @@
 """
-Whether a healthy smoke run is ever red, and how long it takes: the same checks on one sandbox, again and again.
+Proves that a healthy smoke run is never red, and measures it: the same checks on one sandbox, again and again.
 
     .venv/bin/python -m ci.bench.smoke_runs [--runs 200] [--latency-runs 20]
 
---latency-runs: so many more with every answer 80 ms later. Seconds count from the start of pytest's process, the
-sandbox already up; `p0` is the moment at which the last P0 check of an answer is told (what looks over everything that
-a run saw comes at its end). Writes ci/bench/results/smoke_runs.json; ends with 1 when a run is not green.
+--latency-runs: the number of further runs with every answer 80 ms later. Seconds count from the start of pytest, with
+the sandbox already running; `p0` is the moment at which the last P0 check of a single answer has its result (checks of
+all answers of a run come at its end). Writes ci/bench/results/smoke_runs.json; ends with 1 when a run is not green.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def _repeat(wanted: dict[str, int]) -> dict[str, Series]:
 
 
 def main() -> int:
-    """Repeat it and write down what became of it."""
+    """Repeat the run and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--latency-runs", type=int, default=20)

@@ -1,10 +1,10 @@
 """
-How long a healthy run takes, and how soon a P0 outage is rolled back and healed.
+Measures how long a healthy run takes, and how soon a P0 outage is rolled back and healed.
 
     .venv/bin/python -m ci.bench.speed [--runs 5]
 
-Seconds: the healthy run from the command's first to its last moment, the sandbox's start included; of the outage, as
-decision.json counts them, from the moment at which the platform could be asked. Writes ci/bench/results/speed.json.
+Seconds of the healthy run: the whole command, the start of the sandbox included. Seconds of the outage: those of
+decision.json, which start when the platform is reachable. Writes ci/bench/results/speed.json.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ _BAD = {Outcome.FAILED, Outcome.SUITE_ERROR, Outcome.NOT_MEASURED, Outcome.SUPER
 @dataclass(frozen=True)
 class Run:
     """
-    What one run came to. seconds: from the process's start to its end.
+    The result of one run. seconds: from the process's start to its end.
 
-    judged: node id -> seconds from the process's start to the moment at which it was told.
+    judged: node id -> seconds from the process's start to its result.
     bad: checks that are not green -> reason; "the run" where it did not come to its end.
     """
 
@@ -39,12 +39,12 @@ class Run:
 
     @property
     def passed(self) -> int:
-        """How many checks passed."""
+        """The number of checks that passed."""
         return sum(check.outcome is Outcome.PASSED for check in self.verdict.checks)
 
 
 async def verify(sandbox: Sandbox, healthy_variant: HealthyVariant, reports: Path) -> Run:
-    """Publish a build with this oddity, all rate limits unspent, and run the checks on it; `reports` exists."""
+    """Publish a build with this healthy variant, reset all rate limits, and run the checks; `reports` exists."""
     build = sandbox.healthy_build()
     healthy_variant.build(build)
     _forget(sandbox)
@@ -76,7 +76,7 @@ def _forget(sandbox: Sandbox) -> None:
 async def _run(arguments: Sequence[str], environ: dict[str, str], reports: Path) -> Run:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SYNTHETIC_")}
     kept |= {name: os.environ[name] for name in ("SYNTHETIC_BROWSER",) if name in os.environ}
-    # Compiled modules are kept, as everywhere by default: rewriting the asserts anew takes a third of the start.
+    # Compiled modules are kept, as by default: rewriting the asserts takes a third of the start.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.monotonic()
     child = await asyncio.create_subprocess_exec(

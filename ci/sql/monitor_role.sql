@@ -1,10 +1,11 @@
--- The role that verifies, and the counters that it may ask. It sees the server's own statistics and the catalogue; of
--- customers it learns numbers only, and it can write nothing.
+-- Makes the role that the checks use, and the counters that it may call. The role reads the server's statistics and the
+-- catalogue; of customers it reads counts only, and it writes nothing. ci/sql/README.md lists what it can still do.
 --
---   psql "$OWNER_DSN" -v ON_ERROR_STOP=1 -f ci/sql/monitor_role.sql    by the owner of the tables; again at any time
+--   psql "$OWNER_DSN" -v ON_ERROR_STOP=1 -f ci/sql/monitor_role.sql    as the owner of the tables; again at any time
 --   psql "$OWNER_DSN" -c '\password synthetic_monitor'                 then set MONITOR_DATABASE_URL
 --
--- Supabase: run it as `postgres` in session mode (port 5432). `ci/verify doctor production` says what is still unseen.
+-- On Supabase run it as `postgres` in session mode (port 5432). `ci/verify doctor production` says what the role cannot
+-- see yet.
 
 BEGIN;
 
@@ -32,7 +33,7 @@ BEGIN
     IF to_regrole('synthetic_monitor') IS NULL THEN
         CREATE ROLE synthetic_monitor;
     END IF;
-    -- What an earlier version gave; where there is nothing to take back, a managed server would refuse the attempt.
+    -- An earlier version gave these rights. Without the condition a managed server refuses the statement.
     IF (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'synthetic_monitor') THEN
         ALTER ROLE synthetic_monitor NOBYPASSRLS;
     END IF;
@@ -45,7 +46,7 @@ $$;
 
 ALTER ROLE synthetic_monitor LOGIN CONNECTION LIMIT 3;
 
--- Seat belts: a session may undo them. What holds is that there is no grant to write.
+-- These protect against mistakes only: a session can undo them. The protection is that the role has no right to write.
 ALTER ROLE synthetic_monitor SET default_transaction_read_only = on;
 ALTER ROLE synthetic_monitor SET statement_timeout = '10s';
 ALTER ROLE synthetic_monitor SET lock_timeout = '1s';
@@ -54,7 +55,7 @@ ALTER ROLE synthetic_monitor SET search_path = pg_catalog;
 
 GRANT pg_monitor TO synthetic_monitor;
 
--- No table of the platform, and no column of one.
+-- The role reads no table of the platform, and no column of one.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM synthetic_monitor;
 GRANT USAGE ON SCHEMA public TO synthetic_monitor;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO synthetic_monitor;
@@ -63,7 +64,37 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO synthetic
 GRANT USAGE ON SCHEMA supabase_migrations TO synthetic_monitor;
 GRANT SELECT ON supabase_migrations.schema_migrations TO synthetic_monitor;
 
--- Extensions lie in a schema of their own. amcheck, where it is installed, looks for corrupt indexes and changes nothing.
+-- PostgreSQL lets every role make temporary tables and large objects, and before version 15 tables in `public`: these are
+-- rights of PUBLIC, and one role cannot be excepted. So PUBLIC loses them, and every other role that exists gets them by
+-- name. A role that is made later needs its own GRANT. Only their owner can take them away: on Supabase the functions
+-- belong to another role, and large objects stay possible there.
+DO $$
+DECLARE
+    privilege text;
+    receiver name;
+BEGIN
+    FOR privilege IN
+        SELECT format('TEMPORARY ON DATABASE %I', datname) FROM pg_database
+         WHERE datname = current_database() AND pg_has_role(datdba, 'USAGE')
+           AND has_database_privilege('synthetic_monitor', oid, 'TEMPORARY')
+         UNION ALL
+        SELECT 'CREATE ON SCHEMA public' FROM pg_namespace
+         WHERE nspname = 'public' AND pg_has_role(nspowner, 'USAGE')
+           AND has_schema_privilege('synthetic_monitor', oid, 'CREATE')
+         UNION ALL
+        SELECT format('EXECUTE ON FUNCTION %s', oid::regprocedure) FROM pg_proc
+         WHERE pronamespace = 'pg_catalog'::regnamespace AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea')
+           AND pg_has_role(proowner, 'USAGE') AND has_function_privilege('synthetic_monitor', oid, 'EXECUTE')
+    LOOP
+        FOR receiver IN SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'synthetic_monitor' LOOP
+            EXECUTE format('GRANT %s TO %I', privilege, receiver);
+        END LOOP;
+        EXECUTE format('REVOKE %s FROM PUBLIC', privilege);
+    END LOOP;
+END
+$$;
+
+-- Extensions lie in a schema of their own. amcheck, where it is installed, reads indexes to find corruption.
 DO $$
 DECLARE
     home name;
@@ -80,9 +111,9 @@ BEGIN
 END
 $$;
 
--- The counters. They read with the rights of the tables' owner, and what they return is how many rows were looked at
--- (`examined`) and how many of them must not be. Functions, not views: a view would keep the platform's next migration
--- from changing a column. Rows that row-level security hides from the owner too are an error, never a zero.
+-- The counters. They read with the rights of the tables' owner, and return how many rows they read (`examined`) and how
+-- many of those are wrong. They are functions because a view would stop the platform's next migration from changing a
+-- column. Where row-level security hides rows from the owner too, a counter fails; it does not return zero.
 CREATE SCHEMA IF NOT EXISTS synthetic;
 COMMENT ON SCHEMA synthetic IS 'counters of 7P Verify, made by ci/sql/monitor_role.sql; nothing else belongs here';
 
@@ -96,7 +127,7 @@ BEGIN
 END
 $$;
 
--- Ten minutes are left to the webhook that enrols.
+-- The webhook that enrols has ten minutes.
 CREATE FUNCTION synthetic.completed_payments() RETURNS TABLE (examined bigint, without_enrolment bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
@@ -107,7 +138,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
      WHERE p.status = 'completed'
 $$;
 
--- Whoever came with a code, or to a free course, is enrolled as `free`; everyone else has paid.
+-- A code or a free course enrols as `free`; every other plan needs a payment.
 CREATE FUNCTION synthetic.paid_enrolments() RETURNS TABLE (examined bigint, without_payment bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
@@ -159,7 +190,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
       FROM public.payments
 $$;
 
--- The newest hundred that have ended, of the last ninety days. What was paid back had been paid.
+-- The newest hundred payments of the last ninety days that have ended. A refunded payment succeeded before.
 CREATE FUNCTION synthetic.latest_payments() RETURNS TABLE (examined bigint, failed bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*), count(*) FILTER (WHERE status = 'failed')
@@ -168,7 +199,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
              ORDER BY created_at DESC LIMIT 100) AS latest
 $$;
 
--- The runbook's three queries about a customer: planned, never run. refusal: why one can not be, '' when it can.
+-- Plans the runbook's three queries about a customer; none runs. refusal: PostgreSQL's error, '' when it can be planned.
 CREATE FUNCTION synthetic.support_look_ups() RETURNS TABLE (look_up text, refusal text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
 DECLARE

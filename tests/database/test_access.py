@@ -1,4 +1,4 @@
-"""Row level security: who may read whose rows."""
+"""Checks of row level security: nobody reads or writes the rows of others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fixtures.database.rows import Rows
     min_rows=3,
 )
 def test_row_level_security_guards_personal_tables(rows: Rows) -> None:
-    """The browser holds a key to the database; without row level security it opens everyone's records."""
+    """Every browser holds a key to the database; without row level security it opens everyone's records."""
     assert [table for table, guarded in rows if not guarded] == []
 
 
@@ -41,7 +41,7 @@ def test_row_level_security_guards_personal_tables(rows: Rows) -> None:
     min_rows=5,
 )
 def test_every_exposed_table_has_row_level_security_and_a_policy(rows: Rows) -> None:
-    """A new table is open to the browser's key until someone remembers; without a policy nobody gets in at all."""
+    """A new table is open to the browser's key until it gets row level security; without a policy nobody can use it."""
     assert [table for table, guarded, policies in rows if not guarded or not policies] == []
 
 
@@ -62,7 +62,7 @@ def test_every_exposed_table_has_row_level_security_and_a_policy(rows: Rows) -> 
     min_rows=3,
 )
 def test_no_policy_shows_personal_rows_to_everyone(rows: Rows) -> None:
-    """`USING (true)` is row level security in name only: whoever opens the page reads every customer."""
+    """A policy with `USING (true)` protects nothing: every visitor can read every customer."""
     assert [f"{table}: {policy}" for table, policy, everyone in rows if everyone] == []
 
 
@@ -83,7 +83,7 @@ def test_no_policy_shows_personal_rows_to_everyone(rows: Rows) -> None:
     min_rows=5,
 )
 def test_no_policy_lets_everyone_write(rows: Rows) -> None:
-    """With the key that every browser holds, anyone changes anyone's rows."""
+    """With the key that every browser holds, anybody could change the rows of others."""
     assert [f"{table}: {policy}" for table, policy, everyone in rows if everyone] == []
 
 
@@ -104,8 +104,8 @@ def test_no_policy_lets_everyone_write(rows: Rows) -> None:
     """,
     min_rows=5,
 )
-def test_no_view_goes_round_row_level_security(rows: Rows) -> None:
-    """A view reads with its owner's rights unless it is `security_invoker`: the policies of its tables do not count."""
+def test_no_view_bypasses_row_level_security(rows: Rows) -> None:
+    """A view reads with its owner's rights unless it is `security_invoker`; the policies of its tables do not apply."""
     assert [view for view, bypasses in rows if bypasses] == []
 
 
@@ -123,8 +123,8 @@ def test_no_view_goes_round_row_level_security(rows: Rows) -> None:
     """,
     min_rows=1,
 )
-def test_strangers_call_no_function_with_its_owners_rights(rows: Rows) -> None:
-    """PostgREST offers every function of `public`; SECURITY DEFINER ones do as their owner may, for anyone."""
+def test_anonymous_users_call_no_function_with_its_owners_rights(rows: Rows) -> None:
+    """PostgREST offers every function of `public`; a SECURITY DEFINER one acts with its owner's rights for anybody."""
     _, functions = rows.one(int, object)
 
     assert (functions or []) == []

@@ -1,4 +1,4 @@
-"""What sessions do to each other: connections, transactions, locks."""
+"""Checks of sessions: connections, transactions and locks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fixtures.database.rows import MedianOfThree, Rows
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
 @asks_database("SELECT pg_is_in_recovery()", min_rows=1)
-def test_the_database_lets_us_in(refusals: list[str]) -> None:
-    """A database that turns the monitor away turns the next request away too."""
+def test_the_database_accepts_the_monitoring_role(refusals: list[str]) -> None:
+    """A database that refuses the monitor refuses users too."""
     assert refusals == []
 
 
@@ -39,7 +39,7 @@ def test_the_database_lets_us_in(refusals: list[str]) -> None:
 def test_connections_leave_the_headroom_the_runbook_asks_for(
     median_of_three: MedianOfThree, rows: Rows, budgets: Budgets
 ) -> None:
-    """Past the limit the pool refuses logins before anyone can log in to find out why. A burst does not count."""
+    """At the limit nobody can connect, not even to find the cause. A short burst does not count."""
     share = median_of_three(_share, budgets.database_connections)
     *_, most = rows.one(int, int, int, str)
 
@@ -67,7 +67,7 @@ def _share(rows: Rows) -> float:
     sees=("activity",),
 )
 def test_no_transaction_stays_open_for_long(rows: Rows, budgets: Budgets) -> None:
-    """An old transaction keeps every row it could see: tables bloat, migrations wait, and users wait behind those."""
+    """An old transaction keeps dead rows and locks: tables grow, migrations wait, and users wait for the migrations."""
     _, oldest = rows.one(int, float)
 
     assert oldest <= budgets.transaction_age
@@ -91,7 +91,7 @@ def test_no_transaction_stays_open_for_long(rows: Rows, budgets: Budgets) -> Non
     sees=("activity",),
 )
 def test_nobody_waits_long_for_a_lock(rows: Rows, budgets: Budgets) -> None:
-    """Requests queue behind a lock one by one until the functions time out; whoever holds it is named."""
+    """Requests wait one behind the other until the functions time out. The report names the session that blocks."""
     _, roots, longest = rows.one(int, object, float)
 
     assert longest <= budgets.lock_wait, f"blocked by {roots}"
@@ -110,7 +110,7 @@ def test_nobody_waits_long_for_a_lock(rows: Rows, budgets: Budgets) -> None:
     sees=("activity",),
 )
 def test_no_transaction_would_hold_a_migration_up(rows: Rows, budgets: Budgets) -> None:
-    """A migration waits for every open transaction, and every request waits behind the migration."""
+    """A migration waits for every open transaction, and every request waits for the migration."""
     _, oldest = rows.one(int, float)
 
     assert oldest <= budgets.transaction_age_before_migration
@@ -130,7 +130,7 @@ def test_no_transaction_would_hold_a_migration_up(rows: Rows, budgets: Budgets) 
     sees=("activity",),
 )
 def test_no_session_idles_in_a_transaction(rows: Rows, budgets: Budgets) -> None:
-    """Code that waits for something else with a transaction open keeps its locks and its connection for as long."""
+    """Code that waits for something else inside a transaction keeps its locks and its connection meanwhile."""
     _, longest = rows.one(int, float)
 
     assert longest <= budgets.idle_in_transaction
@@ -152,7 +152,7 @@ def test_no_session_idles_in_a_transaction(rows: Rows, budgets: Budgets) -> None
     sees=("activity",),
 )
 def test_no_role_or_database_is_near_its_own_connection_limit(rows: Rows, budgets: Budgets) -> None:
-    """A role that has used up its own limit is refused while the server has connections to spare."""
+    """A role at its own limit is refused although the server has free connections."""
     shares = [100 * in_use / limit for _, limit, in_use in rows if limit > 0]
 
     assert max(shares, default=0) <= budgets.own_connections
@@ -165,7 +165,7 @@ def test_no_role_or_database_is_near_its_own_connection_limit(rows: Rows, budget
     min_rows=1,
 )
 def test_no_prepared_transaction_was_forgotten(rows: Rows, budgets: Budgets) -> None:
-    """It survives restarts and holds its locks and every dead row until someone commits it by name."""
+    """A prepared transaction survives restarts and keeps locks and dead rows until somebody commits it by name."""
     (oldest,) = rows.one(float)
 
     assert oldest <= budgets.prepared_transaction_age
@@ -185,8 +185,8 @@ def test_no_prepared_transaction_was_forgotten(rows: Rows, budgets: Budgets) -> 
     min_rows=2,
     sees=("activity",),
 )
-def test_nobody_holds_dead_rows_back(rows: Rows, budgets: Budgets) -> None:
-    """Vacuum cleans up to the oldest snapshot: one session, slot or prepared transaction keeps all that died since."""
+def test_no_session_keeps_dead_rows_from_being_removed(rows: Rows, budgets: Budgets) -> None:
+    """Vacuum removes no row that the oldest session, slot or prepared transaction may still see."""
     oldest, holder = max((transactions, holder) for holder, transactions in rows)
 
     assert oldest <= budgets.snapshot_age, f"held by {holder}"
@@ -208,5 +208,5 @@ def test_nobody_holds_dead_rows_back(rows: Rows, budgets: Budgets) -> None:
     sees=("activity",),
 )
 def test_no_connection_crosses_a_public_network_in_the_clear(rows: Rows) -> None:
-    """Whoever sits on the way reads the password of the role and every row."""
+    """Anybody on the way could read the role's password and every row."""
     assert [f"{role} from {address}" for role, address, private in rows if not private] == []

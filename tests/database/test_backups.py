@@ -1,4 +1,4 @@
-"""Whether there is anything to go back to: backups as Supabase lists them, and the archive of the WAL."""
+"""Checks of backups: those that Supabase lists, and the archive of the WAL."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from fixtures.vendors.supabase import Backups
 @pytest.mark.check(severity="P0", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @depends_on("supabase backups")
 def test_a_backup_was_completed_lately(backups: Backups, budgets: Budgets) -> None:
-    """Whatever was written since the last one is lost with the database: payments, enrolments, accounts."""
-    assert backups.newest is not None, "there is no completed backup at all"
-    assert backups.hours_since(backups.newest) <= budgets.backup_age
+    """A lost database takes everything since the last backup with it: payments, enrolments, accounts."""
+    newest = backups.newest_within(budgets.backup_age.terms.limit)
+
+    assert newest is not None, "there is no completed backup at all"
+    assert backups.hours_since(newest) <= budgets.backup_age
 
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @depends_on("supabase backups")
 def test_the_newest_backup_did_not_fail(backups: Backups) -> None:
-    """One that failed is the first of many, until the day when none is young enough."""
-    ended = [backup for backup in backups.all if backup.status != "PENDING"]
-
-    assert [f"{backup.began:%Y-%m-%d %H:%M} {backup.status}" for backup in ended[:1] if backup.status == "FAILED"] == []
+    """After one failure others follow, until no backup is recent enough."""
+    assert [f"{backup.began:%Y-%m-%d %H:%M} {backup.status}" for backup in backups.failed()] == []
 
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @depends_on("supabase backups")
 def test_any_of_the_last_seven_days_can_be_restored(backups: Backups, budgets: Budgets) -> None:
-    """Damage that is noticed after a weekend can only be undone from before it."""
-    assert backups.widest_gap() <= budgets.backup_gap
+    """Damage that somebody notices after a weekend needs a backup from before it."""
+    assert backups.widest_gap(budgets.backup_gap.terms.limit) <= budgets.backup_gap
 
 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
 @depends_on("supabase backups")
 def test_point_in_time_recovery_is_current(backups: Backups, budgets: Budgets, evidence: Evidence) -> None:
-    """It is paid for so that a bad migration costs minutes, not the day since the last backup."""
+    """With recovery a bad migration costs minutes; without it, the time since the last backup."""
     if not backups.recovery_is_on:
         evidence.reason("point-in-time recovery is off: the runbook promises seven days of it")
         return
-    assert backups.recovery is not None, "it is on, and there is no moment that it could restore"
+    assert backups.recovery is not None, "point-in-time recovery is on and can restore no moment"
     assert backups.hours_since(backups.recovery[1]) <= budgets.recovery_lag
 
 
@@ -61,5 +61,5 @@ def test_point_in_time_recovery_is_current(backups: Backups, budgets: Budgets, e
     min_rows=1,
 )
 def test_the_wal_is_archived(rows: Rows) -> None:
-    """While it is not, nothing since the last backup can be restored, and the disk fills up with what waits."""
+    """Without it nothing since the last backup can be restored, and the waiting files fill the disk."""
     assert [segment for _, segment, failing in rows if failing] == []

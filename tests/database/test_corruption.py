@@ -1,4 +1,4 @@
-"""Whether what is on the disk is what was written, beyond what a checksum can tell."""
+"""Checks that the indexes on the disk are sound, also where checksums see no damage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fixtures.database.rows import TAKEN, damage
     min_rows=5,
 )
 def test_no_primary_key_is_corrupt(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> None:
-    """An index that has lost its order finds half the rows, and lets the same key in twice."""
+    """An index in the wrong order finds only some rows, and accepts the same key twice."""
     (query,) = queries_of(request.node)
 
     assert damage(pytestconfig.stash[TAKEN].result(), query) == []

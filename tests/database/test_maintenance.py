@@ -1,4 +1,4 @@
-"""What PostgreSQL must be able to do for itself: clean up, keep statistics, notice corruption."""
+"""Checks of PostgreSQL's own maintenance: vacuum, statistics, checksums."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fixtures.database.rows import Rows
     min_rows=1,
 )
 def test_transaction_ids_are_far_from_their_end(rows: Rows, budgets: Budgets) -> None:
-    """Near the end of its transaction ids PostgreSQL refuses every write until a vacuum of hours is through."""
+    """Near the end of its transaction ids PostgreSQL refuses all writes until a vacuum of hours has ended."""
     assert max(used for _, used in rows) <= budgets.transaction_ids
 
 
@@ -35,7 +35,7 @@ def test_transaction_ids_are_far_from_their_end(rows: Rows, budgets: Budgets) ->
     min_rows=1,
 )
 def test_freezing_keeps_up(rows: Rows, budgets: Budgets) -> None:
-    """Past the age at which PostgreSQL freezes by force something keeps it from it, and the end comes nearer."""
+    """Beyond this age PostgreSQL freezes rows by force; an older age means that something prevents it."""
     due, database = max((due, database) for database, due in rows)
 
     assert due <= budgets.freeze_age, f"database {database}"
@@ -51,7 +51,7 @@ def test_freezing_keeps_up(rows: Rows, budgets: Budgets) -> None:
     min_rows=1,
 )
 def test_no_page_has_failed_its_checksum(rows: Rows) -> None:
-    """A damaged page is copied into every backup until the last good backup is gone. Blind where checksums are off."""
+    """Each new backup contains the damaged page, until no good backup is left. Blind where checksums are off."""
     _, failures = rows.one(int, float)
 
     assert failures == 0
@@ -68,7 +68,7 @@ def test_no_page_has_failed_its_checksum(rows: Rows) -> None:
     min_rows=5,
 )
 def test_dead_rows_are_cleaned_away(rows: Rows, budgets: Budgets) -> None:
-    """Every scan reads the dead rows too; a table that nobody vacuums gets slower by the day."""
+    """Every scan reads dead rows too, so a table without vacuum becomes slower every day."""
     _, dead = rows.one(int, float)
 
     assert dead <= budgets.dead_rows
@@ -89,7 +89,7 @@ def test_dead_rows_are_cleaned_away(rows: Rows, budgets: Budgets) -> None:
     min_rows=7,
 )
 def test_autovacuum_tends_every_table(rows: Rows) -> None:
-    """Switched off for one load and forgotten, it costs speed first and transaction ids last."""
+    """Somebody who switches autovacuum off for a load and forgets it loses speed first and transaction ids later."""
     assert [name for name, tended in rows if not tended] == []
 
 
@@ -103,7 +103,7 @@ def test_autovacuum_tends_every_table(rows: Rows) -> None:
     min_rows=5,
 )
 def test_the_planner_knows_every_table(rows: Rows) -> None:
-    """A table filled by a migration and never analysed is planned as if it were empty."""
+    """PostgreSQL plans a table that a migration filled and nobody analysed as if it were empty."""
     assert [table for table, unknown in rows if unknown] == []
 
 
@@ -120,7 +120,7 @@ def test_the_planner_knows_every_table(rows: Rows) -> None:
     min_rows=5,
 )
 def test_statistics_follow_the_rows(rows: Rows, budgets: Budgets) -> None:
-    """What was sampled before a fifth of the rows changed leads the planner to the wrong index."""
+    """With statistics from before many changes PostgreSQL chooses the wrong index."""
     _, changed = rows.one(int, float)
 
     assert changed <= budgets.rows_changed_since_analyze
@@ -151,7 +151,7 @@ def test_statistics_follow_the_rows(rows: Rows, budgets: Budgets) -> None:
     min_rows=5,
 )
 def test_autovacuum_comes_when_it_is_due(rows: Rows) -> None:
-    """What is due since yesterday is not going to be done: its workers are too few, too slow, or die of an error."""
+    """A table that has been due since yesterday: the workers are too few, too slow, or fail."""
     assert [table for table, overdue in rows if overdue] == []
 
 
@@ -171,7 +171,7 @@ def test_autovacuum_comes_when_it_is_due(rows: Rows) -> None:
     min_rows=5,
 )
 def test_no_large_index_goes_unused(rows: Rows, budgets: Budgets) -> None:
-    """It is paid for with every write and every backup. Counters that are young cannot tell."""
+    """Every write and every backup pays for it. Young counters prove nothing."""
     unused, index, days = max((unused, index, days) for index, unused, days in rows)
     budget = budgets.index_unused
     counted = int(days) if unused > budget.terms.limit else budget.terms.samples

@@ -1,4 +1,4 @@
-"""The platform's migrations: what is applied, what is pending and harmless, and whether there is a way back."""
+"""Checks of the platform's migrations: the applied ones, the pending ones, and the way back."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ VERSIONS = asks_database(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
 @VERSIONS
-def test_what_is_applied_is_what_the_repository_holds(rows: Rows, platform_repo: PlatformRepo, run: Run) -> None:
-    """Code that runs ahead of its migrations errs; one that no repository holds is lost with the database."""
+def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: PlatformRepo, run: Run) -> None:
+    """Code fails without its migrations, and a migration that is in no repository is lost with the database."""
     applied, known = rows.column(), platform_repo.versions
-    # Before a deployment its migrations are still to come.
+    # Before a deployment its migrations are not applied yet.
     due = [] if run.stage == "predeploy" else known
 
-    assert {
-        "applied, in no repository": [version for version in applied if version not in known],
-        "in the repository, not applied": [version for version in due if version not in applied],
-    } == {"applied, in no repository": [], "in the repository, not applied": []}
+    wrong = [f"{version} is applied and not in the repository" for version in applied if version not in known]
+    wrong += [f"{version} is in the repository and not applied" for version in due if version not in applied]
+    assert wrong == []
 
 
 @pytest.mark.predeploy
@@ -51,7 +50,7 @@ def test_what_is_applied_is_what_the_repository_holds(rows: Rows, platform_repo:
     sees=("migrations",),
 )
 def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo: PlatformRepo) -> None:
-    """It would make another schema on every new database than production has: what passes there proves nothing here."""
+    """Every new database would get another schema than production, so tests there prove nothing about production."""
     applied = dict(rows)
 
     assert [
@@ -66,7 +65,7 @@ def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo:
 @depends_on("platform repository")
 @VERSIONS
 def test_pending_migrations_neither_lock_nor_break_what_runs(complaints: list[Complaint]) -> None:
-    """The old code is still running, and users are in it: for them a locked table is an outage, a missing one too."""
+    """Users work with the old code meanwhile: a locked or a missing table is an outage for them."""
     assert [str(complaint) for complaint in complaints if complaint.severity == "P1"] == []
 
 
@@ -74,8 +73,8 @@ def test_pending_migrations_neither_lock_nor_break_what_runs(complaints: list[Co
 @pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
 @depends_on("platform repository")
 @VERSIONS
-def test_pending_migrations_leave_no_trap(complaints: list[Complaint]) -> None:
-    """A column that runs out of numbers, a lock that is waited for without end: easy to write otherwise today."""
+def test_pending_migrations_follow_the_rules_of_safe_migrations(complaints: list[Complaint]) -> None:
+    """A column whose numbers run out, or a lock without a timeout, is easy to avoid now and costly later."""
     assert [str(complaint) for complaint in complaints if complaint.severity == "P2"] == []
 
 
@@ -85,20 +84,21 @@ def test_pending_migrations_leave_no_trap(complaints: list[Complaint]) -> None:
 )
 @depends_on("platform repository", "supabase backups")
 @VERSIONS
-def test_a_release_that_carries_migrations_can_be_gone_back_before(
+def test_a_release_with_migrations_can_be_undone(
     pending: list[Script], backups: Backups, budgets: Budgets, evidence: Evidence
 ) -> None:
-    """A migration that goes wrong costs everything since the last backup; no rollback of a deployment undoes it."""
+    """A rollback of the deployment does not undo a bad migration; restoring loses everything since the last backup."""
     evidence.measure("pending", len(pending), "migrations")
     if not pending:
         return
     if backups.recovery_is_on and backups.recovery is not None:
-        evidence.reason("point-in-time recovery goes back to the moment before")
+        evidence.reason("point-in-time recovery can restore the moment before the release")
         assert backups.hours_since(backups.recovery[1]) <= budgets.recovery_lag
         return
-    assert backups.newest is not None, "there is no completed backup at all"
-    assert backups.hours_since(backups.newest) <= budgets.backup_before_migrations, (
-        "without point-in-time recovery: release soon after the daily backup, or switch it on"
+    newest = backups.newest_within(budgets.backup_before_migrations.terms.limit)
+    assert newest is not None, "there is no completed backup at all"
+    assert backups.hours_since(newest) <= budgets.backup_before_migrations, (
+        "without point-in-time recovery release soon after the daily backup, or switch recovery on"
     )
 
 
@@ -108,7 +108,7 @@ def test_a_release_that_carries_migrations_can_be_gone_back_before(
 )
 @depends_on("table schema_migrations", "platform repository")
 def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
-    """One that fails in the middle of a deployment leaves a schema that neither the old nor the new code knows."""
+    """A migration that fails during a deployment leaves a schema that neither the old nor the new code expects."""
     assert rehearsal.refused == []
 
 
@@ -118,6 +118,6 @@ def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
 )
 @depends_on("table schema_migrations", "platform repository")
 def test_migrations_can_be_undone(rehearsal: Rehearsal) -> None:
-    """Up, down and up again must lead to one schema: a way back that was never walked is none."""
+    """Undoing and applying again must lead to the same schema. An untested way back does not count."""
     assert rehearsal.unscripted == []
     assert rehearsal.astray == []

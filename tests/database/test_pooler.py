@@ -1,12 +1,11 @@
-"""The way in that the platform itself takes."""
+"""Checks of the pooler, through which the platform reaches the database."""
 
 from __future__ import annotations
 
 import pytest
 
 from fixtures.checks.declarations import asks_database, depends_on
-from fixtures.database.pooler import Pooled
-from fixtures.database.rows import Rows
+from fixtures.database.rows import Pooled, Rows
 
 
 @pytest.mark.predeploy
@@ -22,6 +21,6 @@ from fixtures.database.rows import Rows
 )
 @depends_on("pooler")
 def test_the_pooler_leads_to_the_same_database(pooled: Pooled, rows: Rows) -> None:
-    """Functions come in by the pooler only: when it is full or leads elsewhere, a healthy database serves nobody."""
+    """All functions connect through the pooler; where it is full or leads elsewhere, the platform is down."""
     assert pooled.refusals == []
     assert list(pooled.rows) == list(rows)

@@ -1,4 +1,4 @@
-"""Standbys and slots. A server without any is healthy, so no query here asks for a least number of rows."""
+"""Checks of standbys and slots. A server without any is healthy, so the queries need no least number of rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fixtures.database.rows import Rows
     sees=("activity",),
 )
 def test_standbys_keep_up(rows: Rows, budgets: Budgets) -> None:
-    """What is read from a standby that lags is old: a student pays, and the next page offers the course again."""
+    """A lagging standby returns old rows: a student pays, and the next page offers the course again."""
     assert max((behind for _, behind in rows), default=0) <= budgets.replication_lag
 
 
@@ -32,7 +32,7 @@ def test_standbys_keep_up(rows: Rows, budgets: Budgets) -> None:
 @pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
 @asks_database("SELECT slot_name, wal_status FROM pg_replication_slots", min_rows=0)
 def test_every_slot_still_has_its_wal(rows: Rows) -> None:
-    """A slot whose WAL is gone never catches up: its standby or subscriber has to be built anew."""
+    """A slot without its WAL never catches up: its standby or subscriber must be built again."""
     assert [slot for slot, status in rows if status in {"unreserved", "lost"}] == []
 
 
@@ -51,6 +51,6 @@ def test_every_slot_still_has_its_wal(rows: Rows) -> None:
     min_rows=0,
 )
 def test_no_slot_was_left_behind(rows: Rows, budgets: Budgets) -> None:
-    """WAL is kept for a reader that is gone, until the disk is full and the server stops. Since when: from 17 on."""
+    """The server keeps WAL for a reader that is gone until the disk is full. PostgreSQL 17 and later say since when."""
     assert max((retained for _, retained, _ in rows), default=0) <= budgets.slot_retained
     assert max((idle for _, _, idle in rows), default=0) <= budgets.slot_idle

@@ -1,4 +1,4 @@
-"""The restore drill, every night: a capability of its own, for it copies what customers own to this machine."""
+"""The nightly restore drill. It is a capability of its own because it copies customers' rows to this machine."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from fixtures.migrations.restore_drill import Drill
 @pytest.mark.check(severity="P0", runbook="backup-recovery", rollback_eligible=False, needs=("restore-drill",))
 @depends_on("table *")
 def test_a_dump_restores_to_the_same_rows(drill: Drill) -> None:
-    """A backup that was never restored is a hope: what does not come back is noticed on the day it is needed."""
+    """Only a restored dump proves that a backup works."""
     assert drill.refused == ""
     assert drill.differences == []

@@ -1,9 +1,9 @@
 """
-The runbook's own SQL, planned and never run: what is typed during an incident must not fail then for the first time.
+Checks that the runbook's SQL still works: PostgreSQL plans it and does not run it.
 
-Corrected where the runbook is wrong about PostgreSQL: `mean_time` was renamed in 13, a bare count of pg_stat_activity
-counts the server's own workers, locks without their age and blocker tell nothing, and `user_profiles` is `users`.
-Support's three queries are about customers, whom the monitoring role may not read: the database plans them by itself.
+The statements are corrected where the runbook is wrong about PostgreSQL: `mean_time` has another name since 13, a count
+of pg_stat_activity includes the server's own workers, locks need their age and blocker, and `user_profiles` is `users`.
+The monitoring role may not read the tables of support's three queries, so a function in the database plans them.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from fixtures.checks.evidence import NotMeasured, current
 from fixtures.database.rows import TAKEN, Rows
 from fixtures.database.session import Seen
 
-# Everything else that can go wrong with an EXPLAIN (a timeout, a missing grant) says nothing about the statement.
+# Other errors of EXPLAIN (a timeout, a missing right) do not concern the statement.
 _NO_LONGER_RUNS = re.compile(r"does not exist|syntax error|is not unique|must appear in the GROUP BY")
 
 
 @pytest.fixture
 def refusal(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
-    """Return why the statement cannot be planned, "" when it can; raises NotMeasured when nobody can tell."""
+    """Return why the statement cannot be planned, "" where it can; raises NotMeasured."""
     (query,) = queries_of(request.node)
     taken = pytestconfig.stash[TAKEN].result()
-    seen = taken.seen.get(query.sql, Seen(trouble=taken.trouble or "not taken in this run"))
+    seen = taken.seen.get(query.sql, Seen(trouble=taken.trouble or "the query was not run"))
     if seen.trouble and (taken.trouble or not _NO_LONGER_RUNS.search(seen.trouble)):
         raise NotMeasured(seen.trouble)
     current().measure("examined", seen.examined, "rows")
@@ -80,7 +80,7 @@ def refusal(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
     ],
 )
 def test_the_runbooks_sql_still_runs(_statement: str, refusal: str) -> None:
-    """Whoever follows the runbook at night gets an error instead of an answer, and loses minutes over it."""
+    """A person who follows the runbook at night would get an error and lose minutes."""
     assert refusal == ""
 
 
@@ -89,5 +89,5 @@ def test_the_runbooks_sql_still_runs(_statement: str, refusal: str) -> None:
 @depends_on("table users", "table payments", "table course_enrollments")
 @asks_database("SELECT look_up, refusal FROM synthetic.support_look_ups()", min_rows=3, sees=("counters",))
 def test_support_can_look_a_customer_up(rows: Rows) -> None:
-    """A customer waits on the phone, and the query that support was given answers with an error."""
+    """A customer waits on the phone while support's query ends with an error."""
     assert [f"{look_up}: {refusal}" for look_up, refusal in rows if refusal] == []

@@ -1,4 +1,4 @@
-"""What migrations leave behind."""
+"""Checks of the schema that migrations leave."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fixtures.database.rows import Rows
     min_rows=10,
 )
 def test_every_index_can_be_used(rows: Rows) -> None:
-    """An index that failed to build costs every write, helps no read, and enforces nothing."""
+    """An index that failed to build slows every write, helps no read, and does not keep values unique."""
     assert [index for index, usable in rows if not usable] == []
 
 
@@ -40,7 +40,7 @@ def test_every_index_can_be_used(rows: Rows) -> None:
     min_rows=5,
 )
 def test_every_constraint_has_been_validated(rows: Rows) -> None:
-    """One that was added NOT VALID says nothing about older rows; NOT ENFORCED (18) says nothing about any."""
+    """A constraint that is NOT VALID does not check older rows; one that is NOT ENFORCED (18) checks none."""
     assert [f"{table}.{name}" for table, name, holds in rows if not holds] == []
 
 
@@ -56,7 +56,7 @@ def test_every_constraint_has_been_validated(rows: Rows) -> None:
     min_rows=9,
 )
 def test_every_table_the_platform_asks_for_exists(rows: Rows) -> None:
-    """Code that asks for a table that no migration created errs on its first request, and on every other."""
+    """Every request that needs a missing table fails."""
     assert [table for table, present in rows if not present] == []
 
 
@@ -72,7 +72,7 @@ def test_every_table_the_platform_asks_for_exists(rows: Rows) -> None:
     sees=("migrations",),
 )
 def test_migrations_are_recorded_once_each(rows: Rows) -> None:
-    """A migration recorded twice, or with a version that is no timestamp, runs again or never."""
+    """A migration that is recorded twice, or with a version that is no timestamp, runs again or never."""
     assert [version for version, _, times in rows if times != 1 or not (version.isdigit() and len(version) == 14)] == []
 
 
@@ -94,7 +94,7 @@ def test_migrations_are_recorded_once_each(rows: Rows) -> None:
     sees=("sequences",),
 )
 def test_no_sequence_is_about_to_run_out(rows: Rows, budgets: Budgets) -> None:
-    """At its end every insert fails at once; the type of the column may end long before the sequence does."""
+    """At the end of the sequence every insert fails. The type of the column may end much earlier."""
     _, used = rows.one(int, float)
 
     assert used <= budgets.sequence_used
@@ -115,7 +115,7 @@ def test_no_sequence_is_about_to_run_out(rows: Rows, budgets: Budgets) -> None:
     min_rows=5,
 )
 def test_every_foreign_key_has_an_index(rows: Rows) -> None:
-    """Without one every delete of a parent reads the whole child table, under a lock."""
+    """Without an index every delete of a parent reads the whole child table under a lock."""
     assert [f"{table}.{name}" for table, name, indexed in rows if not indexed] == []
 
 
@@ -132,7 +132,7 @@ def test_every_foreign_key_has_an_index(rows: Rows) -> None:
     min_rows=5,
 )
 def test_every_trigger_fires(rows: Rows) -> None:
-    """A load that disabled the triggers and died left foreign keys that hold nothing."""
+    """An interrupted load can leave triggers disabled; foreign keys then check nothing."""
     assert sorted({table for table, _, enabled in rows if not enabled}) == []
 
 
@@ -150,7 +150,7 @@ def test_every_trigger_fires(rows: Rows) -> None:
     min_rows=10,
 )
 def test_no_index_is_there_twice(rows: Rows) -> None:
-    """The second one is paid for with every write, and never read."""
+    """Every write updates the second index, and no query uses it."""
     assert [indexes for indexes, copies in rows if copies > 1] == []
 
 
@@ -175,5 +175,5 @@ def test_no_index_is_there_twice(rows: Rows) -> None:
     min_rows=3,
 )
 def test_no_index_is_the_beginning_of_another(rows: Rows) -> None:
-    """Whatever it finds the longer one finds as well: every write pays for both."""
+    """The longer index answers the same queries, and every write updates both."""
     assert [f"{narrow} begins {wide}" for narrow, wide in rows if wide] == []

@@ -1,4 +1,4 @@
-"""What the server must be set to, and have installed, before anything else about it can be believed."""
+"""Checks of settings and extensions on which all other results depend."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pytest
 from fixtures.checks.declarations import asks_database
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.rows import Rows
+
+_IDLE = "idle_in_transaction_session_timeout"
 
 
 @pytest.mark.predeploy
@@ -20,8 +22,8 @@ from fixtures.database.rows import Rows
     """,
     min_rows=5,
 )
-def test_what_is_committed_is_kept_and_counted(rows: Rows) -> None:
-    """With one of these off a crash loses payments that Stripe has taken, or every number here is stale."""
+def test_commits_are_durable_and_counted(rows: Rows) -> None:
+    """With one of these off a crash loses payments that Stripe took, or all numbers here are old."""
     assert [name for name, setting in rows if setting == "off"] == []
 
 
@@ -38,7 +40,7 @@ def test_what_is_committed_is_kept_and_counted(rows: Rows) -> None:
     min_rows=2,
 )
 def test_extensions_are_installed_and_current(rows: Rows) -> None:
-    """Without pg_stat_statements nobody can say which query is slow; a version left behind lacks its columns."""
+    """Without pg_stat_statements nobody knows which query is slow, and an old version lacks columns."""
     assert [name for name, installed, current in rows if not installed or not current] == []
 
 
@@ -57,8 +59,8 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
     """,
     min_rows=2,
 )
-def test_the_browsers_queries_end(rows: Rows) -> None:
-    """A query of a stranger that runs for ever is the cheapest way to take the database down."""
+def test_queries_of_browsers_have_a_time_limit(rows: Rows) -> None:
+    """A visitor's query without a time limit is the cheapest way to stop the database."""
     assert [role for role, ends in rows if not ends] == []
 
 
@@ -82,11 +84,11 @@ def test_the_browsers_queries_end(rows: Rows) -> None:
     """,
     min_rows=1,
 )
-def test_transactions_that_idle_are_ended(rows: Rows) -> None:
-    """A function that is killed in the middle of one leaves its locks to nobody; only the server can take them back."""
+def test_idle_transactions_have_a_time_limit(rows: Rows) -> None:
+    """A function that is killed inside a transaction leaves its locks; only the server can release them."""
     hidden = [role for role, ends in rows if ends is None]
     if hidden:
-        msg = f"cannot tell for {hidden[0]}; ALTER DATABASE … SET idle_in_transaction_session_timeout can be seen"
+        msg = f"the timeout of {hidden[0]} cannot be seen; set it with ALTER DATABASE … SET {_IDLE}"
         raise NotMeasured(msg)
 
     assert [role for role, ends in rows if not ends] == []
@@ -96,5 +98,5 @@ def test_transactions_that_idle_are_ended(rows: Rows) -> None:
 @pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
 @asks_database("SELECT name, setting FROM pg_settings WHERE name = 'data_checksums'", min_rows=1)
 def test_pages_carry_checksums(rows: Rows) -> None:
-    """Without them a damaged page is read as if it were sound, and copied into every backup."""
+    """Without checksums PostgreSQL reads a damaged page as a good one and copies it into every backup."""
     assert [name for name, setting in rows if setting != "on"] == []

@@ -1,4 +1,4 @@
-"""What pg_stat_statements has counted since its last reset."""
+"""Checks of the statements that pg_stat_statements has counted since its last reset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fixtures.database.rows import Rows
     sees=("activity",),
 )
 def test_no_frequent_statement_is_slow(rows: Rows, budgets: Budgets) -> None:
-    """Half a second in the database is a quarter of what a page may take, before anything is rendered."""
+    """Half a second in the database is a quarter of the time that a page may take."""
     _, slowest, queryid = rows.one(int, float, object)
 
     assert slowest <= budgets.statement_time, f"pg_stat_statements.queryid {queryid}"

@@ -25,7 +25,7 @@ FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(stor
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
-def test_a_browser_that_calls_itself_admin_is_shown_the_login(page: Page, visit: Visit) -> None:
+def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Visit) -> None:
     """A visitor becomes an administrator by writing into the storage of the own browser."""
     page.add_init_script(FORGE)
 

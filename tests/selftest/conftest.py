@@ -1,4 +1,4 @@
-"""What several self-tests need: a small suite with all plugins in a folder of its own, and an HTTP server to break."""
+"""Provides a small suite with all plugins in its own folder, and an HTTP server whose answers a test sets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,7 +27,7 @@ from http import HTTPStatus
 
 import pytest
 
-from fixtures.checks.declarations import asks, asks_database, follow_up, depends_on
+from fixtures.checks.declarations import asks, asks_database, depends_on, follow_up
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 
 P0 = pytest.mark.check(severity="P0", runbook="application-health")
@@ -46,7 +47,7 @@ def environment_of_a_run() -> dict[str, str]:
 
 @dataclass
 class Outcome:
-    """What a run of the small suite left."""
+    """The result of a run of the small suite."""
 
     code: int
     out: str
@@ -125,9 +126,9 @@ class Stub:
         self.answers[route] = (status, {"content-type": "application/json"} | named, body.encode())
 
 
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    """Serve a stub until the test ends."""
+@contextmanager
+def serving() -> Iterator[Stub]:
+    """Serve a stub while the block runs."""
     stub = Stub()
 
     class Handler(BaseHTTPRequestHandler):
@@ -151,10 +152,19 @@ def stub() -> Iterator[Stub]:
     stub.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield stub
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    """Serve a stub until the test ends."""
+    with serving() as stub:
+        yield stub
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What several smoke checks share."""
+"""Fixtures that several smoke checks share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fixtures.site.client import Site
 from fixtures.target.target import ENVIRONMENT_VARIABLE, Target
 from fixtures.target.variants import Variant
 from fixtures.vendors import environment_sources as variables
-from fixtures.vendors.environment_sources import Environment, EnvironmentUnreadableError
+from fixtures.vendors.environment_sources import Environment
 
 if TYPE_CHECKING:
     from fixtures.target.candidate import Candidate
@@ -29,24 +29,24 @@ Where = Literal["production", "preview"]
 
 
 def its_assets(answers: list[Answer]) -> list[str]:
-    """Lead from a page to its stylesheets and scripts."""
+    """Return requests for the stylesheets and scripts of a page."""
     return [f"GET {address}" for address in answers[0].page.assets()]
 
 
 def crashed(answer: Answer) -> bool:
-    """Whether the application failed at a request; 501 is a feature that is switched off."""
+    """Whether the application failed at a request; 501 says that a feature is switched off."""
     return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED
 
 
 class AtOnce:
-    """Asks live what does not build on one another, all of it at once; answers come in the order of the requests."""
+    """Sends independent requests at the same time; answers come in the order of the requests."""
 
     def __init__(self, site: Site, threads: ThreadPoolExecutor) -> None:
         self._site = site
         self._threads = threads
 
     def do(self, *askings: Callable[[], Answer]) -> list[Answer]:
-        """Let each of them ask."""
+        """Run each call in a thread of its own."""
         return list(self._threads.map(lambda asking: asking(), askings))
 
     def ask(
@@ -60,19 +60,19 @@ class AtOnce:
         return self.do(*(partial(self._site.ask, request, cookies=cookies, headers=headers) for request in requests))
 
     def follow(self, answers: Iterable[Answer]) -> list[Answer]:
-        """Go where the redirects of each of them lead."""
+        """Follow the redirects of each answer."""
         return self.do(*(partial(self._site.follow, answer) for answer in answers))
 
 
 @pytest.fixture
 def at_once(site: Site, threads: ThreadPoolExecutor) -> AtOnce:
-    """Return what asks several things at once."""
+    """Return the sender of simultaneous requests."""
     return AtOnce(site, threads)
 
 
 @pytest.fixture(scope="session")
 def where(candidate: Candidate | None) -> Where:
-    """Return whose variables the build under test was made with."""
+    """Return the environment whose variables the build under test was made with."""
     return candidate.environment if candidate else "production"
 
 
@@ -81,19 +81,16 @@ def configured(target: Target, candidate: Candidate | None, where: Where) -> Env
     """
     Return the variables that the next build of this environment gets.
 
-    SYNTHETIC_ENVIRONMENT: "process" or a dotenv file, where Vercel's API is not to be asked.
+    SYNTHETIC_ENVIRONMENT names their source in place of Vercel's API: "process" or a dotenv file.
     """
     source = os.environ.get(ENVIRONMENT_VARIABLE, "")
-    try:
-        if source:
-            found = variables.of_process() if source == "process" else variables.of_file(Path(source))
-        elif target.vercel:
-            found = variables.of_vercel(target.vercel, where, candidate.branch if candidate else None)
-        else:
-            msg = "neither Vercel's API nor SYNTHETIC_ENVIRONMENT tells the variables"
-            raise NotMeasured(msg)
-    except EnvironmentUnreadableError as error:
-        raise NotMeasured(str(error)) from None
+    if source:
+        found = variables.of_process() if source == "process" else variables.of_file(Path(source))
+    elif target.vercel:
+        found = variables.of_vercel(target.vercel, where, candidate.branch if candidate else None)
+    else:
+        msg = "no variables: the target has no capability vercel, and SYNTHETIC_ENVIRONMENT is not set"
+        raise NotMeasured(msg)
     redaction.register(value for name, value in found.values.items() if _is_secret(name))
     return found
 
@@ -111,7 +108,7 @@ def environment(configured: Environment, evidence: Evidence) -> Environment:
 
 @pytest.fixture(scope="session")
 def charges_cards(target: Target, where: Where) -> bool:
-    """Return whether this environment is meant to take money: production is, unless it is said to be in test mode."""
+    """Return whether this environment takes real money: production does, unless the target declares test mode."""
     return not (target.is_sandbox or where == "preview" or "payments" in target.capabilities)
 
 

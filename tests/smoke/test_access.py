@@ -1,4 +1,4 @@
-"""Who gets in: every guarded route and page of routes.toml against every credential that is none."""
+"""Access: every guarded route and page of routes.toml refuses every visitor who has no right to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixtures.site.accounts import EXPIRED, OUTDATED, SESSION_COOKIES, Session
 
 from .conftest import AtOnce
 
-# Its limit is counted before the guard; the check of the enrolment flag asks it once.
+# The route counts its rate limit before its guard; the check of the enrolment flag asks it once.
 RATE_LIMITED = "POST /api/enroll/free"
 READS = guarded("GET")
 WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != RATE_LIMITED]
@@ -22,7 +22,7 @@ PAGES = guarded("GET", pages=True)
 METHODS = ("GET", "POST", "PUT", "DELETE")
 ABOVE_STUDENTS = [*guarded(*METHODS, role="instructor"), *guarded(*METHODS, role="admin")]
 ADMINISTRATION = guarded("GET", pages=True, role="admin")
-# Switched off, a payment route says so before it asks who is there.
+# A payment route that is switched off says so before it asks for a session.
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_IMPLEMENTED)
 
 _TOKENS = {
@@ -36,7 +36,7 @@ FORGED = {
     | {"authorization": f"Bearer {token}"}
     for name, token in _TOKENS.items()
 }
-# A role in every place but the session, and the header that Next.js marks its own subrequests with.
+# A role in every place except the session, and the header by which Next.js knows its own subrequests.
 CLAIMED = {
     "x-user-role": "admin",
     "x-user-id": NOBODY,
@@ -49,8 +49,8 @@ CLAIMED = {
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*READS)
-def test_guarded_routes_turn_anonymous_callers_away(answers: list[Answer]) -> None:
-    """Open, they hand out other people's records: a data breach, from the first minute."""
+def test_guarded_routes_refuse_anonymous_callers(answers: list[Answer]) -> None:
+    """Without the guard, anyone reads other people's records: a data breach from the first minute."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
 
@@ -58,8 +58,8 @@ def test_guarded_routes_turn_anonymous_callers_away(answers: list[Answer]) -> No
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*WRITES, json={})
-def test_nothing_is_changed_for_anonymous_callers(answers: list[Answer]) -> None:
-    """Open, anyone publishes courses, cancels enrolments and gives money back."""
+def test_anonymous_callers_change_nothing(answers: list[Answer]) -> None:
+    """Without the guard, anyone publishes courses, cancels enrolments and refunds money."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
 
@@ -75,7 +75,7 @@ def _opened(answer: Answer) -> bool:
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @asks(*PAGES)
 def test_guarded_pages_send_anonymous_visitors_to_the_login(answers: list[Answer]) -> None:
-    """A page that answers 307 and sends its content along has shown it all the same."""
+    """A page that redirects and sends its content along has shown the content all the same."""
     assert [answer for answer in answers if _opened(answer)] == []
 
 
@@ -83,8 +83,8 @@ def test_guarded_pages_send_anonymous_visitors_to_the_login(answers: list[Answer
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*READS, headers=FORGED["garbage"])
-def test_an_invented_session_opens_nothing(answers: list[Answer]) -> None:
-    """A guard that only looks whether there is a cookie lets in whoever sets one."""
+def test_an_invented_session_opens_no_route(answers: list[Answer]) -> None:
+    """A guard that only looks for a cookie lets in every visitor who sets one."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
 
@@ -93,7 +93,7 @@ def test_an_invented_session_opens_nothing(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @asks(*PAGES, headers=FORGED["garbage"])
 def test_an_invented_session_opens_no_page(answers: list[Answer]) -> None:
-    """The middleware of the pages is another one than the guard of the API, and breaks on its own."""
+    """Pages are guarded by middleware, routes by their own code: one can break without the other."""
     assert [answer for answer in answers if _opened(answer)] == []
 
 
@@ -101,8 +101,8 @@ def test_an_invented_session_opens_no_page(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*WRITES, json={}, headers=FORGED["garbage"])
-def test_nothing_is_changed_with_an_invented_session(answers: list[Answer]) -> None:
-    """What writes has a guard of its own, and it is the one that costs money."""
+def test_an_invented_session_changes_nothing(answers: list[Answer]) -> None:
+    """Routes that write have a guard of their own, and its failure costs money."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
 
@@ -110,8 +110,8 @@ def test_nothing_is_changed_with_an_invented_session(answers: list[Answer]) -> N
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks(*READS, headers=CLAIMED)
-def test_a_role_that_is_only_claimed_opens_nothing(answers: list[Answer]) -> None:
-    """What a proxy or another service may say of a visitor, any visitor can say as well."""
+def test_a_claimed_role_opens_no_route(answers: list[Answer]) -> None:
+    """Any visitor can send the headers and cookies by which a proxy or another service names a role."""
     assert [answer for answer in answers if answer.status not in REFUSALS] == []
 
 
@@ -119,8 +119,8 @@ def test_a_role_that_is_only_claimed_opens_nothing(answers: list[Answer]) -> Non
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @asks(*PAGES, headers=CLAIMED)
-def test_a_role_that_is_only_claimed_opens_no_page(answers: list[Answer]) -> None:
-    """Next.js before 15.2.3 left its middleware out for whoever called himself its own subrequest."""
+def test_a_claimed_role_opens_no_page(answers: list[Answer]) -> None:
+    """Next.js before 15.2.3 skipped its middleware for every request that claimed to be a subrequest."""
     assert [answer for answer in answers if _opened(answer)] == []
 
 
@@ -128,8 +128,8 @@ def test_a_role_that_is_only_claimed_opens_no_page(answers: list[Answer]) -> Non
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks("GET /api/auth/session", *READS, account=EXPIRED)
-def test_an_expired_session_opens_nothing(answers: list[Answer]) -> None:
-    """A session that never ends serves whoever finds it: in a backup, on a sold machine, in a log."""
+def test_an_expired_session_opens_no_route(answers: list[Answer]) -> None:
+    """A session that never ends works for everyone who finds it: in a backup, a log, a sold computer."""
     session, *routes = answers
 
     assert session.read(dict[str, object]) == {}
@@ -141,7 +141,7 @@ def test_an_expired_session_opens_nothing(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @asks(*PAGES, account=EXPIRED)
 def test_an_expired_session_opens_no_page(answers: list[Answer]) -> None:
-    """A page that believes its cookie longer than the routes do shows what they refuse."""
+    """A page that accepts a cookie longer than the routes do shows data that the routes refuse."""
     assert [answer for answer in answers if _opened(answer)] == []
 
 
@@ -150,8 +150,8 @@ def test_an_expired_session_opens_no_page(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["unsigned"])
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["outdated"])
-def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
-    """Believed, a text that anyone can write makes its writer an administrator."""
+def test_unsigned_sessions_are_refused(answers: list[Answer]) -> None:
+    """A platform that accepts unsigned sessions makes anyone who can write one an administrator."""
     sessions = [answer for answer in answers if answer.url.endswith("/session")]
 
     assert [session.read(dict[str, object]) for session in sessions] == [{}, {}]
@@ -162,9 +162,9 @@ def test_sessions_that_nobody_signed_are_none(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @depends_on("GET /api/auth/session", "GET /api/enrollments")
-def test_an_altered_session_is_none(at_once: AtOnce, signed_in: Session) -> None:
-    """Whoever may change one letter of a session may change its role."""
-    # Not its last letter: some of the bits of that one may mean nothing.
+def test_an_altered_session_is_refused(at_once: AtOnce, signed_in: Session) -> None:
+    """A person who can change one letter of a session unnoticed can also change its role."""
+    # Some bits of the last letter may mean nothing, so another letter is changed.
     altered = {name: f"{text[:-9]}{'AB'[text[-9] == 'A']}{text[-8:]}" for name, text in signed_in.cookies.items()}
 
     session, enrolments = at_once.ask(("GET /api/auth/session", "GET /api/enrollments"), cookies=altered)
@@ -178,7 +178,7 @@ def test_an_altered_session_is_none(at_once: AtOnce, signed_in: Session) -> None
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @asks(*ABOVE_STUDENTS, account="student")
 def test_students_reach_no_route_of_the_administration(answers: list[Answer]) -> None:
-    """A student who publishes, refunds or reads what is not for sale yet."""
+    """Without this guard a student publishes courses, refunds payments, or reads unpublished content."""
     assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
 
 
@@ -187,7 +187,7 @@ def test_students_reach_no_route_of_the_administration(answers: list[Answer]) ->
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @asks(*ABOVE_STUDENTS, account="student", headers=CLAIMED)
 def test_students_gain_no_role_by_claiming_it(answers: list[Answer]) -> None:
-    """Signed in is half the way: the role must come from the session, and from nowhere else."""
+    """The role must come from the session of a signed-in student, and from nowhere else."""
     assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
 
 
@@ -196,7 +196,7 @@ def test_students_gain_no_role_by_claiming_it(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
 @asks(*ADMINISTRATION, account="student")
 def test_students_see_no_page_of_the_administration(answers: list[Answer]) -> None:
-    """Everyone's name, address and payments stand there."""
+    """These pages show everyone's name, address and payments."""
     titles = ("Yönetici Paneli", "Kullanıcı Yönetimi", "Kurs Yönetimi")
     shown = [answer for answer in answers if answer.code == HTTPStatus.OK and "<main" in answer.text]
     assert [answer for answer in answers if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []

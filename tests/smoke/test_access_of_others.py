@@ -1,4 +1,4 @@
-"""What belongs to one student, asked for by another."""
+"""Access to data that belongs to another student."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from fixtures.target.target import Target
 
 from .conftest import AtOnce
 
-# Of the courses that someone is in, so many are tried.
+# The check tries this many of a student's courses.
 _MOST = 4
 _REFUSED = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
-_ALIKE = "the first student is in no course that the second is not in; enrol the first one in another"
+_SAME_COURSES = "both students are in the same courses; enrol the first one in another course"
 
 
 class _Row(msgspec.Struct):
@@ -59,7 +59,7 @@ class _Total(msgspec.Struct):
 
 
 def _nothing(site: Site, target: Target, why: str) -> NotApplicable | NotMeasured:
-    """Return what to raise where there is nothing to reach for; in a shop without courses it is nobody's fault."""
+    """Return the exception for a target without data to test with; an empty shop is not a failure."""
     sold = site.ask("GET /api/courses?limit=1").read(Data[_Total]).data.total
     return NotMeasured(why) if sold else empty(target, "nobody is enrolled")
 
@@ -68,21 +68,21 @@ def _rows(enrolments: Answer) -> list[_Row]:
     return enrolments.read(Data[_Rows]).data.enrollments
 
 
-# P1, since the proofs of a rollback repeat every P0, and the platform rations the second student's sign-in.
+# P1: the proof of a rollback repeats every P0, and the platform limits the sign-ins of the second student.
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student", "writes"))
 @asks("GET /api/enrollments", account="student")
 @depends_on("GET /api/courses", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
-def test_nobody_reaches_the_enrolment_of_another(
+def test_nobody_reaches_another_students_enrolment(
     answer: Answer, site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
-    """By its id alone a stranger would read, pause or cancel what someone else paid for."""
+    """With nothing but its id, another student would read, pause or cancel a paid enrolment."""
     own = _rows(answer)
     if not own:
-        raise _nothing(site, target, "the synthetic student is enrolled in nothing that a stranger could reach for")
+        raise _nothing(site, target, "the synthetic student has no enrolment that another student could try to reach")
 
     ask = partial(site.ask, cookies=other_student.cookies)
-    # Active already, so that a change which gets through changes nothing; deleting is tried on what does not exist.
+    # The enrolment is active already, so that a successful change changes nothing; only an unknown id is deleted.
     theirs, changed, deleted = at_once.do(
         lambda: ask("GET /api/enrollments"),
         lambda: ask(f"PATCH /api/enrollments/{own[0].id}", json={"status": "active"}),
@@ -96,10 +96,10 @@ def test_nobody_reaches_the_enrolment_of_another(
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/payments/history", account="student")
 @depends_on("GET /api/courses", "GET /api/student/progress", "GET /api/student/progress/course/*")
-def test_nobody_reads_the_records_of_another(
+def test_nobody_reads_another_students_records(
     answers: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
-    """What someone learns and pays is nobody else's business, and the law says so, too."""
+    """Progress and payments are personal data; the law protects them."""
     session, enrolments, history = answers
     user, own, paid = session.read(_SignedIn).user.id, _rows(enrolments), history.read(_History).transactions
     lists = ("/api/enrollments", "/api/student/progress", "/api/payments/history")
@@ -110,7 +110,7 @@ def test_nobody_reads_the_records_of_another(
     records, progress = answered[: len(lists)], dict(zip(courses, answered[len(lists) :], strict=True))
     private = [course for course in courses if course not in {row.course_id for row in _rows(theirs)}]
     if not private:
-        raise _nothing(site, target, _ALIKE)
+        raise _nothing(site, target, _SAME_COURSES)
 
     secret = [*private, *(row.id for row in own), *(transaction.id for transaction in paid)]
     assert [progress[course] for course in private if progress[course].status not in _REFUSED] == []
@@ -122,17 +122,17 @@ def test_nobody_reads_the_records_of_another(
 @asks("GET /courses", account="student")
 @follow_up(lambda answers: [f"GET {path}" for path in _courses(answers[0])[:_MOST]], account="student")
 @depends_on("GET /api/courses", "GET /courses/*")
-def test_nobody_enters_a_course_of_another(
+def test_nobody_enters_another_students_course(
     answer: Answer, followed: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
-    """An address that was passed on would open what everyone else pays for."""
+    """A shared address would open a course that others pay for."""
     own = dict(zip(_courses(answer)[:_MOST], followed, strict=True))
     lessons = {path: lesson for path, course in own.items() for lesson in _lessons(course)[:1]}
     ways = [*own, *lessons.values()]
     theirs, *entered = at_once.ask(["GET /courses", *(f"GET {path}" for path in ways)], cookies=other_student.cookies)
     private = [path for path in own if path not in _courses(theirs)]
     if not private:
-        raise _nothing(site, target, _ALIKE)
+        raise _nothing(site, target, _SAME_COURSES)
 
     assert set(private) & set(lessons), [own[path] for path in private]
     shown = dict(zip(ways, entered, strict=True))
@@ -146,5 +146,5 @@ def _lessons(course: Answer) -> list[str]:
 
 
 def _courses(overview: Answer) -> list[str]:
-    """Return the addresses of the courses that a student's own overview leads to."""
+    """Return the addresses of the courses on a student's own overview."""
     return list(dict.fromkeys(path for path in overview.page.links().values() if path.startswith("/courses/")))

@@ -1,4 +1,4 @@
-"""What leads users to the platform before any deployment answers: its name and its certificate."""
+"""The host's name and certificate, which users need before any deployment can answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HTTPS = 443
 @pytest.mark.daily
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("dns",), rollback_eligible=False)
 def test_every_address_of_the_host_answers(target: Target, evidence: Evidence) -> None:
-    """One dead address of three, and every third visitor waits for a page that never comes."""
+    """When one of three addresses is dead, every third visitor waits for a page that never comes."""
     host = urlsplit(target.url).hostname or ""
     found = addresses_of(host, urlsplit(target.url).port or HTTPS)
 
@@ -30,7 +30,7 @@ def test_every_address_of_the_host_answers(target: Target, evidence: Evidence) -
 @pytest.mark.daily
 @pytest.mark.check(severity="P0", runbook="application-not-loading", needs=("tls",), rollback_eligible=False)
 def test_the_certificate_is_renewed_in_time(target: Target, budgets: Budgets, evidence: Evidence) -> None:
-    """It renews itself until it does not; then every browser warns of the platform, from one minute to the next."""
+    """Once the renewal fails and the certificate expires, every browser warns users away from the platform."""
     host = urlsplit(target.url).hostname or ""
     shown, now = certificate_of(host, urlsplit(target.url).port or HTTPS), time.time()
 

@@ -18,12 +18,12 @@ from fixtures.target.variants import Variant
 )
 @asks("GET /", "GET /login", "GET /api/health")
 def test_the_candidate_itself_answers_on_its_own_address(answers: list[Answer], variant: Variant) -> None:
-    """Deployment protection, an alias or a cache in between: whatever else is green says nothing about this build."""
+    """Protection, an alias or a cache may answer instead: every other green check would then be about another build."""
     if variant.deployment_id is None:
-        reason = "it is not known which deployment is the candidate; set SYNTHETIC_DEPLOYMENT"
+        reason = "the candidate is not known; set SYNTHETIC_DEPLOYMENT"
         raise NotMeasured(reason)
 
-    # At its own address an answer that names no deployment is the candidate's, but for what stands in front of it.
+    # On its own address only the candidate answers, unless something in front of it does.
     own = {variant.deployment_id} | ({None} if variant.own_address else set())
     assert [answer for answer in answers if answer.status and (answer.blocker or answer.deployment not in own)] == []
 
@@ -34,7 +34,7 @@ def test_the_candidate_itself_answers_on_its_own_address(answers: list[Answer], 
 )
 @depends_on("GET /api/ping")
 def test_production_does_not_serve_the_candidate_yet(site: Site, target: Target, variant: Variant) -> None:
-    """Verified before promotion, users meet nothing that is red; afterwards they have met it already."""
+    """Checks before the promotion protect users only while users do not have the build yet."""
     production = site.ask(f"GET {target.url}/api/ping")
 
     assert production.status < 500

@@ -1,4 +1,4 @@
-"""What the candidate was built from, before anyone meets it."""
+"""The commit and the release that the candidate was built from, checked before users get it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def commit(candidate: Candidate | None) -> str:
     """Return the candidate's commit."""
     if candidate is None or candidate.commit is None:
-        reason = "Vercel names no commit of GitHub for the candidate: it was not built from there"
+        reason = "Vercel names no commit for the candidate, because it was not built from GitHub"
         raise NotMeasured(reason)
     return candidate.commit
 
@@ -36,7 +36,7 @@ def commit(candidate: Candidate | None) -> str:
 )
 @depends_on("vendor github")
 def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target: Target, evidence: Evidence) -> None:
-    """A build whose tests, types or dependencies failed works until users find the place where it does not."""
+    """A build whose tests, types or dependencies failed works until users find the broken part."""
     assert target.services.github
     status = commit_status.ask(target.services.github, commit)
     evidence.attach("commit", "\n".join([commit, *status.lines()]).encode(), ".txt")
@@ -58,7 +58,7 @@ def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target
 )
 @depends_on("vendor sentry")
 def test_sentry_knows_the_release(commit: str, site: Site, target: Target) -> None:
-    """Errors of a release that Sentry does not know belong to none: every count of it is zero, and looks healthy."""
+    """Sentry cannot count the errors of an unknown release: its error rate is zero and looks healthy."""
     assert target.services.sentry
     sentry = target.services.sentry
     route = f"GET {sentry.api}/api/0/organizations/{sentry.organization}/releases/{commit}/"

@@ -1,4 +1,4 @@
-"""What holds for every route of the API alike: JSON, and every key that was promised. Keys beyond that are nobody's."""
+"""The promises of every API route: JSON, and every promised key. Other keys are free to come and go."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks
 from fixtures.model.routes import guarded, is_page, probe, routes
 
-# A redirect has no body to speak of; what waits for a query of its own is asked with one elsewhere.
+# A redirect has no body that matters; other checks ask the routes that need a query.
 READS = [probe(route) for route in routes() if route.startswith("GET /api/") and not is_page(route)]
 REDIRECTS = ("GET /api/auth/signin", "GET /api/auth/error")
-# Rationed before its guard; the check of the enrolment flag asks it once.
+# The route counts its rate limit before its guard; the check of the enrolment flag asks it once.
 WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != "POST /api/enroll/free"]
 
 
@@ -29,7 +29,7 @@ def _other_students(answers: list[Answer]) -> dict[str, str]:
 @asks(*(route for route in READS if route not in REDIRECTS))
 @asks(*WRITES, "POST /api/webhooks/stripe", json={})
 def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
-    """A page where data was asked for is an outage, whatever its status: every client fails to read it."""
+    """No client can read an HTML page in place of data, whatever its status: the feature is down."""
     assert _other_students(answers) == {}
 
 
@@ -38,7 +38,7 @@ def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
 @asks(*guarded("GET"), account="student")
 def test_every_api_route_answers_students_in_json(answers: list[Answer]) -> None:
-    """Behind the guard the routes are others than the ones that strangers see, and fail on their own."""
+    """Signed-in students reach other code than anonymous visitors do, and it fails on its own."""
     assert _other_students(answers) == {}
 
 
@@ -56,7 +56,7 @@ class Health(msgspec.Struct, rename="camel"):
 
 
 class Search(msgspec.Struct):
-    """What a search came to."""
+    """The counters of a search."""
 
     courses: list[dict[str, object]]
     total: int
@@ -72,7 +72,7 @@ class Refusal(msgspec.Struct):
 
 
 class EnrolmentRefusal(msgspec.Struct):
-    """A refused answer about enrolments, which has a word of its own for why."""
+    """A refused answer about enrolments; its reason has a key of its own."""
 
     success: bool
     error: str
@@ -86,12 +86,12 @@ class Enrolments(msgspec.Struct):
 
 
 def _data(shape: object) -> type:
-    """Return the shape of a data route's answer whose `data` has this one."""
+    """Return the shape of a data route's answer whose `data` has the given shape."""
     return msgspec.defstruct("Data", [("success", bool), ("data", shape)])
 
 
 def _lacking(answer: Answer, shape: type) -> list[str]:
-    """Return what is missing or of another type, with the exchange."""
+    """Return the keys that are missing or of another type, with the exchange."""
     try:
         answer.read(shape)
     except AssertionError as error:
@@ -113,7 +113,7 @@ def _lacking(answer: Answer, shape: type) -> list[str]:
     ],
 )
 def test_an_answer_carries_every_key_that_was_promised(answer: Answer, shape: type) -> None:
-    """Pages and clients read a key that is gone as undefined, and show nothing where something was."""
+    """Pages read a missing key as undefined and show nothing in its place."""
     assert _lacking(answer, shape) == []
 
 
@@ -129,5 +129,5 @@ def test_an_answer_carries_every_key_that_was_promised(answer: Answer, shape: ty
     ],
 )
 def test_a_students_answer_carries_every_key_that_was_promised(answer: Answer, shape: type) -> None:
-    """What a signed-in page reads is promised to it as well."""
+    """Pages of signed-in students read a missing key as undefined and show nothing in its place."""
     assert _lacking(answer, shape) == []

@@ -1,4 +1,4 @@
-"""The catalogue, paged, sorted, filtered and searched."""
+"""The catalogue: paging, sorting, filters and search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixtures.target.target import Target
 
 
 class Course(msgspec.Struct):
-    """An item, as far as queries go."""
+    """The fields of a course that queries are about."""
 
     id: str
     title: str
@@ -27,7 +27,7 @@ Listing = Data[FullPage[Course]]
 
 
 class Found(Listed[Course]):
-    """What GET /api/courses/search came to."""
+    """GET /api/courses/search."""
 
     total: int
     query: str
@@ -52,7 +52,7 @@ def test_pages_of_the_course_list_follow_one_another(answers: list[Answer]) -> N
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
 @asks("GET /api/courses?difficulty=beginner&sortBy=price&sortOrder=asc&limit=100")
 def test_course_list_sorts_and_filters_as_asked(answer: Answer) -> None:
-    """Buyers who look for something cheap and easy are shown something else, and leave."""
+    """Buyers who ask for cheap and easy courses see others, and leave."""
     courses = answer.read(Listing).data.courses
     prices = [course.price for course in courses]
 

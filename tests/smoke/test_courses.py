@@ -1,4 +1,4 @@
-"""The catalogue, as the API tells it."""
+"""The catalogue as the API shows it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CourseDetail(Data[Detail]):
 @pytest.mark.check(severity="P0", runbook="application-not-loading")
 @asks("GET /api/courses")
 def test_course_list_holds_published_courses_only(answer: Answer) -> None:
-    """The shop and the dashboard live on this route; a draft in it is content nobody has paid an author for."""
+    """The shop and the dashboard show this list; a draft in it is content that is not for sale yet."""
     listing = answer.read(Courses)
 
     assert answer.status == HTTPStatus.OK
@@ -95,7 +95,7 @@ def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer
 @asks(
     "GET /api/courses/not-a-uuid", "GET /api/courses/00000000-0000-4000-8000-000000000000", "GET /api/courses?limit=0"
 )
-def test_bad_course_requests_are_refused_and_not_crashed(answers: list[Answer]) -> None:
+def test_bad_course_requests_are_refused_without_a_crash(answers: list[Answer]) -> None:
     """An id that crashes the route fills the error log and hides the real errors."""
     assert [answer.status for answer in answers] == [
         HTTPStatus.BAD_REQUEST,
@@ -105,7 +105,7 @@ def test_bad_course_requests_are_refused_and_not_crashed(answers: list[Answer]) 
 
 
 class Instructor(msgspec.Struct):
-    """Who teaches it, as far as a card shows."""
+    """The instructor, as far as a card shows one."""
 
     id: UUID
     full_name: str
@@ -133,15 +133,15 @@ class Card(msgspec.Struct):
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /api/courses")
-def test_course_list_carries_what_the_shop_shows(answer: Answer) -> None:
-    """A card whose field is gone crashes in the browser, behind an answer that is 200."""
+def test_course_list_has_every_field_that_the_shop_shows(answer: Answer) -> None:
+    """A card without one of its fields crashes in the browser, although the answer is 200."""
     page = answer.read(Data[FullPage[Card]]).data
 
     assert len({card.id for card in page.courses}) == min(page.total, page.limit)
     assert (page.page, page.has_prev, page.has_next) == (1, False, page.total_pages > 1)
 
 
-# Keys of a user's own row that no answer about a course has any business with.
+# Keys of a user's own row that no answer about a course may have.
 PRIVATE = {"email", "password", "password_hash", "role", "phone", "address", "email_verified", "stripe_customer_id"}
 
 
@@ -151,8 +151,8 @@ PRIVATE = {"email", "password", "password_hash", "role", "phone", "address", "em
 @asks("GET /api/courses")
 @follow_up(_the_first)
 @depends_on("GET /api/courses/*")
-def test_course_answers_hold_nothing_of_a_users_record(answer: Answer, followed: list[Answer]) -> None:
-    """One join too many, and the addresses of all instructors stand in the shop."""
+def test_course_answers_hold_no_personal_data_of_users(answer: Answer, followed: list[Answer]) -> None:
+    """One join too many puts the e-mail addresses of all instructors into the shop."""
     keys = {key for given in (answer, *followed) for key in _keys(given.read(dict[str, object]))}
     assert sorted(keys & PRIVATE) == []
 

@@ -1,4 +1,4 @@
-"""What the edge adds: which deployment answers, how fast, and with which headers."""
+"""Delivery at the edge: the deployment that answers, its speed, and its headers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _builds(pages: list[Answer]) -> dict[str, Answer]:
 @pytest.mark.check(severity="P1", runbook="zero-downtime-deployment", needs=("vercel",), rollback_eligible=False)
 @asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
 def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer], variant: Variant) -> None:
-    """A green run on another deployment says nothing about this one, nor does a page with another one's assets."""
+    """A green answer of another deployment proves nothing about this one."""
     other_students = [(answer, name) for answer in answers for name in sorted(answer.named - {variant.deployment_id})]
 
     assert other_students == []
@@ -43,10 +43,10 @@ def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer]
 @follow_up(lambda answers: [f"GET /_next/static/{build}/_buildManifest.js" for build in sorted(_builds(answers))])
 @depends_on("GET /_next/*")
 def test_pages_name_the_build_that_is_served(answers: list[Answer], followed: list[Answer]) -> None:
-    """From a page of another build every further click loads the whole site anew, or ends in a missing script."""
+    """A page of another build reloads the whole site at every click, or asks for a script that is gone."""
     builds = _builds(answers)
     if not builds:
-        reason = "no page says of which build it is"
+        reason = "no page names its build"
         raise NotMeasured(reason)
 
     assert [manifest for manifest in followed if manifest.status != HTTPStatus.OK] == []
@@ -57,8 +57,8 @@ def test_pages_name_the_build_that_is_served(answers: list[Answer], followed: li
 @pytest.mark.check(severity="P1", runbook="key-metrics-dashboard")
 @depends_on(*(f"GET {path}" for path in MONITORED))
 @pytest.mark.parametrize("path", MONITORED)
-def test_response_time_keeps_its_limit(path: str, at_once: AtOnce, budgets: Budgets) -> None:
-    """Two seconds for an API answer is what the runbook calls slow, and what users call broken."""
+def test_response_time_stays_within_the_limit(path: str, at_once: AtOnce, budgets: Budgets) -> None:
+    """The runbook calls two seconds for an API answer slow; users call it broken."""
     answers = at_once.ask([f"GET {path}"] * SAMPLES)
     times = [1000 * answer.seconds for answer in answers if answer.status]
 
@@ -70,7 +70,7 @@ def test_response_time_keeps_its_limit(path: str, at_once: AtOnce, budgets: Budg
 @pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
 @asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
 def test_security_headers_are_on_every_answer(answers: list[Answer]) -> None:
-    """Their absence is invisible to users and an invitation to everyone else; no reason to undo a deployment."""
+    """Users do not see that these headers are missing; attackers do. A rollback is not worth it."""
     missing = [f"{answer.url}: {fault}" for answer in answers if answer.status for fault in _faults(answer)]
 
     assert missing == []
@@ -86,6 +86,6 @@ def _faults(answer: Answer) -> list[str]:
         "X-Content-Type-Options is not nosniff": headers.get("x-content-type-options") == "nosniff",
         "no Referrer-Policy": "referrer-policy" in headers,
         "no Permissions-Policy": "permissions-policy" in headers,
-        "X-Powered-By is told": "x-powered-by" not in headers,
+        "X-Powered-By is sent": "x-powered-by" not in headers,
     }
     return [fault for fault, holds in held.items() if not holds]

@@ -1,4 +1,4 @@
-"""What no answer may show, whichever route it comes from: one check per detector over every public answer."""
+"""Content that no public answer may show, whichever route it comes from: one check for each detector."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fixtures.target.target import Target
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security")
 @EVERY_ANSWER
-def test_no_answer_gives_a_secret_away(answers: list[Answer], target: Target) -> None:
-    """Whoever reads it owns the database or the payments until the key is changed, and the page keeps telling it."""
+def test_no_answer_shows_a_secret(answers: list[Answer], target: Target) -> None:
+    """A reader of the secret owns the database or the payments until the key is changed."""
     assert offenders(answers, lambda answer: detectors.secrets_in(answer, target.secrets())) == []
 
 
@@ -24,7 +24,7 @@ def test_no_answer_gives_a_secret_away(answers: list[Answer], target: Target) ->
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @EVERY_ANSWER
 def test_no_answer_carries_fields_of_a_private_record(answers: list[Answer]) -> None:
-    """A hash or a reset token in a public answer is an account for whoever copies it."""
+    """A hash or a reset token in a public answer gives its reader somebody's account."""
     assert offenders(answers, detectors.private_fields) == []
 
 
@@ -32,8 +32,8 @@ def test_no_answer_carries_fields_of_a_private_record(answers: list[Answer]) -> 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @EVERY_ANSWER
-def test_no_answer_shows_other_peoples_addresses(answers: list[Answer]) -> None:
-    """Personal data of students and instructors; the law calls it a breach."""
+def test_no_answer_shows_other_peoples_email_addresses(answers: list[Answer]) -> None:
+    """These are personal data of students and instructors; by law it is a data breach."""
     assert offenders(answers, detectors.addresses_in) == []
 
 
@@ -50,8 +50,8 @@ def test_no_page_prints_an_account_with_its_password(answers: list[Answer]) -> N
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False)
 @EVERY_ANSWER
-def test_no_answer_tells_what_the_platform_is_made_of(answers: list[Answer]) -> None:
-    """Stack traces, paths and SQL are for the log: users cannot use them, attackers can."""
+def test_no_answer_shows_internals_of_the_platform(answers: list[Answer]) -> None:
+    """Stack traces, paths and SQL help attackers and no user; they belong in the log."""
     assert offenders(answers, detectors.internals_in) == []
 
 
@@ -59,7 +59,7 @@ def test_no_answer_tells_what_the_platform_is_made_of(answers: list[Answer]) -> 
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @EVERY_ANSWER
-def test_no_answer_is_a_crash_in_disguise(answers: list[Answer]) -> None:
+def test_no_answer_is_an_error_page_with_a_healthy_status(answers: list[Answer]) -> None:
     """An error boundary answers 200: every status is green, and users read "Bir Hata Oluştu"."""
     assert offenders(answers, detectors.crashes_in) == []
 
@@ -69,5 +69,5 @@ def test_no_answer_is_a_crash_in_disguise(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P1", runbook="feature-flags")
 @EVERY_ANSWER
 def test_no_answer_shows_debug_mode(answers: list[Answer]) -> None:
-    """A development build is slow, tells its inside, and was never meant to be out."""
+    """A development build is slow, shows its internals, and was never meant for users."""
     assert offenders(answers, detectors.debugging_in) == []

@@ -1,4 +1,4 @@
-"""How every public answer is delivered: readable, from here, small, and kept where it may be."""
+"""Delivery of every public answer: encoding, hosts, compression, caching and response time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_answer_can_be_read_in_turkish(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P2", runbook="incident-security")
 @EVERY_ANSWER
 def test_no_page_loads_anything_over_plain_http(answers: list[Answer], own: set[str]) -> None:
-    """Browsers block it, so something is missing on the page; older ones run what anyone on the way put there."""
+    """Browsers block such a file, so that a part of the page is missing."""
     assert offenders(answers, lambda answer: delivery.mixed_content(answer, own)) == []
 
 
@@ -40,15 +40,15 @@ def test_no_page_loads_anything_over_plain_http(answers: list[Answer], own: set[
 @pytest.mark.check(severity="P1", runbook="deployment-checklist")
 @EVERY_ANSWER
 def test_no_answer_leads_to_another_environment(answers: list[Answer], own: set[str]) -> None:
-    """Users who follow it sign in, pay or learn on staging, and lose it."""
+    """Users who follow the link sign in, pay or learn on staging, and lose it all."""
     assert offenders(answers, lambda answer: delivery.foreign_hosts(answer, own)) == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /", "GET /marketplace", "GET /login")
-def test_public_pages_may_be_found(answers: list[Answer]) -> None:
-    """A `noindex` left over from a preview takes the shop out of every search engine within days."""
+def test_search_engines_may_index_public_pages(answers: list[Answer]) -> None:
+    """A `noindex` that a preview left behind takes the shop out of every search engine within days."""
     assert offenders(answers, delivery.hidden_from_search) == []
 
 
@@ -65,8 +65,8 @@ def test_large_answers_are_compressed(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="incident-security")
 @EVERY_ANSWER
-def test_no_api_answer_may_be_kept_by_a_shared_cache(answers: list[Answer]) -> None:
-    """A session or a list that a proxy keeps is handed to the next one who asks."""
+def test_no_shared_cache_may_store_api_answers(answers: list[Answer]) -> None:
+    """A proxy that stores a session or a list gives it to the next visitor."""
     assert offenders(answers, delivery.remembered) == []
 
 
@@ -74,8 +74,8 @@ def test_no_api_answer_may_be_kept_by_a_shared_cache(answers: list[Answer]) -> N
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="key-metrics-dashboard")
 @EVERY_ANSWER
-def test_no_answer_comes_near_the_limit_of_a_function(answers: list[Answer]) -> None:
-    """What takes 8 of 10 seconds on an idle platform is cut off on a busy one."""
+def test_no_answer_takes_nearly_as_long_as_a_function_may_run(answers: list[Answer]) -> None:
+    """An answer that takes 8 of 10 seconds on an idle platform is cut off on a busy one."""
     assert offenders(answers, delivery.near_the_limit) == []
 
 
@@ -85,11 +85,9 @@ def test_no_answer_comes_near_the_limit_of_a_function(answers: list[Answer]) -> 
 @asks("GET /")
 @follow_up(its_assets)
 @depends_on("GET /_next/static/*")
-def test_assets_are_kept_by_browsers_and_warm_at_the_edge(
-    followed: list[Answer], at_once: AtOnce, own: set[str]
-) -> None:
-    """Without it every page view loads every script again, from the far end of the network."""
-    # The first time the edge may have to fetch what it does not keep yet; what others serve is theirs to keep.
+def test_assets_are_cached_by_browsers_and_at_the_edge(followed: list[Answer], at_once: AtOnce, own: set[str]) -> None:
+    """Without caching every page view loads every script again, from the far end of the network."""
+    # The edge may have to fetch a file once; files of other hosts are not the platform's to cache.
     asked_once = [asset.url for asset in followed if asset.code == HTTPStatus.OK and origin_of(asset.url)[1] in own]
     found = [asset for asset in at_once.ask(f"GET {url}" for url in asked_once) if asset.code == HTTPStatus.OK]
 
@@ -101,8 +99,8 @@ def test_assets_are_kept_by_browsers_and_warm_at_the_edge(
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /", "GET /login", "GET /register", "GET /marketplace", "GET /dashboard")
-def test_redirects_come_to_an_end(answers: list[Answer], at_once: AtOnce) -> None:
-    """Two pages that send everyone to each other: the browser gives up, and each answer alone looks healthy."""
+def test_redirects_do_not_loop(answers: list[Answer], at_once: AtOnce) -> None:
+    """In a redirect loop the browser gives up, although each answer alone looks healthy."""
     ends = at_once.follow(answers)
 
     assert [answer for answer in ends if answer.code is None or answer.code in {301, 302, 303, 307, 308}] == []

@@ -1,4 +1,4 @@
-"""What the candidate is configured with, before anyone meets it; names and fingerprints only."""
+"""The variables of the candidate, checked before users get it; reports show names and fingerprints only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _example(target: Target) -> str | None:
 def test_every_variable_that_the_payments_mode_needs_is_set(
     environment: Environment, target: Target, where: Where
 ) -> None:
-    """One missing auth variable turned sign-in and the data APIs into HTML 500, with health at 200."""
+    """One missing auth variable turned sign-in and the data APIs into HTML 500, while health was 200."""
     assert variables.missing(environment, _example(target), preview=where == "preview") == []
 
 
@@ -36,8 +36,8 @@ def test_every_variable_that_the_payments_mode_needs_is_set(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="deployment-checklist", needs=("environment",), rollback_eligible=False)
 @depends_on("variable *")
-def test_variables_have_the_form_of_what_they_are(environment: Environment) -> None:
-    """A short secret can be guessed; a key with a line end at its end is refused by everyone it is shown to."""
+def test_variables_have_the_right_form(environment: Environment) -> None:
+    """A short secret can be guessed; a key with a line end in it is refused by every service."""
     assert variables.malformed(environment) == []
 
 
@@ -45,8 +45,8 @@ def test_variables_have_the_form_of_what_they_are(environment: Environment) -> N
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="authentication-issues", needs=("environment",), rollback_eligible=False)
 @depends_on("variable NEXTAUTH_URL")
-def test_sign_in_is_bound_to_the_host_that_users_are_on(environment: Environment, target: Target) -> None:
-    """Bound to another host, it sets its cookies there: nobody comes back signed in."""
+def test_sign_in_is_configured_for_the_host_that_users_visit(environment: Environment, target: Target) -> None:
+    """Sign-in that is configured for another host sets its cookies there, and no user stays signed in."""
     assert variables.elsewhere(environment, target.url) == []
 
 
@@ -63,13 +63,13 @@ def test_keys_belong_together_and_to_this_environment(environment: Environment, 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="feature-flags", needs=("environment",), rollback_eligible=False)
 @depends_on("variable *")
-def test_no_flag_is_on_that_production_must_not_have(environment: Environment, where: Where) -> None:
-    """Maintenance and debug mode are switched on for an hour and forgotten."""
+def test_flags_that_production_must_not_have_are_off(environment: Environment, where: Where) -> None:
+    """Maintenance and debug mode are switched on for an hour, and then forgotten."""
     assert variables.wrong_flags(environment, preview=where == "preview") == []
 
 
 class Flags(msgspec.Struct):
-    """What the health endpoint says of the flags."""
+    """The flags in the answer of the health endpoint."""
 
     paymentsMode: Literal["stripe", "disabled"]  # noqa: N815  (the platform's word)
     freeEnrollmentEnabled: bool  # noqa: N815
@@ -81,10 +81,10 @@ class Flags(msgspec.Struct):
 @asks("GET /api/health")
 @depends_on("variable PAYMENTS_MODE", "variable FEATURE_ENROLL_FREE")
 def test_the_build_runs_with_the_flags_that_are_set(answer: Answer, environment: Environment) -> None:
-    """A flag that was changed after the build is not in it, and everyone believes that it is."""
+    """A flag that was changed after the build is not in it, although the settings show it."""
     flags = answer.read(Flags)
     free = environment.values.get("FEATURE_ENROLL_FREE", "")
 
     assert flags.paymentsMode == environment.payments_mode
-    # None: Vercel keeps it to itself.
+    # None: Vercel does not show the value.
     assert free is None or flags.freeEnrollmentEnabled == (free == "true")

@@ -1,4 +1,4 @@
-"""What another site on the internet can make of this one."""
+"""Attacks by another site on the internet: open redirects, foreign origins, stolen cookies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENTRIES = ("/login", "/api/auth/signin", "/api/auth/csrf")
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @asks("GET /api/auth/csrf", *(f"GET {entry}?callbackUrl={to}" for entry in ENTRIES for to in ASTRAY))
 def test_sign_in_never_leads_to_another_site(answers: list[Answer]) -> None:
-    """A link to our own login that ends on a copy of it is how passwords are stolen."""
+    """Attackers steal passwords with a link to our own login that ends on a copy of it."""
     ways = [(answer.exchange(), answer.headers.get("location", "")) for answer in answers if answer.status]
     ways += [(answer.exchange(), line) for answer in answers for line in answer.headers.get_list("set-cookie")]
     pages = [answer for answer in answers if "/login?" in answer.url]
@@ -40,7 +40,7 @@ def test_sign_in_never_leads_to_another_site(answers: list[Answer]) -> None:
 
 
 def _is_astray(way: str) -> bool:
-    """Whether a Location, a cookie or a link leads out; as a mere parameter of an own address it does not yet."""
+    """Whether a Location, a cookie or a link leads to another host; a parameter of an own address does not count."""
     to = unquote(way).replace("\\", "/").strip().lower()
     leads_out = urlsplit(to).netloc == urlsplit(ELSEWHERE).netloc or to.startswith("javascript:")
     kept = to.partition(";")[0].partition("=")[2] if "callback-url=" in to else ""
@@ -53,8 +53,8 @@ def _is_astray(way: str) -> bool:
 @asks("GET /api/auth/session", "GET /api/health", "GET /api/enrollments", headers={"origin": ELSEWHERE})
 @asks("GET /api/auth/session", "GET /api/enrollments", headers={"origin": "null"})
 @asks("OPTIONS /api/enrollments", "OPTIONS /api/payments/create-checkout-session", headers=PREFLIGHT)
-def test_foreign_origins_are_granted_nothing(answers: list[Answer]) -> None:
-    """Granted, any page that a signed-in student happens to visit acts in that student's name."""
+def test_foreign_origins_get_no_access(answers: list[Answer]) -> None:
+    """With access, any page that a signed-in student happens to visit acts in that student's name."""
     granted = [answer for answer in answers if answer.status and "access-control-allow-origin" in answer.headers]
 
     assert [(answer, answer.headers["access-control-allow-origin"]) for answer in granted] == []
@@ -65,8 +65,8 @@ def test_foreign_origins_are_granted_nothing(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts",))
 @asks("GET /api/auth/csrf")
 @asks("GET /api/auth/session", account="student")
-def test_sign_in_cookies_are_out_of_reach_of_scripts(answers: list[Answer], target: Target) -> None:
-    """One injected script reads what is not HttpOnly, and is signed in as everyone who sees it."""
+def test_scripts_cannot_read_sign_in_cookies(answers: list[Answer], target: Target) -> None:
+    """One injected script reads every cookie that is not HttpOnly, and signs in as its owner."""
     lines = [line for answer in answers for line in answer.headers.get_list("set-cookie")]
     assert [name for name in ("csrf-token", "session-token") if not any(name in line for line in lines)] == []
     assert faults_of_cookies(lines, secure=target.url.startswith("https:")) == []
@@ -74,7 +74,7 @@ def test_sign_in_cookies_are_out_of_reach_of_scripts(answers: list[Answer], targ
 
 def faults_of_cookies(lines: list[str], *, secure: bool) -> list[str]:
     """
-    Return what is wrong with NextAuth's cookies, as their `set-cookie` lines say.
+    Return the mistakes in NextAuth's cookies, as their `set-cookie` lines show them.
 
     secure: whether the site is on https. There their names have prefixes, which keep plain http from setting them.
     """

@@ -1,4 +1,4 @@
-"""What nobody thought of, sent to every route of the sandbox."""
+"""Random input for every route, on the sandbox only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ FUZZED = fuzzed()
 @pytest.mark.daily
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("fuzz", "accounts"), last=True)
 @depends_on(*(probe(route) for route in FUZZED))
-def test_nothing_that_could_be_sent_crashes_a_route(fuzz: Fuzz, signed_in: Session) -> None:
-    """Somebody sends it one day, and gets an error page of the framework, or more of us than is meant to be seen."""
+def test_random_input_crashes_no_route(fuzz: Fuzz, signed_in: Session) -> None:
+    """Somebody sends such input one day, and gets the framework's error page or internals of the platform."""
     assert [offence for route in FUZZED for offence in fuzz.offences(route, signed_in.cookies)] == []

@@ -1,4 +1,4 @@
-"""The health endpoint, and whether it can be believed."""
+"""The health endpoint, and whether its answer is true."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Metrics(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """What GET /api/health promises. A check may be null: payments are off, and off is not broken."""
+    """GET /api/health. A check may be null: payments are off, and that is not a failure."""
 
     status: Literal["healthy", "unhealthy", "error"]
     timestamp: datetime
@@ -34,7 +34,7 @@ class Health(msgspec.Struct):
     metrics: Metrics
 
     def failing(self) -> list[str]:
-        """Return the checks that are red, in either documented spelling."""
+        """Return the failing checks, in either documented spelling."""
         return sorted(name for name, state in self.checks.items() if state is False or state == "error")
 
 
@@ -42,8 +42,8 @@ class Health(msgspec.Struct):
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="application-health")
 @asks("GET /api/health")
-def test_health_endpoint_names_no_failing_check(answer: Answer) -> None:
-    """The pipeline rolls back on this endpoint, so one red entry in it is an outage."""
+def test_health_endpoint_reports_no_failing_check(answer: Answer) -> None:
+    """The pipeline rolls back on this endpoint, so that one failing entry in it is an outage."""
     health = answer.read(Health)
 
     assert health.failing() == []
@@ -55,8 +55,8 @@ def test_health_endpoint_names_no_failing_check(answer: Answer) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="application-health")
 @asks("GET /api/health", "GET /", "GET /login", "GET /marketplace", "GET /api/courses", "GET /api/auth/session")
-def test_health_is_not_contradicted_by_what_users_get(answers: list[Answer]) -> None:
-    """A health endpoint that looks at nothing stays green through an outage, and everyone believes it."""
+def test_health_agrees_with_the_answers_that_users_get(answers: list[Answer]) -> None:
+    """A health endpoint that tests nothing stays green through an outage, and everyone believes it."""
     health, *others = answers
     believed = others if health.code == HTTPStatus.OK and b'"healthy"' in health.content else []
 
@@ -65,7 +65,7 @@ def test_health_is_not_contradicted_by_what_users_get(answers: list[Answer]) -> 
 
 
 def _fails(answer: Answer) -> bool:
-    """Whether users get nothing of it: no answer, an error, or a page where data was asked for."""
+    """Whether users get nothing from it: no answer, an error, or a page in place of data."""
     kind = "application/json" if "/api/" in answer.url else "text/html"
     return answer.code != HTTPStatus.OK or not answer.headers.get("content-type", "").startswith(kind)
 
@@ -74,7 +74,7 @@ def _fails(answer: Answer) -> bool:
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("GET /api/health")
 def test_health_reports_every_check_the_runbook_promises(answer: Answer) -> None:
-    """An entry that is gone can never be red again, and nobody notices."""
+    """An entry that is gone can never turn red again, and nobody notices."""
     health = answer.read(Health)
 
     assert sorted(PROMISED - health.checks.keys()) == []
@@ -84,22 +84,22 @@ def test_health_reports_every_check_the_runbook_promises(answer: Answer) -> None
 @pytest.mark.check(severity="P2", runbook="high-memory-usage")
 @asks("GET /api/health")
 def test_memory_stays_below_the_limit(answer: Answer, budgets: Budgets) -> None:
-    """Functions that outgrow their memory are killed in the middle of a request."""
+    """Vercel kills a function that outgrows its memory in the middle of a request."""
     assert answer.read(Health).metrics.memoryUsage <= budgets.memory
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("GET /api/health")
-def test_health_itself_takes_no_longer_than_the_limit(answer: Answer, budgets: Budgets) -> None:
-    """By its own clock, so that neither our network nor a cold start is in it: what remains is database and Stripe."""
+def test_health_endpoint_answers_within_the_limit(answer: Answer, budgets: Budgets) -> None:
+    """It measures itself, without network and cold start: a high time means a slow database or Stripe."""
     assert answer.read(Health).metrics.responseTime <= budgets.health_time
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("GET /api/health")
-def test_health_is_of_now(answer: Answer) -> None:
+def test_health_answer_is_fresh(answer: Answer) -> None:
     """A cached answer stays healthy for as long as the cache keeps it."""
     stamped = answer.read(Health).timestamp
 
@@ -112,7 +112,7 @@ def test_health_is_of_now(answer: Answer) -> None:
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("HEAD /api/health")
 def test_health_answers_head_requests_without_a_body(answer: Answer) -> None:
-    """Uptime monitors ask this way, and report an outage that is none."""
+    """Uptime monitors send HEAD, and would report an outage that does not exist."""
     assert answer.status == HTTPStatus.OK
     assert answer.content == b""
 
@@ -121,14 +121,14 @@ def test_health_answers_head_requests_without_a_body(answer: Answer) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-health")
 @asks("GET /api/health/simple", "GET /api/diag", "GET /api/ping")
-def test_small_probes_answer(answers: list[Answer]) -> None:
-    """When everything else is down they tell a dead router from a dead application."""
+def test_ping_and_diagnostic_routes_answer(answers: list[Answer]) -> None:
+    """During an outage these routes show whether the router or the application is dead."""
     assert [probe for probe in answers if probe.status != HTTPStatus.OK] == []
     assert [probe for probe in answers if not probe.read(dict[str, object])] == []
 
 
 class Stripe(msgspec.Struct):
-    """What health says of payments, in either documented spelling."""
+    """The payments part of the health endpoint, in either documented spelling."""
 
     paymentsMode: Literal["stripe", "disabled"]  # noqa: N815  (the platform's word)
     checks: dict[str, bool | Literal["enabled", "disabled", "error"] | None]
@@ -138,7 +138,7 @@ class Stripe(msgspec.Struct):
 @pytest.mark.check(severity="P2", runbook="payment-system-down")
 @asks("GET /api/health")
 def test_stripe_check_agrees_with_the_payments_mode(answer: Answer) -> None:
-    """Payments that one half of the platform believes to be off are tested by nobody and sold by nobody."""
+    """When two parts of the platform disagree about payments, nobody can buy, and no check notices."""
     health = answer.read(Stripe)
     off = health.checks.get("stripe") in {None, "disabled"}
 

@@ -1,4 +1,4 @@
-"""What nobody should send, and somebody always does."""
+"""Wrong input: impossible queries, strange addresses, incomplete and wrong bodies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Refusal(msgspec.Struct):
 
 
 def _untidy(answer: Answer) -> bool:
-    """Whether a refusal is anything but a clean JSON error of the fourth hundred."""
+    """Whether a refusal is anything but a clean JSON error with a 4xx status."""
     if not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return True
     refusal = answer.read(Refusal)
@@ -52,7 +52,7 @@ def _untidy(answer: Answer) -> bool:
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
 @asks(*IMPOSSIBLE)
 def test_impossible_queries_are_refused(answers: list[Answer]) -> None:
-    """Accepted, one address empties the database into one answer; crashed, it fills the error log."""
+    """One such address makes the API send the whole database, or fills the error log with crashes."""
     assert [answer for answer in answers if _untidy(answer)] == []
 
 
@@ -61,7 +61,7 @@ def test_impossible_queries_are_refused(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
 @asks(*STRANGE)
 def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
-    """Crawlers and attackers send them all day; none of them is worth an error page of the framework."""
+    """Crawlers and attackers send such addresses all day; none may end in the framework's error page."""
     assert [answer for answer in answers if crashed(answer)] == []
 
 
@@ -69,8 +69,8 @@ def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
 @asks(*("POST /api/webhooks/stripe", "POST /api/payments/create-checkout-session", "POST /api/courses"), bodies=(TORN,))
-def test_torn_bodies_crash_nothing(answers: list[Answer]) -> None:
-    """A mobile connection that breaks off must not look like an outage of ours."""
+def test_incomplete_bodies_crash_nothing(answers: list[Answer]) -> None:
+    """A mobile connection that breaks off must not look like an outage of the platform."""
     assert [answer for answer in answers if crashed(answer)] == []
     assert [answer for answer in answers if answer.read(Refusal).success] == []
 
@@ -78,6 +78,6 @@ def test_torn_bodies_crash_nothing(answers: list[Answer]) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @asks("POST /api/student/progress/lesson", bodies=WRONG, account="student")
-def test_wrong_bodies_of_a_student_are_refused(answers: list[Answer]) -> None:
-    """Behind the guard the handlers read what they are sent, and fail at what nobody thought of."""
+def test_wrong_bodies_from_a_student_are_refused(answers: list[Answer]) -> None:
+    """Behind the guard the handlers read the body, and fail at values that nobody expected."""
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST or _untidy(answer)] == []

@@ -1,4 +1,4 @@
-"""Where the links of the public pages lead."""
+"""The links of the public pages."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ CRAWLED = 250
 @asks(*PAGES)
 @follow_up(*[next_links(len(PAGES), LINKED)] * (LINKED // AT_ONCE))
 @depends_on("GET /marketplace/*", "GET /dashboard", "GET /courses", "GET /settings")
-def test_every_link_of_the_public_pages_leads_somewhere(
+def test_every_link_of_the_public_pages_works(
     answers: list[Answer], followed: list[Answer], at_once: AtOnce, own: set[str], evidence: Evidence
 ) -> None:
-    """A link to nothing is the first thing a visitor sees of a deployment that forgot a page."""
+    """A dead link is the first thing that a visitor notices of a deployment that forgot a page."""
     known = {f"GET {path_of(answer.url)}": answer for answer in followed}
 
     def ask(requests: Sequence[str]) -> list[Answer]:
@@ -49,7 +49,7 @@ def test_every_link_of_the_public_pages_leads_somewhere(
 def test_every_page_that_a_visitor_can_reach_answers(
     answer: Answer, at_once: AtOnce, own: set[str], evidence: Evidence
 ) -> None:
-    """Pages that nobody tests by name break, and stay broken until a customer writes."""
+    """A page that no check names stays broken until a customer complains."""
     walk = Walk(at_once.ask, own, CRAWLED)
     walk.follow([answer], deep=True)
 

@@ -1,4 +1,4 @@
-"""The pages that anyone sees, as the server sends them."""
+"""The public pages, as the server sends them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .conftest import its_assets
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="application-not-loading")
 @asks("GET /")
-def test_home_page_greets_visitors_and_leads_on(answer: Answer) -> None:
-    """The front door: without it nobody reaches sign-in or registration."""
+def test_home_page_greets_visitors_and_links_to_sign_in(answer: Answer) -> None:
+    """Without the home page no visitor finds sign-in or registration."""
     assert answer.status == HTTPStatus.OK
     assert answer.page.headings(1) == ["7p Platformuna Hoş Geldiniz!"]
     assert answer.page.language == "tr"
@@ -37,7 +37,7 @@ def test_home_page_greets_visitors_and_leads_on(answer: Answer) -> None:
 @pytest.mark.check(severity="P0", runbook="authentication-issues")
 @asks("GET /login")
 def test_login_page_offers_its_form(answer: Answer) -> None:
-    """Without the form no one can sign in; a fallback page with a demo account has another heading."""
+    """Without the form no user can sign in; a fallback page with a demo account has another heading."""
     assert answer.status == HTTPStatus.OK
     page = answer.page
     assert page.headings(1) == ["7P Education Giriş"]
@@ -63,7 +63,7 @@ class _Courses(Listed[_Course]):
 @pytest.mark.check(severity="P1", runbook="application-not-loading")
 @asks("GET /marketplace", "GET /api/courses")
 def test_marketplace_shows_the_courses_of_the_api(answers: list[Answer]) -> None:
-    """Visitors buy what they see: a shop that shows other courses than are for sale sells nothing."""
+    """Visitors buy the courses that they see; a shop that shows others sells nothing."""
     shop, api = answers
     assert shop.status == HTTPStatus.OK
     assert shop.page.headings(1) == ["Kurs Mağazası"]
@@ -79,7 +79,7 @@ def test_marketplace_shows_the_courses_of_the_api(answers: list[Answer]) -> None
 @pytest.mark.check(severity="P1", runbook="authentication-issues")
 @asks("GET /dashboard")
 def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None:
-    """A dashboard that opens for anyone shows someone's data; one that errs locks everyone out."""
+    """An open dashboard shows somebody's data; a dashboard that fails locks everyone out."""
     assert answer.status == HTTPStatus.TEMPORARY_REDIRECT
     leads_to = urlsplit(answer.headers.get("location", ""))
     assert (leads_to.path, leads_to.query) == ("/login", "callbackUrl=%2Fdashboard")
@@ -93,7 +93,7 @@ def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None
 @follow_up(its_assets)
 @depends_on("GET /_next/static/*")
 def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, followed: list[Answer]) -> None:
-    """A page without its stylesheet is a page nobody trusts with a card; without scripts no button works."""
+    """Nobody trusts an unstyled page with a card, and without scripts no button works."""
     assert answer.page.assets() != []
     assert [asset for asset in followed if asset.status != HTTPStatus.OK or not asset.content] == []
 
@@ -103,7 +103,7 @@ def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, fol
 @pytest.mark.check(severity="P2", runbook="application-not-loading")
 @asks("GET /7p-verify-boyle-bir-sayfa-yok")
 def test_unknown_pages_answer_404(answer: Answer) -> None:
-    """A soft 404 fills search engines with empty pages and hides broken links."""
+    """A missing page that answers 200 fills search engines with empty pages and hides broken links."""
     assert answer.status == HTTPStatus.NOT_FOUND
 
 
@@ -111,7 +111,7 @@ def test_unknown_pages_answer_404(answer: Answer) -> None:
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /robots.txt")
 def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None:
-    """Indexed admin and API addresses are an invitation; a disallowed `/` makes the shop disappear."""
+    """Search engines show attackers the admin and API addresses; a disallowed `/` makes the shop disappear."""
     assert answer.status == HTTPStatus.OK
     rules = {" ".join(line.split()) for line in answer.text.splitlines()}
 
@@ -125,7 +125,7 @@ def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None
 @pytest.mark.check(severity="P1", runbook="authentication-issues")
 @asks("GET /register")
 def test_register_page_offers_its_form(answer: Answer) -> None:
-    """Without it the platform wins nobody."""
+    """Without the form the platform wins no new user."""
     assert answer.status == HTTPStatus.OK
     page = answer.page
     assert "Yeni hesap oluşturun" in page.headings(2)
@@ -144,7 +144,7 @@ def test_register_page_offers_its_form(answer: Answer) -> None:
     "GET /auth/verification-error",
 )
 def test_account_pages_open(answers: list[Answer]) -> None:
-    """Every mail about an account leads to one of them."""
+    """Every mail about an account links to one of these pages."""
     reset, *verification = answers
 
     assert [answer for answer in answers if answer.status != HTTPStatus.OK] == []
@@ -156,7 +156,7 @@ WAYS = {"Şimdi Satın Al", "Ücretsiz Al", "Kursa Git"}
 
 
 def _every_offer(answers: list[Answer]) -> list[str]:
-    """Lead to every offer on the shop's first page, of which the test asks last."""
+    """Return requests for every offer on the shop's first page; the last request of the test has the page."""
     return [f"GET {link}" for link in dict.fromkeys(_OFFER.findall(answers[-1].text))]
 
 
@@ -178,8 +178,8 @@ def _free(courses: Answer) -> set[str]:
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
 @follow_up(_every_offer)
 @depends_on("GET /marketplace/*")
-def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], offers: list[Answer]) -> None:
-    """The page where the decision to buy is made. While free enrolment is off, a free course cannot be got."""
+def test_a_course_page_shows_the_course_and_how_to_get_it(answers: list[Answer], offers: list[Answer]) -> None:
+    """Visitors decide to buy on this page. While free enrolment is off, a free course cannot be had."""
     health, courses, shop = answers
     closed = set() if enrols_for_free(health) else _free(courses)
     assert [offer for offer in offers if offer.status != HTTPStatus.OK] == []
@@ -198,8 +198,8 @@ def test_an_offer_shows_its_course_and_a_way_to_get_it(answers: list[Answer], of
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
 @follow_up(_every_offer)
 @depends_on("GET /marketplace/*")
-def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer], offers: list[Answer]) -> None:
-    """A button for what the API refuses, or an open API that no page tells of: half a switch."""
+def test_pages_and_api_agree_whether_free_enrolment_is_on(answers: list[Answer], offers: list[Answer]) -> None:
+    """Otherwise a button leads to a refusal, or an open API has no button."""
     api, health, courses, _ = answers
     enabled = enrols_for_free(health)
     free = _free(courses)
@@ -208,5 +208,5 @@ def test_free_enrolment_is_on_everywhere_or_off_everywhere(answers: list[Answer]
         reason = "the shop's first page offers no free course, so no page could be compared with the flag"
         raise NotMeasured(reason)
 
-    told = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": "Ücretsiz Al" in page.texts("button")}
-    assert {name: on for name, on in told.items() if on is not enabled} == {}
+    shown = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": "Ücretsiz Al" in page.texts("button")}
+    assert {name: on for name, on in shown.items() if on is not enabled} == {}

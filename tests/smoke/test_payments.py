@@ -1,4 +1,4 @@
-"""Payments, without charging anyone."""
+"""Payments, without charging a card."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .conftest import AtOnce
 
 
 class Mode(msgspec.Struct):
-    """Whether payments are on, as the health endpoint says."""
+    """The payments mode, as the health endpoint reports it."""
 
     paymentsMode: Literal["stripe", "disabled"]  # noqa: N815  (the platform's word)
 
 
 class Refusal(msgspec.Struct):
-    """What a payment route answers while payments are off."""
+    """The answer of a payment route while payments are off."""
 
     message: str
     mode: str
 
 
 def _wrong(answer: Answer, mode: str) -> bool:
-    """Whether a payment route answers a stranger otherwise than the mode demands."""
+    """Whether the answer of a payment route to an anonymous visitor contradicts the payments mode."""
     if mode == "disabled":
         off = Refusal("payments_disabled", "disabled")
         return answer.status != HTTPStatus.NOT_IMPLEMENTED or answer.read(Refusal) != off
@@ -51,7 +51,7 @@ def _wrong(answer: Answer, mode: str) -> bool:
 @asks("GET /api/health")
 @asks("POST /api/payments/create-checkout-session", json={})
 def test_checkout_answers_as_the_payments_mode_says(answers: list[Answer]) -> None:
-    """Nobody can buy when it errs. Off is not broken: 501 is the right answer then, 401 for strangers otherwise."""
+    """Nobody can buy while it fails. With payments off 501 is right; otherwise anonymous visitors get 401."""
     health, checkout = answers
 
     assert not _wrong(checkout, health.read(Mode).paymentsMode), checkout.exchange()
@@ -63,7 +63,7 @@ def test_checkout_answers_as_the_payments_mode_says(answers: list[Answer]) -> No
 @asks("GET /api/health", "GET /api/payments/history", "GET /api/payments/subscriptions")
 @asks("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal", json={})
 def test_every_payment_route_answers_as_the_payments_mode_says(answers: list[Answer]) -> None:
-    """One route that thinks otherwise shows a form that cannot work, or hides one that could."""
+    """One route that disagrees shows a form that cannot work, or hides one that could."""
     health, *routes = answers
     mode = health.read(Mode).paymentsMode
 
@@ -80,7 +80,7 @@ def test_every_payment_route_answers_as_the_payments_mode_says(answers: list[Ans
 )
 @asks("POST /api/payments/test", json={})
 def test_stripe_answers_through_the_platform(answer: Answer) -> None:
-    """Checkout is down for everyone while Stripe is, or while our key to it is wrong."""
+    """While Stripe is down, or our key for it is wrong, nobody can check out."""
     assert answer.status == HTTPStatus.OK
 
 
@@ -90,14 +90,14 @@ DEAREST = "GET /api/courses?sortBy=price&sortOrder=desc&limit=2"
 def _dearest(answers: list[Answer]) -> Course:
     course = next(iter(courses_of(answers[-1])), None)
     if course is None or not course.price:
-        reason = "no course in the shop costs anything, so nothing can be bought"
+        reason = "no course in the shop has a price, so that nothing can be bought"
         raise NotMeasured(reason)
     return course
 
 
 @pytest.fixture
 def paid_course(answers: list[Answer], target: Target) -> Course:
-    """Return the dearest course of the shop, of which the test asks last."""
+    """Return the most expensive course of the shop; the last request of the test has the list."""
     if not courses_of(answers[-1]):
         raise empty(target, "nothing can be bought")
     return _dearest(answers)
@@ -111,19 +111,19 @@ class Checkout(msgspec.Struct):
 
 
 class Begun(msgspec.Struct):
-    """A payment that has begun, as far as the platform has to know it again."""
+    """A started payment, with the fields by which the platform recognises it."""
 
     paymentIntentId: str  # noqa: N815
 
 
 class Intent(Begun):
-    """A payment that has begun, with what the browser needs to pay it."""
+    """A started payment, with the secret that the browser pays it with."""
 
     clientSecret: str  # noqa: N815
 
 
 class Portal(msgspec.Struct):
-    """Where Stripe shows a customer's invoices."""
+    """The address at which Stripe shows a customer's invoices."""
 
     url: str
 
@@ -133,7 +133,7 @@ class Portal(msgspec.Struct):
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-checkout-session")
 def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid_course: Course) -> None:
-    """The step before the money: here every sale begins, in Stripe's test mode as everywhere."""
+    """Every sale begins with this step; the check uses Stripe's test mode."""
     body = {"courseId": paid_course.id}
     answer = site.ask("POST /api/payments/create-checkout-session", json=body, cookies=signed_in.cookies)
     checkout = answer.read(Checkout)
@@ -146,10 +146,10 @@ def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid
 @pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal")
-def test_payment_intents_and_the_portal_are_prepared(
+def test_payment_intents_and_the_billing_portal_work(
     at_once: AtOnce, site: Site, signed_in: Session, paid_course: Course
 ) -> None:
-    """The other ways to pay, and the only way to an invoice."""
+    """These are the other ways to pay, and the only way to an invoice."""
     post = partial(site.ask, cookies=signed_in.cookies)
     begun, opened = at_once.do(
         lambda: post("POST /api/payments/create-payment-intent", json={"courseId": paid_course.id}),
@@ -192,13 +192,13 @@ def test_students_see_what_they_paid(answers: list[Answer]) -> None:
 def not_bought(
     site: Site, signed_in: Session, paid_course: Course, ledger: Ledger, target: Target, run: Run
 ) -> Iterator[Course]:
-    """Return the dearest course once the student is not in it; whatever a check gets is undone."""
+    """Return the most expensive course while the student is not enrolled in it; the run undoes its purchases."""
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=paid_course))
-    # One at a time: what the gate's pairs get on a bad deployment would be held against the one it goes back to.
+    # One purchase at a time: a purchase left by a bad deployment would turn the next deployment's check red.
     with run.locked("not-bought"):
         remains = cancel(site, signed_in.cookies, paid_course)
         if remains:
-            reason = f"the student is enrolled in {paid_course.title} already, and it cannot be undone: {remains}"
+            reason = f"the student is already enrolled in {paid_course.title}, and this cannot be removed: {remains}"
             raise NotMeasured(reason)
         yield paid_course
 
@@ -208,7 +208,7 @@ def not_bought(
 @asks(DEAREST)
 @depends_on("POST /api/courses/*/enroll", "GET /api/enrollments")
 def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_in: Session, not_bought: Course) -> None:
-    """Believed, every course is free for whoever can open the browser's console."""
+    """A platform that accepts it gives every course away to anyone who can open the browser's console."""
     route = f"POST /api/courses/{not_bought.id}/enroll"
     bodies = [
         {"paymentMethod": "stripe"},
@@ -225,12 +225,12 @@ def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_i
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes", "payments"))
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-payment-intent", "POST /api/courses/*/enroll", "GET /api/enrollments")
-def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
-    """Stripe knows the payment, and it is of this very course; only nobody has paid it."""
+def test_an_unfinished_payment_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
+    """Stripe knows this payment and it is for this course, but nobody has paid it."""
     begun = {"courseId": not_bought.id}
     payment = site.ask("POST /api/payments/create-payment-intent", json=begun, cookies=signed_in.cookies)
     if payment.status != HTTPStatus.OK:
-        reason = f"no payment could be begun: {payment.exchange()}"
+        reason = f"no payment could be started: {payment.exchange()}"
         raise NotMeasured(reason)
     body = {"paymentMethod": "stripe", "paymentIntentId": payment.read(Begun).paymentIntentId}
     answer = site.ask(f"POST /api/courses/{not_bought.id}/enroll", json=body, cookies=signed_in.cookies)
@@ -245,8 +245,8 @@ def test_a_payment_that_was_only_begun_enrols_nobody(site: Site, signed_in: Sess
 @follow_up(lambda answers: [f"GET /courses/{_dearest(answers).id}/purchase"], account="student")
 @depends_on("GET /courses/*/purchase")
 @pytest.mark.usefixtures("paid_course")
-def test_the_purchase_page_offers_what_the_mode_allows(answers: list[Answer], followed: list[Answer]) -> None:
-    """A button while payments are off leads nowhere; none while they are on sells nothing."""
+def test_the_purchase_page_matches_the_payments_mode(answers: list[Answer], followed: list[Answer]) -> None:
+    """A button while payments are off leads nowhere; no button while they are on sells nothing."""
     page = followed[0].page
     offered = "Pay with Stripe Checkout" in [*page.texts("button"), *page.texts("a")]
 

@@ -1,4 +1,4 @@
-"""Whether the platform still limits what strangers may try."""
+"""The rate limits that protect the platform from anonymous visitors."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from fixtures.site.client import Site, cookies_of
 from fixtures.site.fresh_clients import FreshClients, is_loopback
 from fixtures.target.target import Target
 
-# Nobody's, and too weak to become anybody's.
-OTHER_STUDENT = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
+# No account has this password, and the platform refuses it as too weak.
+UNKNOWN_PERSON = {"email": "7p-verify@example.com", "password": "kisa", "name": "7P Verify"}
 
 
 def _sign_in(site: Site) -> Answer:
     csrf = site.ask("GET /api/auth/csrf")
-    form = {"csrfToken": csrf_token(csrf), "json": "true", **OTHER_STUDENT}
+    form = {"csrfToken": csrf_token(csrf), "json": "true", **UNKNOWN_PERSON}
     return site.ask("POST /api/auth/callback/credentials", form=form, cookies=cookies_of(csrf))
 
 
 ATTEMPTS: dict[str, Callable[[Site], Answer]] = {
     "sign-ins": _sign_in,
-    "registrations": lambda site: site.ask("POST /api/auth/register", json=OTHER_STUDENT),
-    "resets": lambda site: site.ask("POST /api/auth/request-password-reset", json=OTHER_STUDENT),
+    "registrations": lambda site: site.ask("POST /api/auth/register", json=UNKNOWN_PERSON),
+    "resets": lambda site: site.ask("POST /api/auth/request-password-reset", json=UNKNOWN_PERSON),
     "enrolments": lambda site: site.ask("POST /api/enroll/free", json={}),
     "searches": lambda site: site.ask("GET /api/courses/search?q=7p"),
     "course-lists": lambda site: site.ask("GET /api/courses?limit=1"),
 }
-# Elsewhere than on loopback they would be taken from the runner's own address, and from everyone behind it.
+# Outside of loopback the check would use up the limits of everyone behind the runner's address.
 HARMLESS = ("searches",)
 
 
@@ -43,8 +43,8 @@ HARMLESS = ("searches",)
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/csrf", "POST /api/auth/register")
 @depends_on("POST /api/auth/request-password-reset", "POST /api/enroll/free")
 @depends_on("GET /api/courses/search", "GET /api/courses")
-def test_rate_limits_hold(fresh_clients: FreshClients, threads: ThreadPoolExecutor, target: Target) -> None:
-    """Without them a stranger tries passwords all night, and a script reads the whole catalogue every second."""
+def test_rate_limits_are_enforced(fresh_clients: FreshClients, threads: ThreadPoolExecutor, target: Target) -> None:
+    """Without limits a stranger tries passwords all night, and a script reads the whole catalogue every second."""
     names = tuple(ATTEMPTS) if is_loopback(target.url) else HARMLESS
     unlimited, mute = [], []
     for name in names:

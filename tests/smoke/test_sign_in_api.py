@@ -1,4 +1,4 @@
-"""Sign-in as clients meet it, without signing in."""
+"""The routes of sign-in, without signing in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Provider(msgspec.Struct):
 @pytest.mark.check(severity="P0", runbook="authentication-issues")
 @asks("GET /api/auth/session")
 def test_anonymous_session_is_empty(answer: Answer) -> None:
-    """Every page asks this first: an error here signs everyone out, a user in it is someone else's."""
+    """Every page asks this first: an error signs everyone out, and a user in the answer is somebody else."""
     assert answer.status == HTTPStatus.OK
     assert answer.read(dict[str, object]) == {}
 
@@ -36,7 +36,7 @@ def test_anonymous_session_is_empty(answer: Answer) -> None:
 @pytest.mark.check(severity="P1", runbook="authentication-issues")
 @asks("GET /api/auth/providers")
 def test_sign_in_addresses_stay_on_this_host(answer: Answer, target: Target) -> None:
-    """Announced on another environment's host, credentials are sent there, and nobody comes back signed in."""
+    """With another host in these addresses, browsers send passwords there, and nobody is signed in."""
     providers = answer.read(dict[str, Provider])
 
     hosts = {urlsplit(url).netloc for way in providers.values() for url in (way.signinUrl, way.callbackUrl)}
@@ -48,7 +48,7 @@ def test_sign_in_addresses_stay_on_this_host(answer: Answer, target: Target) -> 
 @pytest.mark.check(severity="P1", runbook="authentication-issues")
 @asks("GET /api/auth/csrf")
 def test_csrf_token_comes_with_its_cookie(answer: Answer) -> None:
-    """Without the pair every sign-in is turned away, and says nothing but 200."""
+    """Without this pair the platform refuses every sign-in, with status 200."""
     token = csrf_token(answer)
 
     cookies = [line for line in answer.headers.get_list("set-cookie") if "csrf-token=" in line]

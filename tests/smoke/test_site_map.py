@@ -1,4 +1,4 @@
-"""What search engines are told to visit."""
+"""The sitemap, which search engines visit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _pages(maps: Iterable[Answer]) -> list[str]:
 
 
 def _here(addresses: Iterable[str]) -> list[str]:
-    """Return a request for the path of each address: this side is asked, whichever host the map names."""
+    """Return a request for the path of each address, to the deployment under test whichever host the map names."""
     parts = [urlsplit(address) for address in addresses]
     return [f"GET {part.path}?{part.query}" if part.query else f"GET {part.path}" for part in parts]
 
@@ -39,7 +39,7 @@ def _here(addresses: Iterable[str]) -> list[str]:
 @follow_up(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_pages(answers[1:])))
 @depends_on("GET /sitemaps/*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
 def test_every_address_of_the_sitemap_answers(answer: Answer, followed: list[Answer], target: Target) -> None:
-    """Search engines drop what is listed and gone, and visit another host when the map names one."""
+    """Search engines drop listed pages that are gone, and visit another host when the sitemap names one."""
     maps = _locations(answer)
     assert maps != []
     pages = _pages(followed[: len(maps)])

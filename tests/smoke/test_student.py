@@ -1,4 +1,4 @@
-"""What a signed-in student gets from the API and the pages, on the session that the run shares."""
+"""The API and the pages of a signed-in student, with the session that the run shares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fixtures.target.target import Target
 
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 SETTINGS = ("Kişisel Bilgiler", "Platform Ayarları", "Bildirimler", "Güvenlik", "Faturalandırma")
-# What stands on a personal page, in any element.
+# Texts of the personal pages, in any element.
 PERSONAL = {
     "/courses": ("Kurslarım",),
     "/settings": SETTINGS,
@@ -29,7 +29,7 @@ PERSONAL = {
 
 
 class User(msgspec.Struct):
-    """Who is signed in."""
+    """The signed-in user."""
 
     id: UUID
     name: str | None
@@ -68,7 +68,7 @@ class Data(msgspec.Struct):
 
 
 class Answered(msgspec.Struct):
-    """A data route whose `data` is its own business."""
+    """A data route; the check does not look into its `data`."""
 
     success: bool
     data: dict[str, object]
@@ -79,12 +79,12 @@ class Answered(msgspec.Struct):
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
 @asks("GET /api/auth/session", account="student")
 def test_session_says_who_is_signed_in(answer: Answer, target: Target) -> None:
-    """Every page asks it: without role and id the student is a stranger in the own account."""
-    told = answer.read(SignedIn)
+    """Every page asks it: without role and id the platform treats the student as a stranger."""
+    session = answer.read(SignedIn)
 
-    assert told.user.email.casefold() == target.accounts["student"].email.casefold()
-    assert told.user.role == "student"
-    assert told.expires > datetime.now(told.expires.tzinfo)
+    assert session.user.email.casefold() == target.accounts["student"].email.casefold()
+    assert session.user.role == "student"
+    assert session.expires > datetime.now(session.expires.tzinfo)
 
 
 def _every_course(answers: list[Answer]) -> list[str]:
@@ -98,7 +98,7 @@ def _every_course(answers: list[Answer]) -> list[str]:
 @asks("GET /api/enrollments", "GET /api/student/progress", account="student")
 @follow_up(_every_course, account="student")
 @depends_on("GET /api/student/progress/course/*")
-def test_progress_is_told_for_every_enrolment(answers: list[Answer], followed: list[Answer]) -> None:
+def test_progress_is_shown_for_every_enrolment(answers: list[Answer], followed: list[Answer]) -> None:
     """Students who find their courses gone, or at zero, write to support the same day."""
     rows, overall = answers
     assert len(followed) == rows.read(Data).data.total
@@ -109,7 +109,7 @@ def test_progress_is_told_for_every_enrolment(answers: list[Answer], followed: l
 @pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/student/questions", account="student")
 def test_student_questions_are_listed(answer: Answer) -> None:
-    """Answers that teachers wrote are never read."""
+    """Without the list, students never read the answers of their teachers."""
     assert [answer for answer in [answer] if not answer.read(Answered).success] == []
     assert answer.status == HTTPStatus.OK
 
@@ -123,8 +123,8 @@ def _the_first_course(answers: list[Answer]) -> list[str]:
 @asks("GET /api/enrollments", f"GET /api/courses/{NOBODY}/enroll", account="student")
 @follow_up(_the_first_course, account="student")
 @depends_on("GET /api/courses/*/enroll")
-def test_eligibility_knows_who_is_enrolled(answers: list[Answer], followed: list[Answer]) -> None:
-    """Offered what one has already bought, one buys it twice."""
+def test_enrolled_students_are_not_offered_their_course_again(answers: list[Answer], followed: list[Answer]) -> None:
+    """A student who is offered an owned course buys it twice."""
     rows, unknown = answers
 
     assert len(followed) == min(len(rows.read(Data).data.enrollments), 1)
@@ -136,7 +136,7 @@ def test_eligibility_knows_who_is_enrolled(answers: list[Answer], followed: list
 @pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
 @asks(*(f"GET {path}" for path in PERSONAL), account="student")
 def test_personal_pages_open_for_a_student(answers: list[Answer]) -> None:
-    """Signed in, and still turned away or met by a page of someone else's texts."""
+    """Otherwise a signed-in student is sent away, or sees a page with other texts."""
     pages = dict(zip(PERSONAL, answers, strict=True))
 
     assert [answer for answer in pages.values() if answer.status != HTTPStatus.OK] == []
@@ -148,8 +148,8 @@ def test_personal_pages_open_for_a_student(answers: list[Answer]) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", runbook="authentication-issues")
 @asks("GET /api/auth/verify-email", "GET /api/auth/verify-email?token=7p-verify")
-def test_addresses_are_verified_by_their_own_token_only(answers: list[Answer]) -> None:
-    """Any text as a token, and anyone owns any address."""
+def test_email_addresses_are_verified_only_by_their_own_token(answers: list[Answer]) -> None:
+    """If any text is a valid token, anyone can claim any e-mail address."""
     missing, wrong = answers
 
     assert missing.status == HTTPStatus.BAD_REQUEST

@@ -1,4 +1,4 @@
-"""What the platform believes of Stripe's events."""
+"""The webhook for Stripe's events: it accepts signed events and refuses all others."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .conftest import AtOnce
 
 WEBHOOK = "POST /api/webhooks/stripe"
 EVENT = {"id": "evt_7p_verify", "type": "checkout.session.completed"}
-# A stamp of the year 2100: only the signature is wrong, since Stripe's own libraries accept what is early.
+# A stamp of the year 2100: Stripe's own libraries accept it, so that only the signature is wrong.
 BADLY_SIGNED = {"stripe-signature": f"t=4102444800,v1={'0' * 64}"}
-# Stripe allows 300 s; far beyond it, so that a clock that is half a minute off proves nothing wrong.
+# Stripe allows 300 s; a clock that is half a minute off must not decide.
 OLD_S = 600
 
 
@@ -38,29 +38,29 @@ OLD_S = 600
 @asks(WEBHOOK, json=EVENT)
 @asks(WEBHOOK, json=EVENT, headers=BADLY_SIGNED)
 @asks(WEBHOOK, json=EVENT, headers={"stripe-signature": f"t=1700000000,v1={'0' * 64}"})
-def test_webhook_refuses_what_stripe_did_not_sign(answers: list[Answer]) -> None:
-    """Open, anyone enrols without paying; erring, Stripe's own events are lost and paid courses stay closed."""
+def test_webhook_refuses_events_that_stripe_did_not_sign(answers: list[Answer]) -> None:
+    """An open webhook enrols people who did not pay; a broken one loses Stripe's own events."""
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST] == []
 
 
 class Stripe:
-    """Signs as Stripe does, with the test endpoint's own secret."""
+    """Signs events as Stripe does, with the secret of the test endpoint."""
 
     def __init__(self, site: Site, secret: str) -> None:
         self._site = site
         self._secret = secret
 
-    def send(self, event: object, *, age: int = 0, follow_up: bytes = b"") -> Answer:
-        """Send an event that was signed `age` seconds ago, with bytes added after it was."""
+    def send(self, event: object, *, age: int = 0, appended: bytes = b"") -> Answer:
+        """Send an event that was signed `age` seconds ago; `appended` is added after signing."""
         body, stamp = msgspec.json.encode(event), int(time.time()) - age
         digest = hmac.new(self._secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
         headers = {"stripe-signature": f"t={stamp},v1={digest}", "content-type": "application/json"}
-        return self._site.ask(WEBHOOK, content=body + follow_up, headers=headers)
+        return self._site.ask(WEBHOOK, content=body + appended, headers=headers)
 
 
 @pytest.fixture
 def stripe(site: Site, target: Target) -> Stripe:
-    """Return Stripe, where its test endpoint's secret is known."""
+    """Return the signer of events; raises NotMeasured where the secret is not known."""
     if target.stripe_webhook_secret is None:
         reason = f"the target {target.name} has payments-test and no variables.stripe_webhook_secret"
         raise NotMeasured(reason)
@@ -74,8 +74,8 @@ def _harmless(run: Run, name: str) -> dict[str, object]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
 @depends_on(WEBHOOK)
-def test_webhook_takes_what_stripe_signed(stripe: Stripe, run: Run) -> None:
-    """Refused, people have paid and stay locked out: Stripe tries again for three days and gives up."""
+def test_webhook_accepts_events_that_stripe_signed(stripe: Stripe, run: Run) -> None:
+    """Customers have paid and stay locked out: Stripe retries for three days and then gives up."""
     answer = stripe.send(_harmless(run, "signed"))
 
     assert answer.status == HTTPStatus.OK
@@ -85,10 +85,10 @@ def test_webhook_takes_what_stripe_signed(stripe: Stripe, run: Run) -> None:
 @pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
 @depends_on(WEBHOOK)
 def test_webhook_refuses_old_and_altered_events(at_once: AtOnce, stripe: Stripe, run: Run) -> None:
-    """Whoever has overheard one event could send it again for ever, or make it say something else."""
+    """A copied event could be sent again at any time, or changed to say something else."""
     answers = at_once.do(
         lambda: stripe.send(_harmless(run, "old"), age=OLD_S),
-        lambda: stripe.send(_harmless(run, "altered"), follow_up=b" "),
+        lambda: stripe.send(_harmless(run, "altered"), appended=b" "),
     )
 
     assert [answer for answer in answers if answer.status != HTTPStatus.BAD_REQUEST] == []
@@ -113,17 +113,17 @@ class History(msgspec.Struct):
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
 @depends_on(WEBHOOK, "GET /api/payments/history")
-def test_webhook_books_an_event_once(
+def test_webhook_records_a_repeated_event_once(
     answers: list[Answer], stripe: Stripe, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
-    """Stripe sends an event again when it is not sure that it came; booked twice, the accounts are wrong."""
-    courses, told = answers
+    """Stripe repeats an event when it is not sure that it arrived; two records make the accounts wrong."""
+    courses, signed_in_user = answers
     course = next(reversed(courses_of(courses)), None)
     if course is None:
         raise empty(target, "no event could be about a course")
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
-    user = told.read(SignedIn).user["id"]
-    # Read now: a check that has run in between may have been booked.
+    user = signed_in_user.read(SignedIn).user["id"]
+    # The count is read now, because another check may have added a payment.
     before = site.ask("GET /api/payments/history", cookies=signed_in.cookies).read(History).transactions
     session = {"id": f"cs_test_7p_{run.id}_{len(before)}", "amount_total": int(100 * course.price), "currency": "try"}
     session |= {"metadata": {"userId": user, "courseId": course.id}}
@@ -140,17 +140,17 @@ def test_webhook_books_an_event_once(
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
 @depends_on(WEBHOOK, "GET /api/payments/history")
-def test_events_that_are_refused_book_nothing(
+def test_refused_events_record_no_payment(
     answers: list[Answer], at_once: AtOnce, site: Site, signed_in: Session, ledger: Ledger, target: Target, run: Run
 ) -> None:
-    """Read before it is verified, an event that anyone can write gives away what others pay for, and answers 400."""
-    courses, told = answers
+    """A platform that acts before it verifies the signature gives paid courses away, although it answers 400."""
+    courses, signed_in_user = answers
     course = next(reversed(courses_of(courses)), None)
     if course is None:
         raise empty(target, "no event could be about a course")
     ledger.add(Enrolment(target=target.name, url=target.url, role=signed_in.role, course=course))
-    user = told.read(SignedIn).user["id"]
-    # An amount that nothing costs, and another one each time: what an earlier attempt booked is not this one's.
+    user = signed_in_user.read(SignedIn).user["id"]
+    # No course has this price, and each attempt has another: a payment of an earlier attempt does not count.
     amount = 70_000_000 + secrets.randbelow(1_000_000)
     session = {"id": f"cs_test_7p_{run.id}_{amount}", "amount_total": amount, "currency": "try"}
     session |= {"metadata": {"userId": user, "courseId": course.id}}

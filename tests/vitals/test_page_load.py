@@ -22,7 +22,7 @@ pages = pytest.mark.parametrize(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*")
-def test_something_is_painted_soon(path: str, vitals: Measure, budgets: Budgets) -> None:
+def test_the_first_content_appears_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
     """A visitor who sees a white page for two seconds believes that the site is down."""
     assert vitals(path).fcp <= budgets.fcp
 
@@ -31,7 +31,7 @@ def test_something_is_painted_soon(path: str, vitals: Measure, budgets: Budgets)
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
-def test_the_largest_content_is_painted_soon(path: str, vitals: Measure, budgets: Budgets) -> None:
+def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
     """The main content appears late, because of a heavy image or a slow answer."""
     assert vitals(path).lcp <= budgets.lcp
 
@@ -40,6 +40,6 @@ def test_the_largest_content_is_painted_soon(path: str, vitals: Measure, budgets
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
-def test_nothing_moves_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
+def test_content_stays_in_place_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
     """Users click the wrong thing when an image without a size or a late banner moves the page."""
     assert vitals(path).cls <= budgets.cls

@@ -1,4 +1,4 @@
-"""The database checks' queries, by the name of their test: self-tests and benches ask them of servers of their own."""
+"""Collects the queries of the database checks by test name; self-tests and benches run them on their own servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[2] / "database"
 
 
 def declared(stage: str | None = None) -> dict[str, Query]:
-    """Return every query that stands above a test of tests/database, or above those of one stage."""
+    """Return the queries of all tests of tests/database, or of those of one stage."""
     found: dict[str, Query] = {}
     for name, function in _tests():
         marks = getattr(function, "pytestmark", [])
@@ -24,7 +24,7 @@ def declared(stage: str | None = None) -> dict[str, Query]:
 
 
 def planned() -> dict[str, Query]:
-    """Return the queries that stand in the parameters of a test: the runbook's own, which are planned and never run."""
+    """Return the runbook's queries, which stand in the parameters of a test and are only planned."""
     return {
         f"{name}[{parameter.values[0]}]": mark.args[0]
         for name, function in _tests()

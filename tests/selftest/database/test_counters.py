@@ -1,4 +1,4 @@
-"""What the counters of ci/sql/monitor_role.sql count, each on rows that must not be and on rows that may."""
+"""The counters of ci/sql/monitor_role.sql count wrong rows and no right ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 def change(table: LiteralString, what: LiteralString) -> LiteralString:
-    """Return a statement that changes one row: the first payment that was completed, the first enrolment that costs."""
+    """Return a statement that changes one row: the first completed payment, or the first paid enrolment."""
     kind = KINDS.get(table, "true")
     return (
         f"UPDATE public.{table} SET {what} WHERE id = (SELECT id FROM public.{table} WHERE {kind} ORDER BY id LIMIT 1)"  # noqa: S608  (of literals)
@@ -37,7 +37,7 @@ def change(table: LiteralString, what: LiteralString) -> LiteralString:
 
 
 def counted(postgres: Postgres, counter: LiteralString, *statements: LiteralString) -> tuple[Any, ...]:
-    """Return what a counter tells after these statements, which are undone; foreign keys hold nothing meanwhile."""
+    """Return a counter's row after these statements, which are rolled back; foreign keys are off meanwhile."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
         connection.execute("SET LOCAL session_replication_role = replica")
         for statement in statements:
@@ -65,7 +65,7 @@ def test_whoever_paid_has_ten_minutes_to_be_enrolled(postgres: Postgres, age: Li
 def test_only_a_code_or_a_payment_enrols(
     postgres: Postgres, plan: LiteralString, age: LiteralString, found: int
 ) -> None:
-    """A plan that nobody knows is none that a code gave."""
+    """A plan with an unknown name needs a payment."""
     row = counted(
         postgres,
         "SELECT without_payment FROM synthetic.paid_enrolments()",
@@ -87,7 +87,7 @@ def test_only_a_code_or_a_payment_enrols(
     ],
 )
 def test_impossible_enrolments(postgres: Postgres, what: LiteralString, told: tuple[int, ...]) -> None:
-    """Progress outside of 0 to 100, or none at all; one student twice in one course."""
+    """Progress must be between 0 and 100, and a student is in a course once."""
     row = counted(
         postgres,
         "SELECT impossible_progress, enrolled_twice FROM synthetic.enrolments()",
@@ -112,7 +112,7 @@ def test_impossible_enrolments(postgres: Postgres, what: LiteralString, told: tu
     ],
 )
 def test_impossible_payments(postgres: Postgres, what: LiteralString, told: tuple[int, ...]) -> None:
-    """A negative amount, a payment without a session, a session twice, a state that no code knows."""
+    """Negative amounts, payments without a session, sessions twice and unknown states are counted."""
     row = counted(
         postgres,
         "SELECT negative, untraceable, booked_twice, of_unknown_status FROM synthetic.payments()",
@@ -127,7 +127,7 @@ def test_impossible_payments(postgres: Postgres, what: LiteralString, told: tupl
 
 @pytest.mark.parametrize("table", ["course_enrollments", "payments", "course_reviews", "lesson_progress"])
 def test_rows_of_a_user_who_is_gone(postgres: Postgres, table: LiteralString) -> None:
-    """Each table that belongs to people."""
+    """Each table with rows of users is counted."""
     row = counted(
         postgres,
         "SELECT without_user, without_course FROM synthetic.owned_rows()",
@@ -138,7 +138,7 @@ def test_rows_of_a_user_who_is_gone(postgres: Postgres, table: LiteralString) ->
 
 
 def test_what_was_paid_back_had_been_paid_and_what_is_old_no_longer_counts(postgres: Postgres) -> None:
-    """A bad day in spring is no reason to wake anybody in autumn."""
+    """Failures of three months ago are no reason for an alarm today."""
     failed, before = (
         counted(postgres, "SELECT failed, examined FROM synthetic.latest_payments()", statement)
         for statement in (
@@ -154,17 +154,17 @@ def test_what_was_paid_back_had_been_paid_and_what_is_old_no_longer_counts(postg
     ("total", "failed", "red"), [(1, 1, False), (19, 19, False), (20, 2, False), (20, 3, True), (100, 9, False)]
 )
 def test_payments_are_an_outage_only_where_the_sample_can_say_so(total: int, failed: int, *, red: bool) -> None:
-    """Too few to tell is said, and stops no release; three of twenty are surely more than one of twenty."""
+    """Too few payments pass with a note; three failures of twenty are certainly more than 5 %."""
     evidence = current()
     with pytest.raises(AssertionError) if red else nullcontext():
         test_invariants.test_payments_succeed(Rows([[total, failed]]), Budgets(), evidence)
 
-    assert evidence.note.startswith("cannot tell: ") is (total < 20)
+    assert evidence.note.startswith("not judged: ") is (total < 20)
     assert evidence.severity is (Severity.P0 if red else None)
 
 
 def test_a_look_up_that_no_longer_runs_is_told_with_its_error(postgres: Postgres) -> None:
-    """And the other two are planned all the same."""
+    """The other two look-ups are planned too."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
         connection.execute("ALTER TABLE public.payments RENAME user_id TO customer_id")
         rows = connection.execute("SELECT look_up, refusal FROM synthetic.support_look_ups()").fetchall()

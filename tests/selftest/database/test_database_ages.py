@@ -1,7 +1,7 @@
 """
-Ages that no fault can wait for, read from real sessions by the checks' own queries, and held against the runbook.
+Ages of real sessions, read by the checks' own queries and compared with the runbook.
 
-The faults of the catalogue move the moment back; here every moment is real, and only short.
+The faults of the catalogue move a time back; here all times are real and short.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SLEEP: LiteralString = "SELECT pg_sleep(0.4)"
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a server that allows prepared transactions."""
+    """Start a server that allows prepared transactions."""
     settings = {"max_prepared_transactions": "2"}
     with Postgres.start(tmp_path_factory.mktemp("postgres"), settings=settings) as started:
         yield started
@@ -35,13 +35,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture
 def session(postgres: Postgres) -> Iterator[psycopg.Connection]:
-    """Lend a session of the application, outside a transaction."""
+    """Open a session of the application, outside a transaction."""
     with psycopg.connect(postgres.dsn("platform_app"), autocommit=True) as connection:
         yield connection
 
 
 def age(postgres: Postgres, check: str) -> float:
-    """Return the seconds that a check reads: its last column."""
+    """Return the seconds that a check reads, its last column."""
     taken = take(postgres.dsn("synthetic_monitor"), [CHECKS[check]], "test")
     seen = taken.seen[CHECKS[check].sql]
     assert seen.trouble is None
@@ -57,7 +57,7 @@ def text(postgres: Postgres, check: str, column: int) -> str:
 
 
 def test_nothing_is_old_on_a_quiet_server(postgres: Postgres) -> None:
-    """The suite's own session, in a transaction of its own, does not count."""
+    """The suite's own session and transaction do not count."""
     assert age(postgres, "test_no_transaction_stays_open_for_long") == 0
     assert age(postgres, "test_no_session_idles_in_a_transaction") == 0
     assert age(postgres, "test_nobody_waits_long_for_a_lock") == 0
@@ -65,7 +65,7 @@ def test_nothing_is_old_on_a_quiet_server(postgres: Postgres) -> None:
 
 
 def test_idling_is_counted_from_the_last_statement(postgres: Postgres, session: psycopg.Connection) -> None:
-    """A transaction that works for an hour is old; it has not idled for an hour."""
+    """A transaction that works for an hour is old, but it has not idled for an hour."""
     session.execute("BEGIN")
     session.execute(SLEEP)
     idle = age(postgres, "test_no_session_idles_in_a_transaction")
@@ -86,7 +86,7 @@ def test_a_session_without_a_transaction_may_idle(postgres: Postgres, session: p
 
 
 def test_a_failed_transaction_idles_too(postgres: Postgres, session: psycopg.Connection) -> None:
-    """`idle in transaction (aborted)` holds its locks as well."""
+    """A session that is `idle in transaction (aborted)` holds its locks too."""
     session.execute("BEGIN")
     with pytest.raises(psycopg.errors.DivisionByZero):
         session.execute("SELECT 1/0")
@@ -96,7 +96,7 @@ def test_a_failed_transaction_idles_too(postgres: Postgres, session: psycopg.Con
 
 
 def test_a_dump_may_take_its_time_but_not_before_a_migration(postgres: Postgres) -> None:
-    """pg_dump reads in one transaction for as long as it takes; a migration would wait for it all the same."""
+    """pg_dump reads in one long transaction, and a migration would wait for it."""
     with psycopg.connect(postgres.dsn("platform_app"), application_name="pg_dump") as dump:
         dump.execute("SELECT 1")
 
@@ -105,7 +105,7 @@ def test_a_dump_may_take_its_time_but_not_before_a_migration(postgres: Postgres)
 
 
 def test_a_wait_for_a_lock_is_counted_from_its_beginning(postgres: Postgres, session: psycopg.Connection) -> None:
-    """Locks that are held, for however long, are no waits."""
+    """A lock that is held does not count; a wait does."""
     session.execute("SELECT pg_advisory_lock(7)")
     held = age(postgres, "test_nobody_waits_long_for_a_lock")
     with closing(psycopg.connect(postgres.dsn("platform_app"))) as waiter:
@@ -119,7 +119,7 @@ def test_a_wait_for_a_lock_is_counted_from_its_beginning(postgres: Postgres, ses
 
 
 def test_the_root_of_a_queue_is_named(postgres: Postgres, session: psycopg.Connection) -> None:
-    """Whoever waits in the middle blocks others too, and ending it would help nobody."""
+    """A session in the middle of the queue blocks others too, but ending it would not help."""
     session.execute("SELECT pg_advisory_lock(8)")
     with closing(psycopg.connect(postgres.dsn("platform_app"))) as second:
         second.pgconn.send_query(b"SELECT pg_advisory_lock(8)")
@@ -132,7 +132,7 @@ def test_the_root_of_a_queue_is_named(postgres: Postgres, session: psycopg.Conne
 
 
 def test_a_prepared_transaction_is_old_without_a_session(postgres: Postgres) -> None:
-    """Whoever prepared it is gone."""
+    """The session that prepared it has ended."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("BEGIN; UPDATE public.courses SET title = title; PREPARE TRANSACTION 'forgotten'")
         found = age(postgres, "test_no_prepared_transaction_was_forgotten")
@@ -173,7 +173,7 @@ def test_a_prepared_transaction_is_old_without_a_session(postgres: Postgres) -> 
     ],
 )
 def test_the_steps_are_the_runbooks(budget: str, value: float, severity: Severity) -> None:
-    """Just over each of them."""
+    """A value just over each step has the step's severity."""
     terms = runbook().budgets[budget]
 
     assert terms.limit < value

@@ -1,4 +1,4 @@
-"""How the rows are taken: together, isolated from each other's errors, over one connection, leaving nothing behind."""
+"""All queries of a run share one connection, do not affect each other, and leave nothing in the session."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SETTINGS = "SELECT name, setting FROM pg_settings WHERE name ~ 'timeout|search_p
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a small server: few connections fill it."""
+    """Start a small server, which few connections fill."""
     with Postgres.start(tmp_path_factory.mktemp("postgres"), settings={"max_connections": "6"}) as started:
         yield started
 
 
 @pytest.mark.parametrize("pipelined", [True, False])
 def test_a_query_that_fails_takes_no_other_along(postgres: Postgres, *, pipelined: bool) -> None:
-    """A table that a migration renamed must not blind forty checks; the fallback without a pipeline does the same."""
+    """A renamed table must not blind forty checks, with a pipeline or without."""
     statements = ["SELECT 1", "SELECT no_such_column", "SELECT 2", "SELECT 1/0", "SELECT 3"]
     with connect(postgres.dsn("synthetic_monitor"), "test") as connection:
         seen = ask(connection, statements, pipelined=pipelined)
@@ -45,7 +45,7 @@ def test_a_query_that_fails_takes_no_other_along(postgres: Postgres, *, pipeline
 
 
 def test_a_slow_query_ends_and_is_named(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The timeouts are the transaction's own."""
+    """Each transaction sets its own timeouts."""
     shorter = ("SELECT set_config('statement_timeout', '50ms', true)",)
     monkeypatch.setattr("fixtures.database.session._SETTINGS", shorter)
     with connect(postgres.dsn("synthetic_monitor"), "test") as connection:
@@ -56,7 +56,7 @@ def test_a_slow_query_ends_and_is_named(postgres: Postgres, monkeypatch: pytest.
 
 
 def test_a_query_waits_for_no_lock(postgres: Postgres) -> None:
-    """Behind a migration's lock it would itself be what the next statement waits for."""
+    """A query that waits for a migration would block the statements behind it."""
     size = "SELECT pg_total_relation_size('public.lesson_progress')"
     with psycopg.connect(postgres.superuser_dsn) as migration, connect(postgres.superuser_dsn, "test") as connection:
         migration.execute("LOCK TABLE public.lesson_progress")
@@ -68,7 +68,7 @@ def test_a_query_waits_for_no_lock(postgres: Postgres) -> None:
 
 
 def test_the_server_shows_whose_session_it_is(postgres: Postgres) -> None:
-    """Whoever wonders about it at night finds the run; and every check leaves it out of what it counts."""
+    """A person who sees the session at night finds the run, and the checks do not count it."""
     own = "SELECT application_name, current_setting('statement_timeout'), current_setting('lock_timeout')"
     own += " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
     taken = take(postgres.dsn("synthetic_monitor"), [Query(own, 1)], "a-run")
@@ -77,7 +77,7 @@ def test_the_server_shows_whose_session_it_is(postgres: Postgres) -> None:
 
 
 def test_nothing_that_runs_on_production_heals() -> None:
-    """A session that is ended, an index that is built anew: what helps tonight is for a person to decide."""
+    """A person decides whether to end a session or build an index again."""
     heals = re.compile(r"pg_(terminate|cancel)_backend|REINDEX|VACUUM|pg_stat\w*_reset\(|pg_switch_wal|pg_drop_repl")
     folders = ("fixtures", "ci", "ci/sql", "tests/database")
     files = [path for folder in folders for path in (ROOT / folder).glob("*.*") if path.suffix in {".py", ".sql"}]
@@ -87,7 +87,7 @@ def test_nothing_that_runs_on_production_heals() -> None:
 
 
 def test_nothing_stays_behind_in_the_session(postgres: Postgres) -> None:
-    """Behind a transaction pooler the session is the next client's."""
+    """A transaction pooler gives the session to its next client."""
     with psycopg.connect(postgres.dsn("platform_app"), autocommit=True) as connection:
         before = connection.execute(SETTINGS).fetchall()
         ask(connection, ["SELECT 1", "SELECT 1/0", "SELECT pg_advisory_xact_lock(1)"])
@@ -100,7 +100,7 @@ def test_nothing_stays_behind_in_the_session(postgres: Postgres) -> None:
 
 
 def test_no_statement_can_write_by_accident(postgres: Postgres) -> None:
-    """Even where someone gives the suite the application's own role."""
+    """The application's role cannot write here either."""
     with connect(postgres.dsn("platform_app"), "test") as connection:
         seen = ask(connection, ["DELETE FROM public.lesson_progress RETURNING id"])
 
@@ -109,9 +109,9 @@ def test_no_statement_can_write_by_accident(postgres: Postgres) -> None:
 
 class Relay:
     """
-    Passes bytes to the server and counts how often the client had to wait for it.
+    Passes bytes to the server and counts how often the client waits for it.
 
-    carries_pipelines: where not, it drops a client that sends its next statement without waiting, as some poolers do.
+    carries_pipelines: False closes the connection of a client that sends its next statement without waiting.
     """
 
     def __init__(self, port: int, *, carries_pipelines: bool = True) -> None:
@@ -155,14 +155,14 @@ class Relay:
                 client.sendall(content)
 
     def close(self) -> None:
-        """Let nobody in any more, and wait for whoever is there."""
+        """Accept no further client, and wait for the last one."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
 
 
 def test_all_checks_cost_a_dozen_round_trips_at_most(postgres: Postgres) -> None:
-    """At 80 ms to the region of the database, one by one they would take a quarter of a minute."""
+    """With 80 ms for each round trip, single queries would take 15 s."""
     relay = Relay(postgres.port)
     dsn = postgres.dsn("synthetic_monitor").replace(str(postgres.port), str(relay.port))
     taken = take(dsn, declared().values(), "test")
@@ -174,7 +174,7 @@ def test_all_checks_cost_a_dozen_round_trips_at_most(postgres: Postgres) -> None
 
 
 def test_a_run_takes_one_connection(postgres: Postgres, tmp_path: Path) -> None:
-    """Workers that connected one by one would take the last slots of a database that has few left."""
+    """A connection for each worker could take the last ones of a busy database."""
     relay = Relay(postgres.port)
     dsn = postgres.dsn("synthetic_monitor").replace(str(postgres.port), str(relay.port))
     target = Target(name="sandbox", url="http://127.0.0.1", mode="act", database_dsn=dsn)
@@ -189,7 +189,7 @@ def test_a_run_takes_one_connection(postgres: Postgres, tmp_path: Path) -> None:
 
 
 def test_a_pooler_that_carries_no_pipeline_is_asked_one_by_one(postgres: Postgres) -> None:
-    """Slower, and complete."""
+    """The answers are complete, only slower."""
     relay = Relay(postgres.port, carries_pipelines=False)
     dsn = postgres.dsn("synthetic_monitor").replace(str(postgres.port), str(relay.port))
     taken = take(dsn, declared().values(), "test")
@@ -211,7 +211,7 @@ def test_a_pooler_that_carries_no_pipeline_is_asked_one_by_one(postgres: Postgre
 def test_a_burst_does_not_count(
     first: float, later: list[float], settled: float, samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Serverless functions come in bursts; what is still there in two of three looks is no burst."""
+    """Serverless functions come in bursts; a burst is over at the second or third reading."""
     monkeypatch.setattr("fixtures.database.rows._APART_SECONDS", 0)
     readings = iter(later)
     found = settle(first, lambda: next(readings), limit=80)

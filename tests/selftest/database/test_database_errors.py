@@ -1,4 +1,4 @@
-"""Why the database could not be reached, named from real failures and from poolers' words; the password never shown."""
+"""A failed connection is explained from libpq's and the poolers' words, without the password."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PASSWORD = "s3cret-of-nobody"  # noqa: S105  (a made-up one)
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a small server: few connections fill it."""
+    """Start a small server, which few connections fill."""
     with Postgres.start(tmp_path_factory.mktemp("postgres"), settings={"max_connections": "6"}) as started:
         yield started
 
 
 def trouble(dsn: str) -> tuple[str, bool]:
-    """Return how a connection fails, and whether the database itself turned us away."""
+    """Return why a connection fails, and whether the database itself refused it."""
     taken = take(dsn, [Query("SELECT 1", 1)], "test")
     assert taken.trouble is not None
     assert PASSWORD not in taken.trouble
@@ -32,7 +32,7 @@ def trouble(dsn: str) -> tuple[str, bool]:
 
 
 def test_a_full_server_is_saturated(postgres: Postgres) -> None:
-    """PostgreSQL keeps the last slots for superusers: everyone else hears of it first."""
+    """PostgreSQL keeps the last connections for superusers; all others are refused first."""
     held = [psycopg.connect(postgres.superuser_dsn) for _ in range(3)]
     try:
         text, refused = trouble(postgres.dsn("synthetic_monitor"))
@@ -45,7 +45,7 @@ def test_a_full_server_is_saturated(postgres: Postgres) -> None:
 
 
 def test_a_wrong_password_or_database_is_a_wrong_dsn(postgres: Postgres) -> None:
-    """Our own configuration is no red database."""
+    """A mistake in our configuration is not a failure of the database."""
     password, refused = trouble(postgres.dsn("synthetic_monitor", PASSWORD))
     database, _ = trouble(postgres.dsn("synthetic_monitor", database="nowhere"))
 
@@ -63,7 +63,7 @@ def test_nothing_listening_is_refused() -> None:
 
 
 def test_tls_that_the_server_does_not_speak_is_named(postgres: Postgres) -> None:
-    """A production DSN with sslmode=require must not be confused with a dead server."""
+    """A DSN with sslmode=require must not look like a server that is down."""
     text, refused = trouble(postgres.dsn("synthetic_monitor") + "?sslmode=require")
 
     assert text.startswith("cannot connect: TLS: ")
@@ -71,7 +71,7 @@ def test_tls_that_the_server_does_not_speak_is_named(postgres: Postgres) -> None
 
 
 def test_a_dsn_without_a_host_is_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The driver looks for a socket on this machine then, and finds none."""
+    """In that case libpq looks for a socket on this machine."""
     monkeypatch.setenv("PGHOST", "/nowhere")
     text, refused = trouble("postgresql:///platform")
 
@@ -80,7 +80,7 @@ def test_a_dsn_without_a_host_is_a_wrong_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_role_that_has_used_up_its_own_connections_is_saturated(postgres: Postgres) -> None:
-    """The server has room, and refuses us all the same."""
+    """The server has free connections and refuses this role."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE busy LOGIN PASSWORD 'unguessed' CONNECTION LIMIT 0")
         text, refused = trouble(postgres.dsn("busy", "unguessed"))
@@ -90,7 +90,7 @@ def test_a_role_that_has_used_up_its_own_connections_is_saturated(postgres: Post
 
 
 def test_what_is_no_dsn_is_not_repeated() -> None:
-    """What libpq says of it is all of it, password included."""
+    """The message of libpq contains the whole DSN with its password."""
     for dsn in (f"postgresql//timeout:{PASSWORD}@host/platform", f"postgresql://refused:{PASSWORD}@host/x?timeout=1"):
         text, _ = trouble(dsn)
 
@@ -116,8 +116,8 @@ def test_what_is_no_dsn_is_not_repeated() -> None:
         ('connection failed: server certificate for "a" does not match host name "b"', "TLS", False),
         ("connection failed: FATAL: SSL connection is required", "TLS", False),
         ('connection failed: FATAL: no pg_hba.conf entry for host "::1", user "x", SSL off', "wrong DSN", False),
-        ("connection failed: server closed the connection unexpectedly", "broken off", False),
-        ("consuming input failed: server closed the connection unexpectedly", "broken off", False),
+        ("connection failed: server closed the connection unexpectedly", "the connection was closed", False),
+        ("consuming input failed: server closed the connection unexpectedly", "the connection was closed", False),
         ("connection failed: FATAL: Tenant or user not found", "wrong DSN, or the Supabase project is paused", False),
         (
             "failed to resolve host 'db.abc.supabase.co': [Errno -2] Name or service not known",
@@ -130,7 +130,7 @@ def test_what_is_no_dsn_is_not_repeated() -> None:
     ],
 )
 def test_poolers_and_paused_projects_are_told_apart(said: str, named: str, *, refused: bool) -> None:
-    """Their words stand in no code of libpq's."""
+    """Only their text shows the cause."""
     found = errors.name(psycopg.OperationalError(said))
 
     assert found.text.startswith(named)

@@ -1,4 +1,4 @@
-"""Where a query of the checks could look right and be wrong: overriding settings, look-alikes, spellings."""
+"""The checks' queries are right about settings that override others, look-alikes and spellings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CHECKS = declared()
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a server whose every change is undone."""
+    """Start a server; each test undoes its changes."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         yield started
 
 
 def rows(postgres: Postgres, check: str, *, after: LiteralString, undo: LiteralString) -> list[list[Any]]:
-    """Return what a check's query says after a statement, which is undone."""
+    """Return the rows of a check's query after a statement, which is undone."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute(after)
         try:
@@ -36,10 +36,10 @@ def rows(postgres: Postgres, check: str, *, after: LiteralString, undo: LiteralS
 
 
 def test_a_timeout_of_this_database_overrides_the_roles_own(postgres: Postgres) -> None:
-    """PostgreSQL takes the most specific setting, so an old one for the role proves nothing."""
+    """PostgreSQL uses the most specific setting."""
     found = rows(
         postgres,
-        "test_the_browsers_queries_end",
+        "test_queries_of_browsers_have_a_time_limit",
         after="ALTER ROLE anon IN DATABASE platform SET statement_timeout = 0",
         undo="ALTER ROLE anon IN DATABASE platform RESET statement_timeout",
     )
@@ -48,10 +48,10 @@ def test_a_timeout_of_this_database_overrides_the_roles_own(postgres: Postgres) 
 
 
 def test_a_setting_that_is_not_seen_is_not_guessed(postgres: Postgres) -> None:
-    """The monitoring role has a value of its own, which hides the server's from it."""
+    """The monitoring role has its own value, which hides the server's."""
     found = rows(
         postgres,
-        "test_transactions_that_idle_are_ended",
+        "test_idle_transactions_have_a_time_limit",
         after="ALTER ROLE platform_app RESET idle_in_transaction_session_timeout",
         undo="ALTER ROLE platform_app SET idle_in_transaction_session_timeout = '10min'",
     )
@@ -60,7 +60,7 @@ def test_a_setting_that_is_not_seen_is_not_guessed(postgres: Postgres) -> None:
 
 
 def test_a_sequence_that_belongs_to_no_column_runs_out_too(postgres: Postgres) -> None:
-    """Its owner was dropped, or it never had one; one that cycles has no end."""
+    """A sequence that cycles has no end."""
     found = rows(
         postgres,
         "test_no_sequence_is_about_to_run_out",
@@ -87,7 +87,7 @@ def test_a_sequence_that_belongs_to_no_column_runs_out_too(postgres: Postgres) -
 def test_an_index_is_covered_only_by_one_that_finds_the_same(
     postgres: Postgres, index: LiteralString, *, covered: bool
 ) -> None:
-    """Another order, a condition or another method finds what the longer index does not."""
+    """An index with another order, condition or method finds other rows."""
     found = rows(
         postgres,
         "test_no_index_is_the_beginning_of_another",
@@ -100,7 +100,7 @@ def test_an_index_is_covered_only_by_one_that_finds_the_same(
 
 @pytest.mark.parametrize("spelling", ["off", "false", "n", "0"])
 def test_autovacuum_is_off_in_every_spelling(postgres: Postgres, spelling: LiteralString) -> None:
-    """PostgreSQL keeps a storage parameter as it was written."""
+    """PostgreSQL keeps a storage parameter as somebody wrote it."""
     found = rows(
         postgres,
         "test_autovacuum_tends_every_table",

@@ -1,4 +1,4 @@
-"""The before-snapshot in an ordinary run: where it comes from, when its checks apply, and when it says nothing."""
+"""The before-snapshot in a run: its place, when its checks apply, and when it cannot be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixtures.checks.evidence import NotMeasured
 from fixtures.database import difference
 from fixtures.database.difference import Difference, keep_before, take_after
 from fixtures.database.snapshot import Snapshot
-from fixtures.database.snapshot_change import objects_void
+from fixtures.database.snapshot_change import new_unguarded_tables, objects_void
 from fixtures.state.state import open_state
 from tests.selftest.conftest import ROOT, environment_of_a_run
 from tests.selftest.database.test_snapshot import made_up
@@ -28,7 +28,7 @@ PRODUCTION = {
 
 
 def applicable(state: Path) -> tuple[list[str], str]:
-    """Return which of the checks apply to production, and what its header says."""
+    """Return the checks that apply to production, and the header."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database/test_difference.py"]
     command += ["--list-checks", "--target=production", f"--state={state}"]
     environ = environment_of_a_run() | PRODUCTION
@@ -38,24 +38,24 @@ def applicable(state: Path) -> tuple[list[str], str]:
 
 
 def test_without_a_snapshot_the_checks_do_not_apply(tmp_path: Path) -> None:
-    """A deployment that took none is judged all the same: two of these checks are P1 and would hold it."""
+    """Two of these checks are P1 and would hold every deployment without a snapshot."""
     checks, out = applicable(tmp_path)
 
     assert checks == []
-    assert out.count("no before-snapshot, so that no difference is judged: `ci/verify snapshot`") == 1
+    assert out.count("there is no before-snapshot; `ci/verify snapshot`") == 1
 
 
 def test_with_a_snapshot_they_all_do(tmp_path: Path) -> None:
-    """One that was taken has to be read."""
+    """A snapshot that exists must be read."""
     keep_before(open_state(tmp_path, "production"), made_up())
     checks, out = applicable(tmp_path)
 
     assert len(checks) == 9
-    assert "no before-snapshot" not in out
+    assert "there is no before-snapshot" not in out
 
 
 def test_one_that_is_torn_applies_too(tmp_path: Path) -> None:
-    """Then nobody can tell, and that is said; it must not look as if nobody had taken one."""
+    """A torn snapshot is reported; it must not look as if there were none."""
     state = open_state(tmp_path, "production")
     (state.path / "before-snapshot.json").write_text("{")
 
@@ -64,18 +64,18 @@ def test_one_that_is_torn_applies_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("hours", "void"), [(23.9, False), (24.5, True)])
 def test_an_old_one_says_nothing(hours: float, void: bool) -> None:  # noqa: FBT001  (a parameter of the table)
-    """After a day it is a difference of many releases."""
+    """After a day the database shows the changes of many releases."""
     assert bool(objects_void(made_up(), made_up(hours * HOUR))) == void
 
 
 def test_counters_of_a_server_that_was_restarted_are_not_measured() -> None:
-    """Its objects still are: a table without row level security is one after a restart too."""
+    """A restart does not change objects, so a table without row level security is still found."""
     after = made_up(60.0)
     after.identity = replace(after.identity, server_started="now")
     after.unguarded_tables = ["public.coupons"]
     seen = Difference(made_up(), after)
 
-    assert seen.new_unguarded_tables() == ["public.coupons"]
+    assert new_unguarded_tables(*seen) == ["public.coupons"]
     with pytest.raises(NotMeasured, match="the server was restarted in between"):
         seen.counter("deadlocks")
     with pytest.raises(NotMeasured, match="the server was restarted in between"):
@@ -84,7 +84,7 @@ def test_counters_of_a_server_that_was_restarted_are_not_measured() -> None:
 
 @pytest.mark.parametrize(("counted", "stands"), [([40, 3, 4], 4), ([40, 41, 3], 40), ([9], 9)])
 def test_a_burst_of_connections_is_no_leak(counted: list[int], stands: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serverless functions come by the dozen and go again; the median of three moments is judged."""
+    """Serverless functions connect in bursts; the median of three counts is judged."""
     moments = iter(counted)
 
     def take(_dsn: str, _run_id: str) -> Snapshot:

@@ -1,7 +1,7 @@
 """
-The rows are taken through a real PgBouncer in transaction mode, whose only server connection everybody shares.
+Queries run through a real PgBouncer in transaction mode, with one server connection for all clients.
 
-Supabase's pooler has the same rules: what one client leaves in the session is the next one's.
+Supabase's pooler works alike: a setting that one client leaves in the session reaches the next one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ logfile = {home}/log
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend the server behind the pooler."""
+    """Start the server behind the pooler."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         yield started
 
@@ -95,12 +95,12 @@ def _wait_for(postgres: Postgres, port: int, process: subprocess.Popen[bytes]) -
 
 
 def through(postgres: Postgres, port: int, role: str) -> str:
-    """Return a role's DSN by the pooler."""
+    """Return a role's DSN through the pooler."""
     return postgres.dsn(role).replace(f":{postgres.port}/", f":{port}/")
 
 
 def test_every_query_is_answered_as_it_is_directly(postgres: Postgres, pooler: int) -> None:
-    """A run may be given the pooler's address, by choice or where the direct one has IPv6 only."""
+    """A run may use the pooler's address, by choice or because the direct one has IPv6 only."""
     checks = {name: query for name, query in declared().items() if query.min_rows}
     directly = take(postgres.dsn("synthetic_monitor"), checks.values(), "test")
     pooled = take(through(postgres, pooler, "synthetic_monitor"), checks.values(), "test")
@@ -112,7 +112,7 @@ def test_every_query_is_answered_as_it_is_directly(postgres: Postgres, pooler: i
 
 
 def test_statements_in_one_flight_are_isolated_through_it(postgres: Postgres, pooler: int) -> None:
-    """It carries a pipeline; the way without one does the same."""
+    """A pipeline makes no difference."""
     statements = ["SELECT 1", "SELECT no_such_column", "SELECT 2"]
     with connect(through(postgres, pooler, "synthetic_monitor"), "test") as connection:
         pipelined = ask(connection, statements)
@@ -123,7 +123,7 @@ def test_statements_in_one_flight_are_isolated_through_it(postgres: Postgres, po
 
 
 def test_the_next_client_finds_the_session_as_it_was(postgres: Postgres, pooler: int) -> None:
-    """A timeout or a read-only mode that stays would make the shop err for hours, long after the run."""
+    """A timeout or a read-only mode that stays would break the platform long after the run."""
     dsn = through(postgres, pooler, "platform_app")
     with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as client:
         before = client.execute(SESSION).fetchall()
@@ -137,7 +137,7 @@ def test_the_next_client_finds_the_session_as_it_was(postgres: Postgres, pooler:
 
 
 def test_nothing_is_written_through_it(postgres: Postgres, pooler: int) -> None:
-    """Read-only is set in every transaction: the session's own default is somebody else's."""
+    """Each transaction sets read-only itself."""
     taken = take(through(postgres, pooler, "platform_app"), [Query("DELETE FROM public.lesson_progress", 0)], "test")
 
     (seen,) = taken.seen.values()
@@ -145,7 +145,7 @@ def test_nothing_is_written_through_it(postgres: Postgres, pooler: int) -> None:
 
 
 def test_the_server_shows_whose_statements_they_are(postgres: Postgres, pooler: int) -> None:
-    """Whoever wonders about a session at night finds the run that it belongs to."""
+    """A person who sees the session at night finds the run."""
     own = "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()"
     taken = take(through(postgres, pooler, "synthetic_monitor"), [Query(own, 1)], "a-run")
 
@@ -153,7 +153,7 @@ def test_the_server_shows_whose_statements_they_are(postgres: Postgres, pooler: 
 
 
 def test_a_full_pooler_is_saturated(postgres: Postgres, pooler: int) -> None:
-    """Its words are its own, and have no code."""
+    """PgBouncer refuses with its own words and without a code."""
     dsn = through(postgres, pooler, "platform_app")
     with ExitStack() as held:
         for _ in range(CLIENTS):

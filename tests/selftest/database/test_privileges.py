@@ -1,4 +1,4 @@
-"""What the monitoring role sees and may do, on a real PostgreSQL: all that is asked, no row, and not one write."""
+"""The monitoring role on a real PostgreSQL: it sees all that the checks need, and cannot write or read about people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TABLES = """
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a server like production's, where an older role had more rights, and its file has run twice since."""
+    """Start a server where an older role had more rights, and run the role's file twice."""
     settings = {"archive_mode": "on", "archive_command": "true"}
     with Postgres.start(tmp_path_factory.mktemp("postgres"), settings=settings) as started:
         with psycopg.connect(started.superuser_dsn, autocommit=True) as connection:
@@ -36,13 +36,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
             connection.execute("GRANT pg_read_all_data TO synthetic_monitor")
             connection.execute("GRANT SELECT (id, email) ON public.users TO synthetic_monitor")
             connection.execute("CREATE FUNCTION synthetic.gone() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+            connection.execute("SELECT lo_from_bytea(4711, 'a customer')")
             for _ in range(2):
                 connection.execute(ROLE_FILE.read_bytes())
         yield started
 
 
 def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
-    """A grant that is missing would make a check blind, and P0 blindness holds every deployment."""
+    """A missing right would blind a check, and a blind P0 holds every deployment."""
     taken = take(postgres.dsn("synthetic_monitor"), CHECKS.values(), "test")
 
     assert len(CHECKS) > 40
@@ -82,18 +83,93 @@ def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
         "SELECT comment FROM public.course_reviews",
         "SET ROLE service_role",
         "SET ROLE synthetic_dump",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT lo_unlink(4711)",
+        "SELECT lo_put(4711, 0, 'x')",
+        "SELECT lo_get(4711)",
+        "CREATE TEMPORARY TABLE scratch (id int)",
+        "CREATE TEMPORARY SEQUENCE scratch",
+        "CREATE TEMPORARY VIEW scratch AS SELECT 1",
+        "SELECT 1 AS id INTO TEMPORARY scratch",
+        "CREATE TABLE pg_temp.scratch (id int)",
+        "CREATE TYPE public.scratch AS (id int)",
+        "CREATE ROLE scratch",
+        "CREATE DATABASE scratch",
+        "CREATE EXTENSION hstore",
+        "CREATE PUBLICATION scratch",
+        "CREATE EVENT TRIGGER scratch ON ddl_command_start EXECUTE FUNCTION synthetic.payments()",
+        "ALTER ROLE synthetic_monitor CREATEDB",
+        "ALTER ROLE synthetic_monitor CONNECTION LIMIT 100",
+        "ALTER ROLE synthetic_monitor BYPASSRLS",
+        "ALTER ROLE anon PASSWORD 'taken'",
+        "ALTER ROLE anon SET statement_timeout = 0",
+        "ALTER DATABASE platform SET statement_timeout = 0",
+        "ALTER TABLE public.payments DISABLE ROW LEVEL SECURITY",
+        "ALTER FUNCTION synthetic.payments() SECURITY INVOKER",
+        "DROP FUNCTION synthetic.payments()",
+        "DROP SCHEMA synthetic",
+        "COMMENT ON TABLE public.payments IS 'x'",
+        "GRANT pg_monitor TO anon",
+        "GRANT SELECT ON public.payments TO synthetic_monitor",
+        "DO $$ BEGIN LOCK TABLE public.payments IN ACCESS SHARE MODE; END $$",
+        "REINDEX TABLE public.payments",
+        "CLUSTER public.payments USING payments_pkey",
+        "COPY (SELECT 1) TO '/tmp/scratch'",
+        "SELECT pg_ls_dir('/')",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND pid <> pg_backend_pid()",
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND pid <> pg_backend_pid()",
+        "SELECT pg_promote()",
+        "SELECT pg_rotate_logfile()",
+        "SELECT pg_create_restore_point('scratch')",
+        "SELECT pg_replication_origin_create('scratch')",
+        "SET log_statement = 'none'",
+        "SET session_replication_role = replica",
     ],
 )
 def test_the_role_can_neither_write_nor_read_about_people(postgres: Postgres, statement: LiteralString) -> None:
-    """Read-only is a default that a session undoes, as this one does; the missing grants are what holds."""
+    """A session can switch read-only off, as this one does; the role has no right to write."""
     with psycopg.connect(postgres.dsn("synthetic_monitor"), autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
 
 
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("NOTIFY scratch", "`NOTIFY`"),
+        ("SELECT pg_advisory_lock(1)", "advisory locks"),
+        ("SELECT pg_logical_emit_message(false, 'scratch', 'x')", "`pg_logical_emit_message`"),
+        ("ALTER ROLE synthetic_monitor SET default_transaction_read_only = off", "its own settings"),
+        ("ALTER ROLE synthetic_monitor PASSWORD 'changed'", "its own password"),
+        (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = user AND pid <> pg_backend_pid()",
+            "its own sessions",
+        ),
+    ],
+)
+def test_a_right_that_no_role_can_be_denied_is_named(postgres: Postgres, statement: LiteralString, named: str) -> None:
+    """ci/sql/README.md lists what a person with the DSN can still do."""
+    with psycopg.connect(postgres.dsn("synthetic_monitor")) as connection:
+        connection.execute("SET TRANSACTION READ WRITE")
+        connection.execute(statement)
+        connection.rollback()
+
+    assert named in ROLE_FILE.with_name("README.md").read_text(encoding="utf-8")
+
+
+def test_other_roles_keep_what_the_monitor_loses(postgres: Postgres) -> None:
+    """PUBLIC loses these rights; the platform's roles get them by name."""
+    with psycopg.connect(postgres.dsn("platform_app")) as connection:
+        connection.execute("CREATE TEMPORARY TABLE scratch (id int)")
+        connection.execute("SELECT lo_create(0)")
+        connection.rollback()
+
+
 def test_the_role_has_no_right_to_any_table(postgres: Postgres) -> None:
-    """Also not to those that a later migration made, nor to a single column; but for the list of migrations."""
+    """Later tables and single columns are closed too; only the list of migrations is readable."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
         connection.execute("CREATE TABLE public.later (id int)")
         written = connection.execute(
@@ -113,7 +189,7 @@ def test_the_role_has_no_right_to_any_table(postgres: Postgres) -> None:
 
 
 def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postgres) -> None:
-    """It reads with its owner's rights: one that returned rows, or that strangers called, would be the way around."""
+    """A counter reads with its owner's rights, so it must return no rows and refuse other roles."""
     query = """
         SELECT proname, prosecdef, proconfig @> ARRAY['search_path=""', 'row_security=off'], proowner = relowner,
                (SELECT array_agg(grantee::regrole::text ORDER BY 1) FROM aclexplode(proacl) WHERE grantee <> proowner),
@@ -132,8 +208,8 @@ def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postg
 
 
 def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres) -> None:
-    """FORCE ROW LEVEL SECURITY hides a table from its owner: nothing paid, nobody without a course, all well."""
-    (query,) = (query for name, query in CHECKS.items() if name == "test_whoever_paid_is_enrolled")
+    """FORCE ROW LEVEL SECURITY hides the rows from the owner; a count of zero would look healthy."""
+    (query,) = (query for name, query in CHECKS.items() if name == "test_everyone_who_paid_is_enrolled")
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE owner")
         connection.execute("GRANT SELECT ON public.course_enrollments TO owner")
@@ -162,7 +238,7 @@ def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres)
 def test_a_file_that_cannot_work_here_says_one_thing(
     postgres: Postgres, role: LiteralString, statement: LiteralString, told: str
 ) -> None:
-    """Half a role would be blind in half the checks, and which half is found out later."""
+    """A role that exists only in part would blind some checks."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute(statement)
         connection.execute(b"SET ROLE " + role.encode())
@@ -174,7 +250,7 @@ def test_a_file_that_cannot_work_here_says_one_thing(
 
 
 def test_the_owner_needs_not_be_a_superuser(tmp_path: Path) -> None:
-    """On a managed server nobody is: Supabase's `postgres` owns the tables, and may make roles."""
+    """On Supabase `postgres` owns the tables and may make roles, and is no superuser."""
     with Postgres.start(tmp_path) as postgres, psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("DROP SCHEMA synthetic CASCADE")
         connection.execute("DROP OWNED BY synthetic_monitor; DROP ROLE synthetic_monitor")
@@ -226,7 +302,7 @@ def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres
     ],
 )
 def test_counters_that_are_not_this_versions_are_not_believed(postgres: Postgres, statement: LiteralString) -> None:
-    """An older suite's definition of "paid" would be judged as this one's."""
+    """An older version may define 'paid' otherwise."""
     (query,) = (query for name, query in CHECKS.items() if name == "test_payments_succeed")
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute(statement)
@@ -242,5 +318,5 @@ def test_too_few_rows_are_blind(postgres: Postgres) -> None:
     """An empty table proves nothing about its rows."""
     query = Query("SELECT 0 AS examined, 0 AS wrong", 1)
 
-    with pytest.raises(NotMeasured, match="blind: 0 rows examined, at least 1 expected"):
+    with pytest.raises(NotMeasured, match="blind: the query examined 0 rows, at least 1 are expected"):
         judge(take(postgres.dsn("synthetic_monitor"), [query], "test"), query)

@@ -1,4 +1,4 @@
-"""The runbook's SQL: a statement that no longer runs is red by itself, and nothing else about it is."""
+"""The runbook's SQL: a statement that no longer runs is red, and no other one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a release changed in the database: real counters of a real server, and the judgement of made-up ones."""
+"""The changes of a release: counters of a real server, and the judgement of made-up snapshots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SINCE = -3600.0
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend a server that notices a deadlock at once."""
+    """Start a server that notices a deadlock at once."""
     settings = {"deadlock_timeout": "50ms"}
     with Postgres.start(tmp_path_factory.mktemp("postgres"), settings=settings) as started:
         yield started
@@ -35,19 +35,19 @@ def shoot(postgres: Postgres) -> Snapshot:
 
 
 def red(comparison: Comparison) -> dict[str, Severity]:
-    """Return what is over its limit."""
+    """Return the findings over their limit."""
     return {finding.name: finding.severity for finding in comparison.findings if finding.severity}
 
 
 def visit(postgres: Postgres, statement: str, calls: int = CALLS) -> None:
-    """Be the application; a connection that ends has handed its counters in."""
+    """Act as the application; the server counts the statements of a closed connection at once."""
     with psycopg.connect(postgres.dsn("platform_app"), autocommit=True, prepare_threshold=None) as connection:
         for _ in range(calls):
             connection.execute(statement.encode())
 
 
 def test_an_ordinary_release_changes_nothing_worth_telling(postgres: Postgres, tmp_path: Path) -> None:
-    """Traffic between two snapshots, and the first of them read from its file."""
+    """Between the snapshots is traffic, and the first one is read from its file."""
     shoot(postgres).write(tmp_path / "before.json")
     visit(postgres, "SELECT count(*) FROM public.courses WHERE published")
     comparison = compare(Snapshot.read(tmp_path / "before.json"), shoot(postgres))
@@ -58,7 +58,7 @@ def test_an_ordinary_release_changes_nothing_worth_telling(postgres: Postgres, t
 
 
 def test_a_statement_that_became_slower_is_found_by_its_mean_since_then(postgres: Postgres) -> None:
-    """The mean since the reset would still look at the fast calls before."""
+    """The mean since the reset includes the fast calls of before."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("CREATE FUNCTION public.price() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(0.001)'")
         visit(postgres, "SELECT public.price()")
@@ -77,7 +77,7 @@ def test_a_statement_that_became_slower_is_found_by_its_mean_since_then(postgres
 
 
 def test_new_objects_are_named(postgres: Postgres) -> None:
-    """What a migration leaves behind needs no traffic to be seen."""
+    """New objects are found without traffic."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         before = shoot(postgres)
         connection.execute("CREATE TABLE public.coupons (code text PRIMARY KEY)")
@@ -100,7 +100,7 @@ def test_new_objects_are_named(postgres: Postgres) -> None:
 
 
 def test_a_deadlock_is_counted(postgres: Postgres) -> None:
-    """Two requests that take the same rows in opposite order."""
+    """Two requests lock the same rows in opposite order."""
     before = shoot(postgres)
     meet = threading.Barrier(2)
 
@@ -132,7 +132,7 @@ def test_a_deadlock_is_counted(postgres: Postgres) -> None:
 
 
 def test_counters_that_were_reset_are_not_compared(postgres: Postgres) -> None:
-    """A difference over a reset is negative or, worse, plausible."""
+    """A difference over a reset is negative or wrong."""
     before = shoot(postgres)
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("SELECT extensions.pg_stat_statements_reset()")
@@ -149,7 +149,7 @@ def test_counters_that_were_reset_are_not_compared(postgres: Postgres) -> None:
 
 
 def test_no_secret_gets_into_a_snapshot(postgres: Postgres) -> None:
-    """pg_stat_statements keeps utility statements as they were typed."""
+    """pg_stat_statements keeps the text of utility statements."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE someone PASSWORD 'hunter2-hunter2'")
         connection.execute("DROP ROLE someone")
@@ -209,7 +209,7 @@ def made_up(at: float = 0.0, **counters: float) -> Snapshot:
     ],
 )
 def test_counters_are_held_against_the_runbook(counters: dict[str, float], found: dict[str, Severity]) -> None:
-    """Both sides of every limit, and too few samples to tell."""
+    """Values on both sides of each limit, and too few samples."""
     assert red(compare(made_up(), made_up(60.0, **counters))) == found
 
 
@@ -229,7 +229,7 @@ def test_counters_are_held_against_the_runbook(counters: dict[str, float], found
 def test_statements_are_held_against_their_own_mean(
     earlier: tuple[int, float] | None, now: tuple[int, float], found: dict[str, Severity]
 ) -> None:
-    """At 20 and 80 % slower, by 5 ms at least, with 20 calls on either side; new ones by the clock."""
+    """The limits are 20 and 80 %, at least 5 ms, and 20 calls on both sides; new statements have a limit in ms."""
     old = {} if earlier is None else {"SELECT $1": Statement(calls=earlier[0], total=earlier[1])}
     new = {"SELECT $1": Statement(calls=now[0], total=now[1])}
     before = replace(made_up(), statements=Statements(counted_since=SINCE, evictions=0, by_text=old))
@@ -242,7 +242,7 @@ def test_statements_are_held_against_their_own_mean(
 def test_a_statement_that_is_suddenly_called_ten_times_as_often_is_found(
     calls: int, found: dict[str, Severity]
 ) -> None:
-    """A hundred a minute for an hour, then more than a thousand in the next minute."""
+    """A hundred calls a minute for an hour, then more than a thousand in a minute."""
     old, new = Statement(calls=6000, total=60.0), Statement(calls=6000 + calls, total=60.0 + calls / 100)
     before = replace(made_up(), statements=Statements(counted_since=SINCE, evictions=0, by_text={"SELECT $1": old}))
     after = replace(made_up(60.0), statements=Statements(counted_since=SINCE, evictions=0, by_text={"SELECT $1": new}))
@@ -251,13 +251,21 @@ def test_a_statement_that_is_suddenly_called_ten_times_as_often_is_found(
 
 
 def test_a_large_table_that_grows_by_a_quarter_is_told() -> None:
-    """A small one may double."""
+    """A small table may double."""
     before, after = made_up(), made_up(60.0)
     before.sizes = {"events": 300 * MEGABYTE, "coupons": MEGABYTE}
     after.sizes = {"events": 376 * MEGABYTE, "coupons": 60 * MEGABYTE, "new": 900 * MEGABYTE}
 
     (found,) = [finding for finding in compare(before, after).findings if finding.severity]
     assert (found.name, found.detail, found.severity) == ("table_growth", "events", Severity.P2)
+
+
+def test_a_name_of_the_database_begins_no_line_of_the_report() -> None:
+    """A table may be called like a line of this report, or like a command of GitHub's runner."""
+    after = made_up(60.0)
+    after.unusable_indexes = ['"x\n::error::y\nok  deadlocks: 0"']
+
+    assert [line for line in compare(made_up(), after).lines() if "\n" in line] == []
 
 
 @pytest.mark.parametrize(
@@ -270,7 +278,7 @@ def test_a_large_table_that_grows_by_a_quarter_is_told() -> None:
     ],
 )
 def test_another_server_is_not_compared(change: dict[str, object], void: set[str], reason: str) -> None:
-    """After a failover the counters are another machine's; two projects' databases often have one number."""
+    """After a failover another machine counts, and databases of two projects often have the same number."""
     after = made_up(60.0, deadlocks=9)
     after.identity = replace(after.identity, **change)
     comparison = compare(made_up(), after)
@@ -280,7 +288,7 @@ def test_another_server_is_not_compared(change: dict[str, object], void: set[str
 
 
 def test_evicted_statements_and_swapped_snapshots_are_not_compared() -> None:
-    """An entry that was dropped and came back has forgotten its past."""
+    """An entry that was dropped and added again starts at zero."""
     after = replace(made_up(60.0), statements=Statements(counted_since=SINCE, evictions=3, by_text={}))
 
     assert compare(made_up(), after).unmeasured["statements"] == (
@@ -290,7 +298,7 @@ def test_evicted_statements_and_swapped_snapshots_are_not_compared() -> None:
 
 
 def test_without_traffic_nothing_is_said_of_statements() -> None:
-    """Half an hour in which nobody came proves no query fast."""
+    """Without traffic the speed of queries cannot be judged."""
     assert compare(made_up(), made_up(60.0)).unmeasured["statement_slowdown"] == (
         "no statement was called 20 times both before and since"
     )
@@ -312,7 +320,7 @@ def test_migrations_are_the_repositorys(recorded: list[str], said: str) -> None:
 
 
 def test_a_torn_snapshot_is_refused(tmp_path: Path) -> None:
-    """Lost state is named, never guessed."""
+    """The message names the file."""
     (tmp_path / "before.json").write_text('{"schema": "7p-verify/snapshot/1", "taken_at"')
     with pytest.raises(SnapshotError, match=r"snapshot before\.json: "):
         Snapshot.read(tmp_path / "before.json")

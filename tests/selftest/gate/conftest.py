@@ -1,4 +1,4 @@
-"""What several tests of the gate share."""
+"""Fixtures that several tests of the gate share."""
 
 from __future__ import annotations
 

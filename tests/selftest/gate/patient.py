@@ -34,7 +34,7 @@ class Patient:
 
     @property
     def order(self) -> Order:
-        """From bad to good."""
+        """Return the order to roll back from `bad` to `good`."""
         return Order(
             run_id="run-1",
             url=self.edge.production_url,
@@ -48,7 +48,7 @@ class Patient:
         )
 
     def roll_back(self, deadline: float = 10, sleep: Callable[[float], None] = time.sleep) -> Result:
-        """Try it."""
+        """Try the rollback."""
         return roll_back(self.order, self.state, self.vercel, deadline=deadline, sleep=sleep)
 
 
@@ -59,7 +59,7 @@ def access_of(running: RunningEdge) -> VercelAccess:
 
 @contextmanager
 def a_patient(directory: Path) -> Iterator[Patient]:
-    """Make one, whose state is in this directory."""
+    """Make a patient whose state is in this directory."""
     with run_edge() as running, Vercel(access_of(running)) as vercel:
         good = running.publish(promote=True)
         bad = running.publish(promote=True)

@@ -26,7 +26,7 @@ LIMIT = 300
 
 @dataclass(frozen=True)
 class Ran:
-    """What one run of ci/verify left."""
+    """The output and reports of one run of ci/verify."""
 
     code: int
     out: str
@@ -40,7 +40,7 @@ class Ran:
 
     @property
     def decision(self) -> dict[str, Any]:
-        """What decision.json says."""
+        """Return the content of decision.json."""
         report: dict[str, Any] = json.loads((self.reports / "decision.json").read_text())
         return report
 
@@ -51,13 +51,13 @@ class Ran:
 
     @property
     def causes(self) -> dict[str, str]:
-        """Name of each red test function -> why it is red."""
+        """Return the cause of each red test function by its name."""
         red = self.decision["red"]
         return {check["node_id"].rpartition("::")[2].partition("[")[0]: check["cause"] for check in red}
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        """Node id -> outcome."""
+        """Return the outcomes by node id."""
         return {check.node_id: check.outcome for check in self.verdict.checks}
 
 
@@ -75,7 +75,7 @@ class RunningPlatform:
 
     @property
     def reports(self) -> Path:
-        """Where runs write."""
+        """Return the directory of the reports."""
         return self.folder / "reports"
 
     def start(self, *arguments: str, stage: str = "postdeploy") -> subprocess.Popen[str]:
@@ -112,17 +112,17 @@ class RunningPlatform:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the sandbox has seen and served."""
+        """Return the requests that the sandbox has seen and its present state."""
         return self._control("GET", "/state")
 
     @property
     def moves(self) -> list[tuple[str, str]]:
-        """How production was asked to move since the sandbox was there, as (from, to)."""
+        """Return the alias requests since the sandbox started, as (from, to)."""
         return [(job["from"], job["to"]) for job in self.state["alias_requests"][self._earlier :]]
 
     @property
     def told(self) -> list[str]:
-        """First lines of what Slack was told."""
+        """Return the first line of each message to Slack."""
         return [message["text"] for message in self.state["slack"]]
 
     def turn(self, **knobs: object) -> None:
@@ -141,7 +141,7 @@ class RunningPlatform:
         return told
 
     def row_counts(self) -> dict[str, int]:
-        """Return table -> rows, as the copying role sees them; what was paid back stays in the books."""
+        """Return the number of rows of each table, as the copying role sees them; refunded payments stay in it."""
         with psycopg.connect(self.handle.dump_dsn) as connection:
             tables = connection.execute("SELECT relname FROM pg_stat_user_tables WHERE schemaname = 'public'")
             counts = {}

@@ -1,4 +1,4 @@
-"""Whom a red check is blamed on where no pair is needed for it."""
+"""The causes of red checks that need no pair."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
 
 
 class TestFirstAnswer:
-    """What needs no pairs."""
+    """These causes are found without pairs."""
 
     @pytest.mark.parametrize("blocker", [Cause.BLOCKED, Cause.SELF_INFLICTED])
     def test_a_wall(self, blocker: Cause) -> None:
-        """The answers themselves show what stood between."""
+        """The answers themselves show the blocker."""
         check = a_check(outcome=FAILED, attempts=[an_attempt(blocker=blocker, message="429, ours to keep")])
 
         found = at_first_answer(check, HEALTHY)
@@ -36,7 +36,7 @@ class TestFirstAnswer:
         assert found.cause is Cause.RUNNER
 
     def test_refused_and_nothing_outside_answers(self) -> None:
-        """The target may have come back between."""
+        """The target may answer again by then."""
         check = a_check(outcome=FAILED, attempts=[an_attempt(blocker=Cause.RUNNER)])
 
         found = at_first_answer(check, Circumstances(target=True, controls=False))
@@ -46,7 +46,7 @@ class TestFirstAnswer:
 
     @pytest.mark.parametrize("around", [Circumstances(target=False, controls=True), Circumstances(target=False)])
     def test_refused_while_the_world_answers_is_not_the_runner(self, around: Circumstances) -> None:
-        """It goes on to pairs; without control addresses nothing proves the runner blind."""
+        """Pairs follow; without control addresses nothing proves that the runner is offline."""
         check = a_check(outcome=FAILED, attempts=[an_attempt(blocker=Cause.RUNNER)])
 
         assert at_first_answer(check, around) is None
@@ -59,7 +59,7 @@ class TestFirstAnswer:
         assert found.cause is Cause.EXISTING
 
     def test_an_ordinary_red_check_needs_pairs(self) -> None:
-        """Nothing is blamed at sight."""
+        """No cause is known before the pairs."""
         assert at_first_answer(a_check(outcome=FAILED, attempts=[an_attempt()]), HEALTHY) is None
 
 
@@ -75,7 +75,7 @@ class TestLedger:
     )
 
     def test_it_passed_when_the_last_good_was_let_stand(self) -> None:
-        """Saying that it is no pair."""
+        """The evidence says that no pair was run."""
         found = without_pairs(a_check(outcome=FAILED, host_bound=True), HEALTHY, self.COMPARISON, "no pin")
 
         assert found.cause is Cause.DEPLOYMENT
@@ -91,7 +91,7 @@ class TestLedger:
         ids=["not in the ledger", "not host-bound", "a vendor may be to blame"],
     )
     def test_otherwise_it_is_unknown(self, check: CheckResult) -> None:
-        """The ledger is no licence to guess."""
+        """The ledger alone proves nothing here."""
         assert without_pairs(check, HEALTHY, self.COMPARISON, "no pin").cause is Cause.UNKNOWN
 
 

@@ -12,7 +12,7 @@ from threading import Timer
 import pytest
 
 from ci.child import Child, ChildTimeoutError
-from ci.signals import Interrupted, Signals
+from ci.signals import CAUGHT, Interrupted, Signals
 
 STAND_IN = """
 import os, subprocess, sys, time
@@ -59,7 +59,7 @@ class TestChild:
             child.wait(0.1)
         self.assert_gone(pids)
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", CAUGHT)
     def test_a_signal_is_passed_on(self, start: Callable[[], tuple[Child, list[int]]], number: signal.Signals) -> None:
         """Ctrl-C and SIGTERM end the run, then the gate."""
         child, pids = start()
@@ -87,13 +87,48 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_a_rollback_is_not_stopped_half_way(capsys: pytest.CaptureFixture[str]) -> None:
-    """The signal is answered and ignored; before and after it ends the gate."""
+@pytest.mark.parametrize("number", CAUGHT)
+def test_a_rollback_is_not_stopped_half_way(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    """The signal is answered and ignored: the gate ends after the decision was carried out."""
     signals = Signals()
     with signals.caught():
-        with signals.ignored_for("the rollback"):
-            os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            os.kill(os.getpid(), signal.SIGTERM)
+        signals.too_late_for("the rollback")
+        os.kill(os.getpid(), number)
 
-    assert "SIGTERM: too late, the rollback must not stop half way" in capsys.readouterr().err
+    assert f"{number.name} is too late: the rollback is under way" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", CAUGHT)
+def test_the_second_signal_disturbs_no_clean_up(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """An impatient Ctrl-C would otherwise leave a sandbox, a lock or half a report."""
+    with Signals().caught():
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+
+    assert "is too late: the end of this run is under way" in capsys.readouterr().err
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored() -> None:
+    """`nohup ci/verify` outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals().caught():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_the_traceback_of_a_crashed_pytest_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal names the file; a person at 3 a.m. reads no traceback."""
+    (tmp_path / "conftest.py").write_text("def pytest_collection_finish():\n    raise RuntimeError('inside')\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    arguments = ["-c", str(tmp_path / "pytest.ini"), "-p", "no:cacheprovider", str(tmp_path)]
+    errors = tmp_path / "errors.txt"
+    child = Child(arguments, os.environ, errors=errors)
+
+    assert child.wait(60) == pytest.ExitCode.INTERNAL_ERROR
+    assert "RuntimeError: inside" in errors.read_text()
+    printed = capsys.readouterr().out
+    assert printed.count(f"pytest has failed by an error of the suite itself; its traceback: {errors}") == 1
+    assert "Traceback" not in printed

@@ -1,4 +1,4 @@
-"""What answers besides the checks is asked all at once, and its silence is told apart."""
+"""The surroundings are asked all at once, and each kind of silence has its own meaning."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Page(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def world() -> Iterator[str]:
-    """Return the address of something that answers."""
+    """Return the address of a server that answers."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -50,7 +50,7 @@ def test_look_around(world: str) -> None:
 
 
 def test_look_around_in_the_dark() -> None:
-    """Nothing answers; and a target without control addresses cannot tell."""
+    """Nothing answers; a target without control addresses proves nothing."""
     dark = look_around(Target(name="t", url=CLOSED, mode="act", control_addresses=(CLOSED,)), [])
 
     assert dark == Circumstances(target=False, controls=False)

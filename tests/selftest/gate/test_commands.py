@@ -1,4 +1,4 @@
-"""The one command refuses wrong usage in one line and never ends in a misleading exit code."""
+"""ci/verify refuses wrong usage in one line and never ends with a misleading exit code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ci import commands
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
+from fixtures.model import redaction
 from fixtures.target.target import TARGETS_FILE, UsageError
 from tests.selftest.gate.world import a_world
 
@@ -19,7 +20,7 @@ CANNOT_TELL = 3
 def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command changes to the checkout; a relative path is the user's, from where the user stands."""
+    """The command changes to the checkout; a relative path still starts at the user's directory."""
     monkeypatch.chdir(tmp_path)
     argv = ["--target", "production", "postdeploy", "-n", "2", "--state", "s", "--mode", "shadow", "--dry-run"]
     argv += ["--platform-repo", "platform"]
@@ -40,7 +41,7 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        ([], "say what to do"),
+        ([], "no command; give one of predeploy"),
         (
             ["postdeply"],
             "'postdeply' (choose from 'predeploy', 'postdeploy', 'daily', 'snapshot', 'selftest', 'doctor')",
@@ -59,19 +60,23 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         ),
         (["snapshot", "--target", "https://x.test"], "snapshot --target https://x.test: it has no database"),
         (["daily", "--list-checks"], "--list-checks and --list-faults stand alone; drop daily"),
+        (["postdeploy", "https://7p.test?token=hunter2"], "https://7p.test: not expected after postdeploy"),
         (["postdeploy", "--target", "nowhere"], f"--target nowhere: not in {TARGETS_FILE}; use a URL or one of"),
         (["postdeploy", "--target", "https://x.test", "--fault", "health-down"], "only the sandbox can be broken"),
         (
             ["predeploy", "--platform-repo", "/nowhere"],
             "--platform-repo /nowhere: no supabase/migrations below it; give a checkout of the platform",
         ),
+        (["postdeploy", "--state", ""], "argument --state: an empty value; give one, or leave the option out"),
+        (["postdeploy", "--reports="], "argument --reports: an empty value"),
+        (["postdeploy", "--target", " "], "argument --target: an empty value"),
         (["selftest", "--platform-repo", "/nowhere"], "--platform-repo: only for a stage"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
     argv: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is set up or run, and without a page of usage around it."""
+    """The line comes before anything is set up or run, and without a page of usage around it."""
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("SYNTHETIC_TARGET", raising=False)
     monkeypatch.delenv("SYNTHETIC_SANDBOX", raising=False)
@@ -89,7 +94,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
     command: list[str], flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Found at the end of a run, what was measured is lost; and nothing of a deployment is known by it."""
+    """At the end of a run it would be too late: the measurements would be lost."""
     (tmp_path / "file").touch()
     monkeypatch.chdir(ROOT)
     # A job that migrates asks the database and nothing else.
@@ -107,7 +112,7 @@ def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
 def test_missing_secret_is_named_before_anything_is_set_up(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding out after the browser has been installed costs a minute of the two there are."""
+    """After the installation of the browser one of the two available minutes would be gone."""
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("VERCEL_TOKEN", raising=False)
     monkeypatch.setattr(commands, "provide_browser", _unexpected)
@@ -119,7 +124,7 @@ def test_missing_secret_is_named_before_anything_is_set_up(
 def test_predeploy_of_nothing_is_refused_before_anything_is_set_up(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Vercel would tell nothing of it."""
+    """Vercel has no deployment of no name."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("VERCEL_TOKEN", "made-up")
     monkeypatch.delenv("SYNTHETIC_DEPLOYMENT", raising=False)
@@ -132,7 +137,7 @@ def test_predeploy_of_nothing_is_refused_before_anything_is_set_up(
 def test_a_sandbox_that_runs_is_not_broken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault is built in when one starts."""
+    """A fault can be built in only when a sandbox starts."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(commands, "provide_browser", _unexpected)
     with a_world(tmp_path, monkeypatch):
@@ -158,7 +163,7 @@ def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
     error = capsys.readouterr().err
 
     assert code == CANNOT_TELL
-    assert "RuntimeError: DSN postgresql://[masked]@db.test/platform is odd" in error
+    assert f"RuntimeError: DSN postgresql://{redaction.SHOWN}@db.test/platform is odd" in error
     assert "hunter2secret" not in error
 
 

@@ -1,4 +1,4 @@
-"""The long way that round trips are counted on: it delays, it counts, and it ends."""
+"""The delayed connection that counts round trips delays, counts and ends."""
 
 from __future__ import annotations
 

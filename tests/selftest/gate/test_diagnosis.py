@@ -1,4 +1,4 @@
-"""Whether a rollback target has proved itself."""
+"""The proof that a rollback target passes P0."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
 
 
 class TestPassesP0:
-    """Whether the rollback target is worth rolling back to."""
+    """A rollback target must pass P0 itself."""
 
     def test_green(self) -> None:
-        """What does not apply does not count."""
+        """A check that does not apply does not count."""
         inapplicable = a_check("t::test_x", outcome=Outcome.NOT_APPLICABLE)
 
         assert passes_p0(a_verdict(a_check(), inapplicable), pinned=True)[0]
@@ -29,12 +29,12 @@ class TestPassesP0:
         )
 
     def test_nothing_ran(self) -> None:
-        """An empty proof is none."""
+        """A run without a P0 check proves nothing."""
         assert not passes_p0(a_verdict(), pinned=True)[0]
         assert not passes_p0(a_verdict(a_check(), complete=False), pinned=True)[0]
 
     def test_host_bound_checks_count_where_they_can_be_pinned(self) -> None:
-        """Without a pin they ask production, which is the patient."""
+        """Without a pin they ask production, which serves the bad deployment."""
         verdict = a_verdict(a_check(), a_check("t::test_sign_in", outcome=FAILED, host_bound=True))
 
         assert not passes_p0(verdict, pinned=True)[0]

@@ -1,4 +1,4 @@
-"""The doctor names what is missing and what mends it, and never a secret's value."""
+"""The doctor names each missing part and its remedy, and never the value of a secret."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _lines(text: str) -> list[str]:
 def test_missing_variables_are_named_and_the_rest_is_examined_all_the_same(
     targets: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Somebody who sets a pipeline up wants the whole list, not one error a try."""
+    """A person who sets up a pipeline needs the whole list, not one error for each try."""
     code = examine("staging", file=targets)
     lines = _lines(capsys.readouterr().out)
 
@@ -108,7 +108,7 @@ def test_token_is_tried_and_not_shown(
 def test_a_variable_that_holds_no_dsn_is_set_anew(
     targets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is there, so that nothing is missing; and no client gets anywhere with it."""
+    """The variable is set, so nothing is missing; no client can connect with its value."""
     monkeypatch.setenv("TEST_TOKEN", TOKEN)
     monkeypatch.setenv("TEST_DSN", "nonsense")
     code = examine("staging", file=targets)
@@ -118,12 +118,12 @@ def test_a_variable_that_holds_no_dsn_is_set_anew(
     assert [line for line in lines if line.startswith("FAILED database")] == [
         "FAILED database no connection: wrong DSN: it is not one (postgresql://…, with role and password)"
     ]
-    assert "mend: export TEST_DSN=postgresql://…, the DSN of the role that ci/sql/monitor_role.sql makes" in lines
+    assert "fix: export TEST_DSN=postgresql://…, the DSN of the role that ci/sql/monitor_role.sql makes" in lines
     assert [line for line in lines if "MISSING" in line] == []
 
 
 def test_each_services_token_is_tried_on_its_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a capability needs is asked where it will be asked; a service that was not set up is not."""
+    """A service is asked only where a capability needs it."""
     with run_edge() as running:
         sinks = Sinks()
         running.do(sinks.open(running.edge.listeners))
@@ -171,7 +171,7 @@ def test_unknown_target_is_wrong_usage(targets: Path) -> None:
 
 
 def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path) -> None:
-    """A blind role reads zero rows of a full table, and everything looks well; what no grant gives, the file does."""
+    """A role without rights reads zero rows of a full table, and everything looks well."""
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
             connection.execute("""CREATE ROLE "blind-7p" LOGIN PASSWORD 'made-up'""")
@@ -189,7 +189,7 @@ def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path
 
 
 def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
-    """The checks need none, and whatever they can read can leave."""
+    """The checks need no row, and each row that they can read can leak."""
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
             connection.execute("GRANT SELECT (email) ON public.users TO synthetic_monitor")
@@ -230,7 +230,7 @@ def test_the_connection_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_without_its_password() -> None:
-    """The same cause must not have two names."""
+    """One cause must have one name."""
     (seen,) = privileges.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
 
     assert not seen.good

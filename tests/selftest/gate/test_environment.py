@@ -1,4 +1,4 @@
-"""A fresh machine is set up once, from what is locked and nothing else, whatever interrupts it."""
+"""A fresh machine is set up once, only from the locks, also after an interruption."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fixtures.target.target import TARGETS_FILE
 
 CANNOT_TELL = 3
 # All that ci/verify needs before anything is installed.
-OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "steps.py")]
+OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "process.py", "signals.py", "steps.py")]
 OWN += [f"fixtures/{name}" for name in ("__init__.py", "model/__init__.py", "model/child_environment.py")]
 
 
@@ -37,7 +37,7 @@ def _pinned(lock: str) -> dict[str, str]:
     [(environment.LOCK, None), (environment.DEV_LOCK, "dev"), (environment.POSTGRES_LOCK, "postgres")],
 )
 def test_locks_hold_what_pyproject_asks_for(lock: str, extra: str | None) -> None:
-    """A dependency that was raised in one file only is not what runs; the lock's head says how to make it anew."""
+    """A version that was raised in one file only is not the one that runs; the lock's head says how to make it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = project["dependencies"] + (project["optional-dependencies"][extra] if extra else [])
     pins = _pinned(lock)
@@ -53,7 +53,7 @@ def test_locks_hold_what_pyproject_asks_for(lock: str, extra: str | None) -> Non
 
 @pytest.mark.parametrize("lock", [environment.LOCK, environment.DEV_LOCK, environment.POSTGRES_LOCK])
 def test_locks_name_hashes_and_no_registry(lock: str) -> None:
-    """Which index answers is the machine's matter; what may be installed is the project's."""
+    """The machine chooses the package index; the project chooses the packages."""
     text = (ROOT / "ci" / lock).read_text(encoding="utf-8")
     entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
 
@@ -69,6 +69,17 @@ def test_workflow_hands_over_every_secret_a_target_needs() -> None:
 
     assert variables
     assert [name for name in sorted(variables) if f"{name}: ${{{{ secrets.{name} }}}}" not in workflow] == []
+
+
+def test_no_event_takes_the_place_of_another_in_the_queue() -> None:
+    """GitHub keeps one waiting run of a group: the event of a preview would evict a promotion for good."""
+    workflow = (ROOT / ".github/workflows/verify.yml").read_text(encoding="utf-8")
+    (group,) = re.findall(r"^  group: (.+)$", workflow, re.MULTILINE)
+
+    assert "github.event.action" in group
+    assert "github.event.client_payload.id" in group
+    assert "github.run_id" in group
+    assert "cancel-in-progress: false" in workflow
 
 
 def test_workflows_pin_every_action_by_commit() -> None:
@@ -93,7 +104,8 @@ class Project:
         for name in OWN:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
-        command = "import os, sys, tiny; print(tiny.VERSION, os.getcwd(), sys.path[0], *sys.argv[1:])"
+        printed = "tiny.VERSION, os.getcwd(), sys.path[0], *argv"
+        command = f"import os, sys, tiny\ndef main(argv):\n    print({printed})\n    return 0\n"
         (root / "ci" / "commands.py").write_text(command, encoding="utf-8")
         self.lock(self.wheel("1"))
 
@@ -161,8 +173,8 @@ def test_set_up_is_done_once_and_follows_the_lock(project: Project, tmp_path: Pa
     assert newer.stdout.startswith("2 ")
 
 
-def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_mends(project: Project) -> None:
-    """No run on what was not reviewed; one line; "cannot tell", not "rejected"; and nothing half made stays."""
+def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_repairs(project: Project) -> None:
+    """A package that nobody reviewed must not run: one line, "cannot tell", and nothing half installed stays."""
     good = project.wheel("1")
     project.lock("tiny==1 --hash=sha256:" + "0" * 64 + "\n")
     refused = project.verify("postdeploy")
@@ -177,7 +189,7 @@ def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_mends(pr
 
 
 def test_interrupted_set_up_is_made_anew(project: Project) -> None:
-    """Killed in the middle, an environment may hold half a package that pip takes for a whole one."""
+    """A set-up that was killed may leave half a package that pip takes for a whole one."""
     project.verify("postdeploy")
     (project.root / ".venv" / f"{environment.LOCK}.stamp").unlink()
     (project.root / ".venv" / "unfinished-setup").touch()
@@ -189,7 +201,7 @@ def test_interrupted_set_up_is_made_anew(project: Project) -> None:
 
 
 def test_two_at_once_set_up_one_after_the_other(project: Project) -> None:
-    """A push and a promotion at the same minute, on one runner."""
+    """A push and a promotion may start it in the same minute on one runner."""
     both = [project.start("postdeploy"), project.start("daily")]
     ended = [(process.communicate(timeout=120), process.returncode) for process in both]
 
@@ -198,8 +210,8 @@ def test_two_at_once_set_up_one_after_the_other(project: Project) -> None:
     assert sum("waiting for the set-up" in err for (_, err), _ in ended) == 1
 
 
-def test_python_without_ensurepip_is_mended_by_apt_or_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian packs it separately; venv's own message about it is a paragraph."""
+def test_python_without_ensurepip_is_installed_by_apt_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian packs it separately, and the message of venv about that is a paragraph."""
     asked: list[str] = []
     package = f"python3.{sys.version_info.minor}-venv"
     monkeypatch.setattr(environment, "find_spec", lambda _name: None)

@@ -1,4 +1,4 @@
-"""The decision table, one test a row, and what must never read as green."""
+"""The decision table, with one test for each row."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def decision_of(
 
 
 class TestRow2:
-    """Nothing that can be trusted: hold."""
+    """Without a verdict that can be trusted: hold."""
 
     def test_no_verdict(self) -> None:
-        """A run that left none says nothing."""
+        """A run that left no verdict proves nothing."""
         assert decide(None, {}, "postdeploy").decision is Decision.HOLD
 
     def test_a_torn_verdict_holds_whatever_it_shows(self) -> None:
-        """What was not judged yet might have been green or red."""
+        """The checks that were not judged yet might be green or red."""
         torn = a_verdict(a_check(outcome=FAILED), complete=False)
 
         judgement = decide(torn, {HEALTH: Cause.DEPLOYMENT}, "postdeploy")
@@ -55,7 +55,7 @@ class TestRow2:
 
 
 class TestRow3:
-    """The deployment is to blame for what undoing it can mend: roll back."""
+    """The deployment is to blame, and a rollback repairs it: roll back."""
 
     @pytest.mark.parametrize("severity", ["P0", "P1"])
     @pytest.mark.parametrize("stage", ["postdeploy", "watch"])
@@ -68,7 +68,7 @@ class TestRow3:
         assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.ROLLBACK, 1, 3)
 
     def test_a_rollback_wins_over_an_incident(self) -> None:
-        """What is wrong in the database does not keep a bad deployment up."""
+        """A fault of the database besides does not save a bad deployment."""
         checks = a_verdict(a_check(outcome=FAILED), a_check(PAGES, outcome=FAILED))
 
         judgement = decide(checks, {HEALTH: Cause.EXISTING, PAGES: Cause.DEPLOYMENT}, "postdeploy")
@@ -86,7 +86,7 @@ class TestRow3:
         assert judgement.reasons == ["402", *rollback.reasons]
 
     def test_what_the_rest_left_out_does_not_hold_it_up(self) -> None:
-        """The run ended early on the red P0; that is what it is for."""
+        """The run ended early because of the red P0, as it should."""
         left_out = a_check(PAGES, outcome=Outcome.SUPERSEDED)
 
         assert decision_of(a_check(outcome=FAILED), Cause.DEPLOYMENT, "postdeploy", left_out) is Decision.ROLLBACK
@@ -107,7 +107,7 @@ class TestRow4:
 
 
 class TestRow5:
-    """Something is wrong that a rollback would not mend: incident."""
+    """Something is wrong that a rollback would not repair: incident."""
 
     @pytest.mark.parametrize("cause", [Cause.EXISTING, Cause.THIRD_PARTY])
     def test_not_the_deployment(self, cause: Cause) -> None:
@@ -126,12 +126,12 @@ class TestRow5:
 
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.SELF_INFLICTED, Cause.BLOCKED])
     def test_our_own_trouble_is_no_incident(self, cause: Cause) -> None:
-        """Not even at night, not even where it is not eligible."""
+        """Neither at night nor where a rollback is not eligible."""
         assert decision_of(a_check(outcome=FAILED, eligible=False), cause, "daily") is Decision.HOLD
 
 
 class TestRow6:
-    """It cannot be told: hold."""
+    """The run cannot tell: hold."""
 
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED, Cause.UNKNOWN, None])
     def test_red_for_a_reason_that_says_nothing(self, cause: Cause | None) -> None:
@@ -140,13 +140,13 @@ class TestRow6:
 
         assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.HOLD, 3, 6)
 
-    @pytest.mark.parametrize("outcome", [Outcome.NOT_MEASURED, Outcome.SUPERSEDED])
+    @pytest.mark.parametrize("outcome", [Outcome.NOT_MEASURED, Outcome.SUPERSEDED, Outcome.SUITE_ERROR])
     def test_a_required_check_did_not_run(self, outcome: Outcome) -> None:
         """A check that did not run did not pass."""
         assert decision_of(a_check(), None, "postdeploy", a_check(PAGES, "P1", outcome)) is Decision.HOLD
 
     def test_a_flake_that_ended_the_run_early(self) -> None:
-        """What it left out is still not measured."""
+        """The checks that it left out are still not measured."""
         left_out = a_check(PAGES, "P1", Outcome.SUPERSEDED)
 
         assert decision_of(a_check(outcome=FAILED), Cause.FLAKY, "postdeploy", left_out) is Decision.HOLD
@@ -157,7 +157,7 @@ class TestRow6:
 
 
 class TestRow7:
-    """Let stand, and say so: alert."""
+    """The deployment stays, and people are told: alert."""
 
     @pytest.mark.parametrize("severity", ["P2", "P3"])
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, None])
@@ -172,7 +172,7 @@ class TestRow7:
         assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.ALERT, 0, 7)
 
     def test_flaky(self) -> None:
-        """Red once and not again is told, and rolls nothing back."""
+        """A check that is red once is reported, and nothing is rolled back."""
         assert decision_of(a_check(outcome=FAILED), Cause.FLAKY) is Decision.ALERT
 
 
@@ -189,4 +189,6 @@ class TestRow8:
 def test_every_decision_has_an_exit_code_with_a_meaning() -> None:
     """Row 1, wrong usage, is no decision and has its own."""
     assert set(EXIT) == set(Decision)
-    assert set(EXIT.values()) | {2} == set(MEANING) == {0, 1, 2, 3, 4, 5}
+    assert set(MEANING) == set(EXIT)
+    assert len(set(MEANING.values())) == len(MEANING)
+    assert set(EXIT.values()) == {0, 1, 3, 4, 5}

@@ -1,4 +1,4 @@
-"""What a run needs of the machine is found in the promised order, brought where possible, and refused in one line."""
+"""The programs that a run needs are found in the promised order, installed where possible, or named in one line."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_vercel_cli_is_installed_once_without_its_scripts(program: Program, tmp_
 def test_failed_installation_of_the_vercel_cli_leaves_nothing_that_looks_whole(
     program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The self-tests that need it are skipped, and somebody is told why."""
+    """The self-tests that need it are skipped with the reason."""
     program("node", "exit 0")
     program("npm", 'while [ "$1" != --prefix ]; do shift; done\nmkdir -p "$2/node_modules/vercel/dist"; exit 1')
 
@@ -165,7 +165,7 @@ def test_step_past_its_limit_is_ended_with_everything_it_started(program: Progra
 
 
 def _runs(pid: int) -> bool:
-    """Whether the process is more than an entry that nobody has reaped."""
+    """Return whether the process lives; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Incidents: told once, resolved once, by the runbook's template, without a secret, and never in the way."""
+"""Incidents are reported once and resolved once, by the runbook's template and without a secret."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Slack:
 
     @property
     def statuses(self) -> list[str]:
-        """What status each message told."""
+        """Return the status of each message."""
         return [post["text"].rpartition(", ")[2].removesuffix(")") for post in self.posts]
 
 
@@ -105,7 +105,7 @@ GREEN_VERDICT = a_verdict(a_check(), a_check(PAGES))
 
 
 class TestLifeOfAnIncident:
-    """Opened once, resolved once."""
+    """An incident is opened once and resolved once."""
 
     def test_opened_once_and_resolved_once(self, slack: Slack, state: State) -> None:
         """Four runs, two messages."""
@@ -137,7 +137,7 @@ class TestLifeOfAnIncident:
         assert [incident.check for incident in state.incidents()] == [HEALTH]
 
     def test_rolled_back_and_healed_is_told_as_resolved(self, slack: Slack, state: State) -> None:
-        """And the same build promoted again is told again."""
+        """When the same build is promoted again, people are told again."""
         report = a_report((HEALTH, "P0", "deployment"), step="healed", decision="rollback")
         tell(report, RED_VERDICT, state, slack.url)
         tell(report, RED_VERDICT, state, slack.url)
@@ -179,7 +179,7 @@ class TestLifeOfAnIncident:
         assert [incident.notified for incident in state.incidents()] == [True]
 
     def test_a_resolution_that_could_not_be_told_is_told_later(self, slack: Slack, state: State) -> None:
-        """Else somebody keeps looking for it."""
+        """Otherwise somebody keeps looking for the fault."""
         tell(a_report(RED), RED_VERDICT, state, slack.url)
         slack.answers = [(404, {})]
         tell(a_report(), GREEN_VERDICT, state, slack.url)
@@ -189,7 +189,7 @@ class TestLifeOfAnIncident:
         assert state.incidents() == []
 
     def test_no_webhook(self, state: State) -> None:
-        """It is said, and told once there is one."""
+        """The run says so, and the incident is reported once there is one."""
         assert "no Slack webhook" in tell(a_report(RED), RED_VERDICT, state, None)[0]
         assert [incident.notified for incident in state.incidents()] == [False]
 
@@ -248,9 +248,9 @@ class TestMessage:
         assert len(blocks[2]["text"]["text"]) == 3000
 
     def test_no_secret_and_no_markup_of_others(self) -> None:
-        """What a check quotes may hold both."""
+        """A check may quote both."""
         redaction.register(["canary-secret-1"])
         payload = json.dumps(Message("t", "P0", "Identified", "i", ["<!channel> canary-secret-1 & co"]).payload())
 
         assert "canary-secret-1" not in payload
-        assert "&lt;!channel&gt; [masked] &amp; co" in payload
+        assert f"&lt;!channel&gt; {redaction.SHOWN} &amp; co" in payload

@@ -1,4 +1,4 @@
-"""What is re-run on both sides, and what the rounds prove."""
+"""The choice of checks that run again in pairs, and the judgement of the rounds."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_fisher(red_new: int, red_old: int, chance: float) -> None:
     ],
 )
 def test_pairs(red_new: int, red_old: int, cause: Cause) -> None:
-    """Red on the new one only is the deployment's fault; red on both is not; red on neither was a flake."""
+    """Red on the candidate only: the deployment is to blame; red on both: it is not; red on neither: flaky."""
     found = from_pairs(a_check(outcome=FAILED), rerun(red_new, red_old), COMPARISON, HEALTHY)
 
     assert found.cause is cause
@@ -69,7 +69,7 @@ def test_pairs(red_new: int, red_old: int, cause: Cause) -> None:
     ids=["not identified", "the other answered", "both answered", "not measured", "a wall"],
 )
 def test_a_pair_that_does_not_prove_who_answered_does_not_count(spoiled: dict[str, object]) -> None:
-    """Two of five spoiled leave three, and three can prove nothing."""
+    """Without two of the five pairs three are left, and three can prove nothing."""
     paired = rerun(5, 0)
     for attempt in [attempt for attempt in paired.attempts if attempt.variant == "candidate"][:2]:
         for name, value in spoiled.items():
@@ -87,7 +87,7 @@ def test_a_check_that_the_re_run_lost_is_unknown() -> None:
 
 
 class TestRateLimited:
-    """Where the platform rations what a check takes, one pair and the run's own red attempt have to do."""
+    """One pair and the run's own red attempt decide where a rate limit allows no more."""
 
     RED = a_check(outcome=FAILED, spends={"sign-ins": 1}, attempts=[an_attempt(FAILED, "target", NEW)])
 
@@ -128,7 +128,7 @@ class TestThirdParty:
         assert "major (Partial outage)" in found.evidence
 
     def test_its_page_says_so_and_nothing_could_be_paired(self) -> None:
-        """The page is all there is."""
+        """The status page is the only evidence."""
         assert without_pairs(self.CHECK, self.TROUBLE, COMPARISON, "no control").cause is Cause.THIRD_PARTY
 
     def test_pairs_beat_a_status_page(self) -> None:
@@ -141,7 +141,7 @@ class TestThirdParty:
 
 
 class TestChoose:
-    """Which checks are re-run in pairs."""
+    """The checks that run again in pairs."""
 
     def test_three_a_kind_and_p0_first(self) -> None:
         """The fourth says why it was not."""
@@ -157,7 +157,7 @@ class TestChoose:
         """It could not change the decision."""
         assert choose([a_check(severity="P2", outcome=FAILED)], {}, COMPARISON).pairs == []
 
-    def test_what_the_platform_rations_is_not_used_up(self) -> None:
+    def test_a_rate_limit_of_the_platform_is_not_used_up(self) -> None:
         """Ten for five pairs, or two for one; one more for the proof that production healed."""
         check = a_check(outcome=FAILED, spends={"searches": 1})
 
@@ -176,5 +176,5 @@ class TestChoose:
 
 
 def choose_reason(what: str) -> str:
-    """Return the sentence of a check that would use up a ration."""
-    return f"re-running it would use up the platform's {what}"
+    """Return the sentence for a check that would use up a rate limit."""
+    return f"not re-run: that would use up the platform's rate limit of {what}"

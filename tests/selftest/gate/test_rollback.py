@@ -1,4 +1,4 @@
-"""The rollback against the edge: what is refused, and what counts as proof."""
+"""The rollback against the edge: its rules and its proofs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHORT = 0.8
 
 
 class TestProved:
-    """Accepted, done, and seen to be done."""
+    """A rollback is accepted, carried out and proved."""
 
     def test_three_proofs(self, patient: Patient) -> None:
         """The job, the alias and a fresh request each name the target."""
@@ -29,8 +29,14 @@ class TestProved:
         assert patient.running.served() == patient.good.id
         assert [record.step for record in patient.state.rollbacks()] == ["proved"]
 
+    def test_after_a_job_in_a_status_that_nobody_documented(self, patient: Patient) -> None:
+        """Vercel may add a word at any time; production must be undone all the same."""
+        vars(patient.edge.project.last_alias_request)["status"] = "canceled"
+
+        assert patient.roll_back().proved
+
     def test_it_is_written_down_before_it_is_asked_for(self, patient: Patient) -> None:
-        """A gate that is killed in between must have left word."""
+        """A gate that is killed in between must have written its intent."""
         patient.edge.rollback_status = 500
         seen: list[str] = []
 
@@ -115,7 +121,7 @@ class TestNotProved:
         self.unproved(patient, SHORT, f"was answered by {patient.bad.id}")
 
     def test_somebody_promotes_another_meanwhile(self, patient: Patient) -> None:
-        """What production serves then is theirs."""
+        """Production serves the deployment of the other request then."""
         other = patient.running.publish()
         patient.edge.job_outcome = "stuck"
 
@@ -186,7 +192,7 @@ class TestRefused:
         assert "health: failed" in (refuse(order, patient.state, patient.vercel) or "")
 
     def test_once_a_deployment(self, patient: Patient) -> None:
-        """What did not help once is for a human."""
+        """A rollback that did not help once needs a human."""
         patient.roll_back()
         again = replace(patient.order, run_id="run-2", cooldown=0)
 
@@ -203,7 +209,7 @@ class TestRefused:
 
 
 class TestNamedDeployment:
-    """Who answers a new client."""
+    """The deployment that answers a new client."""
 
     def test_nobody(self, patient: Patient) -> None:
         """No answer is no proof."""

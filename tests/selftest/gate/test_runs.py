@@ -1,4 +1,4 @@
-"""What a run of pytest is started with."""
+"""The environment and arguments of each pytest run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Started:
 
 @pytest.fixture
 def started() -> Started:
-    """Return what keeps the environments."""
+    """Return the object that keeps the environments."""
     return Started()
 
 
@@ -50,13 +50,13 @@ def runs(tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch) -> R
 
 
 def _told(environ: Mapping[str, str]) -> dict[str, str | None]:
-    """Return what a run is told of the gate that started it."""
+    """Return the variables by which a run knows the gate that started it."""
     names = ("RUN_ID", "RUN_DIR", "DEPLOYMENT", "RERUN", "PLATFORM_REPO")
     return {name: environ.get(f"SYNTHETIC_{name}") for name in names}
 
 
 def test_each_run_is_told_whom_it_judges_and_what_it_belongs_to(runs: Runs, started: Started, tmp_path: Path) -> None:
-    """A re-run signs in for nobody else's sake, and the control is not looked up under the candidate's name."""
+    """A re-run does not sign in again, and the control is not looked up under the candidate's name."""
     runs.all_checks("dpl_new")
     runs.prove_control([HEALTH], CONTROL)
     runs.pairs([a_check()], CONTROL, CONTROL, rounds=1)

@@ -1,4 +1,4 @@
-"""What was migrated since the rollback target, and whether its code survives that; and what the gate does about it."""
+"""Migrations since the rollback target: whether its code survives them, and the decision of the gate."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ def test_what_only_adds_leaves_older_code_alone(statement: str) -> None:
     ],
 )
 def test_anything_else_needs_a_human(statement: str) -> None:
-    """Older code on a column that is gone errs on every request: worse than what it was brought back for."""
+    """Older code fails at every request when its column is gone, which is worse than the fault."""
     (line,) = breaking(of(statement))
 
     assert line.startswith("20260301120000 change: ")
 
 
 def test_a_table_of_the_same_migrations_is_nobodys_yet() -> None:
-    """Making a table means to guard it, index it and fill it; older code knows nothing of it."""
+    """A new table is protected, indexed and filled by its migration; older code does not know it."""
     made = of(
         'CREATE TABLE IF NOT EXISTS "coupons" (id int)',
         "ALTER TABLE public.coupons ENABLE ROW LEVEL SECURITY",
@@ -157,7 +157,7 @@ def record(postgres: Postgres) -> Iterator[Callable[[str], None]]:
 def test_the_gate_does_not_bring_code_back_to_a_schema_it_does_not_know(
     world: World, record: Callable[[str], None]
 ) -> None:
-    """Its column is gone: every request would err, on both deployments then."""
+    """Its column is gone, so every request would fail on both deployments."""
     record("ALTER TABLE public.users DROP COLUMN avatar_url")
 
     assert world.run() == 5
@@ -188,7 +188,7 @@ def test_what_the_last_good_was_let_stand_with_does_not_count(world: World, reco
 
 
 def test_the_ledger_keeps_what_was_applied(world: World) -> None:
-    """By the versions alone one cannot tell what a deployment has met: a branch may be merged months later."""
+    """Versions alone do not show which migrations a deployment has met: a branch may be merged months later."""
     world.suite.broken = {}
 
     assert world.run() == 0
@@ -200,7 +200,7 @@ def test_the_ledger_keeps_what_was_applied(world: World) -> None:
 
 
 def test_a_database_that_does_not_tell_stops_no_rollback(world: World, tmp_path: Path) -> None:
-    """The target has passed P0 on this very schema; nothing speaks against it but that nobody could look."""
+    """The target has passed P0 on this schema, so the unread migrations are only a note."""
     file = tmp_path / "handle.json"
     silent = "postgresql://monitor:canary-dsn-password@127.0.0.1:1/platform"
     msgspec.structs.replace(Handle.read(file), database_dsn=silent).write(file)

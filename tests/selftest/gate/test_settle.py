@@ -1,4 +1,4 @@
-"""What a gate that was killed in the middle of a rollback leaves behind, and what the next run makes of it."""
+"""The rollback of a killed gate, and its record after the next run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from ci.rollback import refuse, settle
+from ci.rollback import refuse
+from ci.unfinished import settle
 from fixtures.state.state import RollbackRecord
 from tests.selftest.gate.patient import Patient, access_of
 
@@ -29,7 +30,7 @@ roll_back(Order(**given["order"]), State(Path(given["state"])), Vercel(VercelAcc
 
 
 class TestKilled:
-    """Kill -9 of the gate in the middle: the next run finds out what became of it."""
+    """The gate is killed in the middle; the next run finds out how the rollback ended."""
 
     def kill_when(self, patient: Patient, step: str) -> None:
         """Roll back in a process of its own, and kill it when the state says `step`."""
@@ -48,7 +49,7 @@ class TestKilled:
         assert [record.step for record in patient.state.rollbacks()] == [step]
 
     def settled(self, patient: Patient) -> tuple[str, str]:
-        """Settle; return what was told and the step that stands then."""
+        """Settle; return the line for the report and the step of the record."""
         told = settle(patient.state, patient.vercel, patient.order.host)
         assert len(told) == 1
         return told[0], patient.state.rollbacks()[0].step
@@ -90,7 +91,7 @@ class TestKilled:
         assert settle(patient.state, patient.vercel, patient.order.host) == []
 
     def test_the_request_got_out_and_production_serves_something_else(self, patient: Patient) -> None:
-        """It is not guessed why."""
+        """No reason is guessed."""
         record = RollbackRecord(
             run_id="run-0",
             deployment_id=patient.bad.id,

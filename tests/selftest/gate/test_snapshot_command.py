@@ -61,14 +61,14 @@ def command(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def visit(postgres: Postgres) -> None:
-    """Be the application: the same statement, often enough to be judged."""
+    """Run the same statement as the application does, often enough to be judged."""
     with psycopg.connect(postgres.dsn("platform_app"), autocommit=True, prepare_threshold=None) as connection:
         for buyer in range(CALLS):
             connection.execute("SELECT id FROM public.orders WHERE buyer = %s", (buyer,))
 
 
 def judged(folder: Path) -> dict[str, Outcome]:
-    """Return what the comparison made of everything it judges."""
+    """Return the outcomes of the comparison by name."""
     checks = Verdict.read(folder / "compare" / "verdict.json").checks
     return {check.title: check.outcome for check in checks}
 
@@ -98,7 +98,7 @@ def test_a_lost_index_is_found_half_an_hour_later(
 
 
 def test_a_release_that_changed_nothing_is_kept(command: Command, postgres: Postgres, tmp_path: Path) -> None:
-    """Traffic as before: nothing is red, and what is promised was measured."""
+    """With the same traffic nothing is red, and every promised number was measured."""
     visit(postgres)
     command()
     visit(postgres)
@@ -135,7 +135,7 @@ def test_counters_that_were_reset_are_cannot_tell(command: Command, postgres: Po
 
 
 def test_without_a_snapshot_nothing_is_compared(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    """It cannot be made up afterwards."""
+    """A snapshot cannot be taken afterwards."""
     assert command(compare=True) == 3
     assert "run `ci/verify snapshot` ahead of the migrations" in capsys.readouterr().out
 
@@ -180,7 +180,7 @@ def test_a_torn_snapshot_is_named_and_not_guessed(
 
 
 def test_off_means_off(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is asked of a target that is switched off, and it is said."""
+    """A target that is switched off is not asked, and the output says so."""
     assert command(mode="off", database_dsn="postgresql://nowhere.test/x") == 0
     assert "no snapshot was taken or compared" in capsys.readouterr().out
 

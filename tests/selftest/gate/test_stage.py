@@ -1,9 +1,8 @@
-"""A whole stage against a real edge: fault, decision, exit code, and what production serves afterwards."""
+"""A whole stage against a real edge: fault, decision, exit code, and production afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,7 @@ class TestRollback:
         assert "note: a rollback pins production" in printed
 
     def test_a_p1_too(self, world: World) -> None:
-        """High severity undoes as well."""
+        """A P1 leads to a rollback too."""
         world.suite.broken = {PAGES: {world.bad.id}}
 
         assert world.run() == 1
@@ -58,7 +57,7 @@ class TestRollback:
         assert world.decision["control_source"] == "last good of run 0"
 
     def test_it_is_not_repeated(self, world: World) -> None:
-        """Promoted again, the same build needs a human."""
+        """The same build needs a human when it is promoted again."""
         world.suite.broken = {HEALTH: {world.bad.id}}
         world.run()
 
@@ -105,7 +104,7 @@ class TestEscalate:
         assert "does not pass P0 itself: pay: failed" in world.decision["rollback"]["detail"]
 
     def test_not_healed(self, world: World) -> None:
-        """The alias moved, and production is red on the good one too by then."""
+        """The alias moved, and production is red on the earlier deployment too."""
         world.suite.broken = {HEALTH: {world.bad.id}}
 
         def fall_ill(arguments: list[str]) -> None:
@@ -119,7 +118,7 @@ class TestEscalate:
         assert [record.step for record in world.state.rollbacks()] == ["not-healed"]
 
     def test_nothing_to_roll_back_to(self, world: World) -> None:
-        """Blamed by the ledger alone can be a deployment without any control; here there is none to pair either."""
+        """Without a control there is no pair, so the cause is unknown."""
         world.good.deleted = True
         world.suite.broken = {HEALTH: {world.bad.id}}
 
@@ -128,7 +127,7 @@ class TestEscalate:
 
 
 class TestNoRollback:
-    """Something is wrong, and undoing the deployment would not mend it."""
+    """Something is wrong that a rollback would not repair."""
 
     def test_it_was_so_before(self, world: World) -> None:
         """Red on both: incident, exit 4."""
@@ -159,7 +158,7 @@ class TestNoRollback:
         assert world.posts == 0
 
     def test_mild(self, world: World) -> None:
-        """P2 is told and let stand."""
+        """A P2 is reported, and the deployment stays."""
         world.suite.broken = {HEADERS: {world.bad.id}}
 
         assert world.run() == 0
@@ -192,7 +191,7 @@ class TestKeep:
     """Healthy."""
 
     def test_it_becomes_the_last_good(self, world: World) -> None:
-        """With what it passed."""
+        """The ledger names the checks that it passed."""
         assert world.run() == 0
 
         good = world.state.last_good()
@@ -201,8 +200,12 @@ class TestKeep:
         assert world.decision["decision"] == "keep"
 
     def test_a_narrowed_run_proves_nothing_of_the_deployment(self, world: World) -> None:
-        """`-k health` is for a person, not for the ledger."""
-        assert world.run(replace(world.options, pytest_args=("-k", "health"))) == 0
+        """A check that is due and did not run did not pass; it is named, and the ledger does not learn of the run."""
+        world.suite.due = [f"tests/smoke/test_left_out.py::test_{number}" for number in range(4)]
+
+        assert world.run() == 3
+        assert world.decision["rule"] == 2
+        assert "4 checks that are due did not run (tests/smoke/test_left_out.py::test_0" in world.decision["reasons"][0]
         assert world.state.last_good() is None
 
     def test_production_moved_meanwhile(self, world: World) -> None:

@@ -1,4 +1,4 @@
-"""What a stage does when it may not act, or cannot tell; it never ends green by accident."""
+"""A stage that may not act or cannot tell never ends green by accident."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class TestPredeploy:
 
 
 class TestModes:
-    """What may be done."""
+    """The modes limit the actions."""
 
     @pytest.mark.parametrize("only_said", ["shadow", "dry run"])
     def test_decides_alike_and_does_nothing(self, world: World, only_said: str) -> None:
-        """And says what it would do."""
+        """The report names the rollback that it would make."""
         world.suite.broken = {HEALTH: {world.bad.id}}
 
         shadow, dry_run = replace(world.options, mode="shadow"), replace(world.options, dry_run=True)
@@ -89,11 +89,19 @@ class TestCannotTell:
         assert world.suite.runs == []
 
     def test_a_torn_verdict(self, world: World) -> None:
-        """Nothing is re-run, nothing undone."""
+        """Nothing runs again, and nothing is undone."""
         world.suite.broken, world.suite.complete = {HEALTH: {world.bad.id}}, False
 
         assert world.run() == 3
         assert len(world.suite.runs) == 1
+
+    def test_a_verdict_of_another_run(self, world: World) -> None:
+        """Two runs that share a folder, or a file that was copied there, must not decide about this deployment."""
+        world.suite.run_id = "20200101T000000-abcdef"
+
+        assert world.run() == 3
+        assert "its verdict is of another run: 20200101T000000-abcdef" in world.decision["reasons"][0]
+        assert world.state.last_good() is None
 
     def test_no_verdict(self, world: World) -> None:
         """An old one is not taken for it."""
@@ -104,7 +112,7 @@ class TestCannotTell:
         assert "left no verdict" in world.decision["reasons"][0]
 
     def test_an_exception_in_the_gate(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        """Hold with a report; the traceback is masked."""
+        """Hold with a report; the traceback is in a file, without its secrets."""
 
         def fail(_arguments: list[str]) -> None:
             message = f"the token is {world.running.edge.token}"
@@ -118,15 +126,38 @@ class TestCannotTell:
         assert world.decision["pages"] == []
 
         captured = capsys.readouterr()
-        assert "the gate itself failed: RuntimeError" in captured.out
+        assert "an error of the suite itself, not of the target: RuntimeError" in captured.out
+        assert "Traceback" not in captured.out + captured.err
         assert world.running.edge.token not in captured.out + captured.err + json.dumps(world.decision)
 
-    def test_state_that_cannot_be_read(self, world: World) -> None:
-        """It is named, not guessed."""
-        (world.state.path / "rollbacks.json").write_text("{")
+    @pytest.mark.parametrize("name", ["last-good", "rollbacks", "incidents", "shadow", "outbox", "acting"])
+    @pytest.mark.parametrize("content", ["{", "", "[1]", '[{"run_id": 7}]', "\x00\xff"])
+    def test_a_torn_state_file_does_not_stop_the_judging_of_an_outage(
+        self, world: World, name: str, content: str
+    ) -> None:
+        """It is named, kept under another name, and nothing is guessed from it."""
+        (world.state.path / f"{name}.json").write_bytes(content.encode("latin-1"))
+        world.suite.broken = {HEALTH: {world.bad.id}}
 
-        assert world.run() == 3
-        assert "rollbacks.json" in world.decision["reasons"][0]
+        assert world.run() == 1
+        assert (name == "acting") == (not any(f"{name}.json" in note for note in world.decision["notes"]))
+        assert (name == "acting") == (not list(world.state.path.glob(f"{name}.json.unreadable-*")))
+
+    def test_a_torn_record_of_rollbacks_leads_to_no_second_one(self, world: World) -> None:
+        """The pieces that are left of it still name the deployment."""
+        world.suite.broken = {HEALTH: {world.bad.id}}
+        assert world.run() == 1
+
+        async def promote() -> None:
+            world.running.edge.promote(world.bad.id)
+
+        world.running.do(promote())
+        record = world.state.path / "rollbacks.json"
+        record.write_bytes(record.read_bytes()[:-20])
+
+        assert world.run() == 5
+        assert world.posts == 1
+        assert "it is tried once" in world.decision["rollback"]["detail"]
 
     def test_vercel_does_not_answer(self, world: World) -> None:
         """A red P0 cannot be blamed on anything then."""
@@ -137,7 +168,7 @@ class TestCannotTell:
         assert world.causes == {HEALTH: "unknown"}
 
     def test_a_killed_gate_is_told_of_by_the_next(self, world: World) -> None:
-        """And its rollback, which never left, may be tried again."""
+        """Its rollback was never requested and may be tried again."""
         record = RollbackRecord(
             run_id="0", deployment_id=world.bad.id, target_id=world.good.id, reason="", intended_at=time.time()
         )

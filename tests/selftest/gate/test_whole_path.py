@@ -33,12 +33,12 @@ def pages_500(tmp_path: Path) -> Iterator[RunningPlatform]:
 
 
 def surprises_of(fault: str, ran: Ran) -> list[str]:
-    """Return what should be red and is not, or is red and should not be."""
+    """Return the checks that should be red and are not, and those that are red and should not be."""
     return surprises(CATALOGUE[fault], ran.verdict.checks)
 
 
 def is_untouched(platform: RunningPlatform) -> bool:
-    """Whether production serves what it served, and nobody asked for anything else."""
+    """Return whether production serves the same deployment and nobody asked for another."""
     return platform.moves == [] and platform.state["production"] == platform.handle.candidate_id
 
 
@@ -63,7 +63,7 @@ class TestHealthy:
         assert set(good.passed) == set(ran.outcomes)
 
     def test_two_workers_come_to_the_same_verdict(self, healthy: RunningPlatform) -> None:
-        """How many processes measured is no property of the platform."""
+        """The number of processes that measure is no property of the platform."""
         plan = healthy.folder / "plan.json"
         healthy.end(healthy.command("--list-checks", "--", "-m", "postdeploy", f"--verdict={plan}"))
         before = healthy.row_counts()
@@ -99,7 +99,7 @@ class TestRollback:
             assert ran.decision["rollback"]["step"] == "healed"
 
     def test_the_same_deployment_is_not_rolled_back_twice(self, pages_500: RunningPlatform) -> None:
-        """Somebody promoted it again: that is a quarrel for people."""
+        """Somebody promoted it again: people must decide."""
         bad, good = pages_500.handle.candidate_id, pages_500.handle.previous_id
         pages_500.verify()
         pages_500.turn(production=bad)
@@ -124,7 +124,7 @@ class TestRollback:
 
     @pytest.mark.parametrize("argument", ["--mode=shadow", "--dry-run"])
     def test_only_said(self, pages_500: RunningPlatform, argument: str) -> None:
-        """It decides alike, so that its score can be read, and nothing outside learns of it."""
+        """It decides in the same way, so that its score can be read, and changes nothing outside."""
         ran = pages_500.verify(argument)
 
         assert ran.decided == ("rollback", 1), ran.out
@@ -136,7 +136,7 @@ class TestRollback:
 
 
 class TestNoRollback:
-    """Undoing the deployment would not mend it."""
+    """A rollback would not repair it."""
 
     @pytest.mark.parametrize(
         ("fault", "decided", "causes"),
@@ -151,18 +151,18 @@ class TestNoRollback:
                 ("incident", 4),
                 {
                     "test_stripe_answers_through_the_platform": "third-party",
-                    "test_health_endpoint_names_no_failing_check": "existing",
+                    "test_health_endpoint_reports_no_failing_check": "existing",
                 },
             ),
             (
                 "unreachable",
                 ("hold", 3),
                 {
-                    "test_health_endpoint_names_no_failing_check": "runner",
-                    "test_home_page_greets_visitors_and_leads_on": "runner",
+                    "test_health_endpoint_reports_no_failing_check": "runner",
+                    "test_home_page_greets_visitors_and_links_to_sign_in": "runner",
                 },
             ),
-            ("layout-shift", ("alert", 0), {"test_nothing_moves_while_the_page_loads": "unknown"}),
+            ("layout-shift", ("alert", 0), {"test_content_stays_in_place_while_the_page_loads": "unknown"}),
         ],
     )
     def test_production_is_left_alone(
@@ -200,19 +200,20 @@ class TestCannotTell:
         assert ran.outcomes == {}
 
     def test_a_fault_of_a_sandbox_that_runs_already(self, healthy: RunningPlatform) -> None:
-        """It is not broken any more by a flag, and a healthy keep would be believed."""
+        """The flag would have no effect, and the run would end with keep."""
         ran = healthy.verify("--fault=health-down")
 
         assert ran.code == 2
         assert "names a sandbox that runs already" in ran.err
 
-    def test_the_gate_itself_fails(self, pages_500: RunningPlatform) -> None:
-        """Python's own exit code for an exception is 1, which would read as rejected."""
+    def test_a_place_that_cannot_hold_the_state(self, pages_500: RunningPlatform) -> None:
+        """The gate cannot start without its memory: one line and exit 2, never Python's exit code 1."""
         (pages_500.folder / "state").mkdir()
         (pages_500.folder / "state" / "sandbox").write_text("no directory")
 
         ran = pages_500.verify()
 
-        assert ran.decided == ("hold", 3), ran.out
-        assert "the gate itself failed" in ran.decision["reasons"][0]
+        assert ran.code == 2, ran.out
+        place = pages_500.folder / "state"
+        assert f"--state {place}: cannot hold a state (File exists); name a directory" in ran.err.splitlines()[-1]
         assert is_untouched(pages_500)

@@ -1,4 +1,4 @@
-"""Verdicts made by hand, and a stand-in of the suite that judges what a sandbox serves without running pytest."""
+"""Verdicts made by hand, and a stand-in of the suite that judges a sandbox without running pytest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome, Severity, Verdict
+from fixtures.run.current_run import ID_VARIABLE
 from fixtures.target.variants import read_variants
 
 HEALTH = "tests/smoke/test_health.py::test_health"
@@ -44,16 +45,23 @@ def a_check(  # noqa: PLR0913  (one argument a word of the verdict)
     )
 
 
-def a_verdict(*checks: CheckResult, stage: str = "postdeploy", complete: bool = True) -> Verdict:
+def a_verdict(
+    *checks: CheckResult,
+    stage: str = "postdeploy",
+    complete: bool = True,
+    run_id: str = "run",
+    due: Sequence[str] = (),
+) -> Verdict:
     """Return a verdict of these checks."""
     return Verdict(
-        run_id="run",
+        run_id=run_id,
         stage=stage,
         target="sandbox",
         mode="act",
         url="http://127.0.0.1",
         started="2026-01-01T00:00:00Z",
         complete=complete,
+        due=list(due),
         checks=list(checks),
     )
 
@@ -99,7 +107,8 @@ class Suite:
 
     checks: what there is.  broken: node id -> deployments on which it is red, "*" for all.  once: node ids that are
     red in the first run only.  runs: the arguments of every run started.  before, after: called with the arguments of
-    each run, around it.  complete, writes: whether the verdicts are whole, and whether there are any.
+    each run, around it.  complete, writes: whether the verdicts are whole, and whether there are any.  due: node ids
+    that are due besides `checks`.  run_id: in place of the run's own.
     """
 
     production_url: str
@@ -111,14 +120,16 @@ class Suite:
     after: Callable[[list[str]], None] = lambda _: None
     complete: bool = True
     writes: bool = True
+    due: list[str] = field(default_factory=list)
+    run_id: str | None = None
 
-    def launch(self, arguments: Sequence[str], _environ: Mapping[str, str], _log: Path | None) -> Ended:
+    def launch(self, arguments: Sequence[str], environ: Mapping[str, str], _log: Path | None) -> Ended:
         """Write the verdict at once."""
         given = list(arguments)
         self.runs.append(given)
         self.before(given)
         if self.writes:
-            self._write(given)
+            self._write(given, self.run_id or environ[ID_VARIABLE])
         self.once.clear()
         self.after(given)
         return Ended()
@@ -127,7 +138,7 @@ class Suite:
         """Return how many runs had this option."""
         return sum(_value(run, option) is not None for run in self.runs)
 
-    def _write(self, given: list[str]) -> None:
+    def _write(self, given: list[str], run_id: str) -> None:
         chosen = self._chosen(given)
         variants_file, reports, stage = (_value(given, f"--{name}") for name in ("variants", "reports", "stage"))
         if variants_file:
@@ -138,7 +149,9 @@ class Suite:
             served = httpx.get(self.production_url, trust_env=False).headers.get("x-deployment-id", "")
             turns = [("target", served)]
         judged = [self._judged(check, turns) for check in chosen]
-        a_verdict(*judged, stage=stage or "", complete=self.complete).write(Path(reports or "") / "verdict.json")
+        due = [*self.due, *(check.node_id for check in chosen)]
+        verdict = a_verdict(*judged, stage=stage or "", complete=self.complete, run_id=run_id, due=due)
+        verdict.write(Path(reports or "") / "verdict.json")
 
     def _chosen(self, given: list[str]) -> list[CheckResult]:
         only_file = _value(given, "--only")

@@ -50,18 +50,18 @@ class World:
 
     @property
     def decision(self) -> dict[str, Any]:
-        """What decision.json says."""
+        """Return the content of decision.json."""
         report: dict[str, Any] = json.loads((self.options.reports / "decision.json").read_text())
         return report
 
     @property
     def causes(self) -> dict[str, str]:
-        """Node id of every red check -> its cause."""
+        """Return the cause of every red check by node id."""
         return {check["node_id"]: check["cause"] for check in self.decision["red"]}
 
     @property
     def posts(self) -> int:
-        """How often a rollback was asked for."""
+        """Return the number of rollback requests."""
         return self.running.edge.api_requests["POST /v9/projects/{project}/rollback/{deployment}"]
 
 

@@ -1,4 +1,4 @@
-"""The linter of migrations: what is worth what, what is left out, and what happens when it cannot be asked."""
+"""The linter of migrations: severities, exceptions, and a linter that does not work."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def script(directory: Path, text: str) -> Script:
     ],
 )
 def test_what_a_finding_is_worth(statement: str, severity: str, rule: str, tmp_path: Path) -> None:
-    """Locks and losses stop a release; style stops nobody."""
+    """Locks and losses block a release; style does not."""
     found = {(complaint.severity, complaint.rule) for complaint in lint([script(tmp_path, f"{statement};")], 15)}
 
     assert (severity, rule) in found
@@ -66,14 +66,14 @@ def test_what_a_finding_is_worth(statement: str, severity: str, rule: str, tmp_p
     ],
 )
 def test_what_is_harmless_or_excepted_where_it_stands(text: str, tmp_path: Path) -> None:
-    """A gate that cries at safe migrations is switched off."""
+    """Alarms for safe migrations would make people switch the gate off."""
     found = lint([script(tmp_path, f"SET lock_timeout = '1s';\n{text}")], 15)
 
     assert [str(complaint) for complaint in found if complaint.severity != UNJUDGED] == []
 
 
 def test_a_finding_names_file_line_and_what_to_do(tmp_path: Path) -> None:
-    """What is printed is all that somebody has at night."""
+    """The message is all that a person has at night."""
     (found,) = (
         str(complaint) for complaint in lint([script(tmp_path, "\n\nDROP INDEX i;")], 15) if complaint.severity == "P1"
     )
@@ -82,7 +82,7 @@ def test_a_finding_names_file_line_and_what_to_do(tmp_path: Path) -> None:
 
 
 def test_every_rule_in_the_table_is_one_of_the_linters() -> None:
-    """A rule that was renamed would be excluded, or judged, no more."""
+    """A renamed rule would lose its severity without notice."""
     known = program().read_bytes()
 
     assert [rule for rule in rules() if rule.encode() not in known] == []
@@ -102,14 +102,14 @@ def test_the_platforms_own_settings_exclude_nothing(tmp_path: Path, monkeypatch:
     [
         (None, "No such file or directory; fix: remove .venv"),
         ("#!/bin/sh\necho broken >&2; exit 3", "broken"),
-        ("#!/bin/sh\nexit 0", "exit 0 without a word"),
+        ("#!/bin/sh\nexit 0", "exit 0 without a message"),
         ("#!/bin/sh\nsleep 60", "no answer within 1 s"),
     ],
 )
 def test_a_linter_that_does_not_work_is_not_measured(
     body: str | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No finding because nobody looked must not read as none."""
+    """A linter that did not run has no findings either."""
     fake = tmp_path / "squawk"
     if body is not None:
         fake.write_text(body)
@@ -122,7 +122,7 @@ def test_a_linter_that_does_not_work_is_not_measured(
 
 
 def test_nothing_pending_asks_no_linter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The applied past is not judged."""
+    """Applied migrations are not judged."""
     monkeypatch.setattr(migration_lint, "program", lambda: Path("/nowhere"))
 
     assert lint([], 15) == []

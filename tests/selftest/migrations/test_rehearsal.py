@@ -1,4 +1,4 @@
-"""The rehearsal of migrations on a scratch copy, and what is taken for the platform's repository."""
+"""The rehearsal of migrations on a copy, and the reading of the platform's repository."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.checks.evidence import NotMeasured
+from fixtures.migrations import rehearsal
 from fixtures.migrations.rehearsal import Rehearsal, read_repo, rehearse, statements_of
 from fixtures.model.verdict import CheckResult, Outcome, Verdict
 from fixtures.sandbox import sandbox
@@ -27,13 +28,13 @@ OTHER = "20990102000000_other.sql"
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend one server to all tests here; none writes to it."""
+    """Start one server for all tests here; none writes to it."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         yield started
 
 
 class Repo:
-    """A checkout of the platform with the migrations that the sandbox has had, to add to."""
+    """A checkout of the platform with the sandbox's migrations; tests add their own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,13 +44,13 @@ class Repo:
                 (path / "supabase" / kind / file.name).write_bytes(file.read_bytes())
 
     def add(self, name: str, up: str, down: str | None) -> None:
-        """Write one migration, and what undoes it."""
+        """Write a migration and the script that undoes it."""
         (self.path / "supabase" / "migrations" / name).write_text(up)
         if down is not None:
             (self.path / "supabase" / "rollbacks" / name).write_text(down)
 
     def rehearse(self, postgres: Postgres) -> Rehearsal:
-        """Rehearse as the copying role, which may change nothing."""
+        """Rehearse with the copying role, which may change nothing."""
         directory = self.path / "private"
         directory.mkdir()
         return rehearse(postgres.dsn("synthetic_dump"), read_repo(self.path), directory)
@@ -62,7 +63,7 @@ def repo(tmp_path: Path) -> Repo:
 
 
 def test_up_down_up(repo: Repo, postgres: Postgres) -> None:
-    """Two that are pending and the newest that is applied, there and back."""
+    """Two pending migrations and the newest applied one are undone and applied again."""
     repo.add(NEXT, "CREATE TABLE public.coupons (code text PRIMARY KEY);", "DROP TABLE public.coupons;")
     repo.add(OTHER, "ALTER TABLE public.coupons ADD percent int;", "ALTER TABLE public.coupons DROP percent;")
 
@@ -70,7 +71,7 @@ def test_up_down_up(repo: Repo, postgres: Postgres) -> None:
 
 
 def test_a_migration_that_does_not_apply_is_named_with_its_error(repo: Repo, postgres: Postgres) -> None:
-    """The production database is the worst place to find out."""
+    """The error must be found before production."""
     repo.add(NEXT, "ALTER TABLE public.nothing ADD n int;", "SELECT 1;")
     repo.add(OTHER, "SELECT 1;", "SELECT 1;")
 
@@ -91,7 +92,7 @@ def test_a_migration_that_does_not_apply_is_named_with_its_error(repo: Repo, pos
 def test_a_script_that_does_not_lead_back_is_named_with_the_difference(
     repo: Repo, postgres: Postgres, down: str, told: str
 ) -> None:
-    """Too little, nothing, or too much: each leaves a schema that nobody has tested."""
+    """A script that undoes too little or too much leaves an untested schema."""
     repo.add(NEXT, "CREATE TABLE public.coupons (code text);", down)
 
     (line,) = repo.rehearse(postgres).astray
@@ -100,14 +101,14 @@ def test_a_script_that_does_not_lead_back_is_named_with_the_difference(
 
 
 def test_a_migration_that_works_only_once_is_seen(repo: Repo, postgres: Postgres) -> None:
-    """After a rollback it has to go in again."""
+    """After a rollback the migration must be applied again."""
     repo.add(NEXT, "CREATE TABLE public.coupons (n int); CREATE ROLE once;", "DROP TABLE public.coupons;")
 
     assert repo.rehearse(postgres).astray == [f'migrations/{NEXT}: role "once" already exists']
 
 
 def test_what_runs_in_no_transaction_is_rehearsed_as_it_is_applied(repo: Repo, postgres: Postgres) -> None:
-    """Supabase's CLI applies such a statement by itself; refusing it would forbid what the linter asks for."""
+    """Supabase's CLI applies such a statement by itself, and the linter asks for it."""
     repo.add(
         NEXT,
         "SET lock_timeout = '1s'; -- a; comment\nCREATE INDEX CONCURRENTLY by_age ON public.users (created_at);",
@@ -115,6 +116,17 @@ def test_what_runs_in_no_transaction_is_rehearsed_as_it_is_applied(repo: Repo, p
     )
 
     assert repo.rehearse(postgres) == Rehearsal(rehearsed=2)
+
+
+def test_a_migration_that_never_ends_is_not_measured(
+    repo: Repo, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop must not hold the gate, and it may end on production."""
+    monkeypatch.setattr(rehearsal, "_STATEMENT_SECONDS", 1)
+    repo.add(NEXT, "DO $$ BEGIN LOOP END LOOP; END $$;", "SELECT 1;")
+
+    with pytest.raises(NotMeasured, match=f"migrations/{NEXT}: a statement did not end within 1 s"):
+        repo.rehearse(postgres)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +141,12 @@ def test_what_runs_in_no_transaction_is_rehearsed_as_it_is_applied(repo: Repo, p
     ],
 )
 def test_a_script_is_split_where_its_statements_end(script: str, statements: list[str]) -> None:
-    """And nowhere else: half a statement is none."""
+    """Half a statement would be an error."""
     assert statements_of(script) == statements
 
 
 def test_a_pending_migration_without_a_way_back_is_named(repo: Repo, postgres: Postgres) -> None:
-    """Of older ones nobody asks: they are not what a rollback would undo."""
+    """Older migrations are not asked for: a rollback would not undo them."""
     repo.add(NEXT, "CREATE TABLE public.coupons (n int);", None)
 
     found = repo.rehearse(postgres)
@@ -154,14 +166,24 @@ def test_what_is_no_list_of_migrations_is_not_measured(tmp_path: Path, name: str
         read_repo(tmp_path)
 
 
+def test_a_script_that_is_no_text_is_not_measured(repo: Repo) -> None:
+    """The message names the file."""
+    repo.add(NEXT, "", None)
+    (repo.path / "supabase" / "migrations" / NEXT).write_bytes(b"SELECT '\xff';")
+    script = read_repo(repo.path).scripts[-1]
+
+    with pytest.raises(NotMeasured, match=f"migrations/{NEXT}: not UTF-8"):
+        assert script.written
+
+
 def test_a_path_that_is_no_checkout_is_wrong_usage(tmp_path: Path) -> None:
-    """Before anything runs, and with the flag in the sentence."""
+    """The message names the flag, and nothing has run yet."""
     with pytest.raises(UsageError, match="--platform-repo"):
         load("sandbox", environ={PLATFORM_REPO_VARIABLE: str(tmp_path)}, handle=None)
 
 
 def judged(folder: Path, stage: str, *arguments: str) -> dict[str, CheckResult]:
-    """Return the checks of migrations as one run saw them, by function name."""
+    """Return the checks of migrations from one run, by function name."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database/test_migrations.py", "-q"]
     command += [f"--reports={folder}", "-m", stage, *arguments]
     subprocess.run(command, cwd=ROOT, env=environment_of_a_run(), capture_output=True, timeout=120, check=False)
@@ -171,7 +193,7 @@ def judged(folder: Path, stage: str, *arguments: str) -> dict[str, CheckResult]:
 
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name.startswith("migration-") and name != BY_HAND])
 def test_a_fault_is_seen_by_its_own_check(name: str, tmp_path: Path) -> None:
-    """A check that goes red for anything, or for nothing, is of no use."""
+    """A check must be red for its own fault and for no other."""
     fault = CATALOGUE[name]
 
     checks = judged(tmp_path, fault.stage, "--fault", name)
@@ -181,14 +203,14 @@ def test_a_fault_is_seen_by_its_own_check(name: str, tmp_path: Path) -> None:
 
 
 def test_before_a_deployment_its_migrations_may_be_missing(tmp_path: Path) -> None:
-    """They go out with it."""
+    """They are applied with the deployment."""
     checks = judged(tmp_path, "predeploy", "--fault", "migration-missing")
 
     assert {check.outcome for check in checks.values()} == {Outcome.PASSED}
 
 
 def test_the_repository_that_is_given_is_the_one_that_is_read(repo: Repo) -> None:
-    """By option, and by variable in every process of a run."""
+    """The option reaches every process of the run."""
     repo.add(NEXT, "CREATE TABLE public.coupons (n int);", "DROP TABLE public.coupons;")
 
     checks = judged(repo.path / "reports", "postdeploy", f"--platform-repo={repo.path}")

@@ -1,4 +1,4 @@
-"""The restore drill: what a dump lacks is seen, nothing of it is left behind, and no row gets into a message."""
+"""The restore drill finds missing rows, leaves no files, and shows no row in a message."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ CUSTOMER = "canary-customer@example.com"
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend one server to all tests here; each undoes what it writes."""
+    """Start one server for all tests here; each test undoes its changes."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         yield started
 
 
 @pytest.fixture
 def monitor(postgres: Postgres) -> str:
-    """Return how the copying role connects: it may dump, and change nothing."""
+    """Return the DSN of the copying role, which may dump and change nothing."""
     return postgres.dsn("synthetic_dump")
 
 
 def test_a_dump_holds_every_row_of_every_table(monitor: str, tmp_path: Path) -> None:
-    """It is made, and compared, by the role that the checks have anyway."""
+    """The copying role makes the dump and the comparison."""
     archive = tmp_path / "dump"
 
     drill = restored(archive, *dump_with_fingerprint(monitor, archive))
@@ -50,7 +50,7 @@ def test_a_dump_holds_every_row_of_every_table(monitor: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("share", [0, 0.4, 0.9])
 def test_a_truncated_dump_is_refused(monitor: str, tmp_path: Path, share: float) -> None:
-    """`pg_restore -l` is content with its table of contents alone."""
+    """`pg_restore -l` reads only the table of contents."""
     archive = tmp_path / "dump"
     before, around = dump_with_fingerprint(monitor, archive)
     content = archive.read_bytes()
@@ -60,7 +60,7 @@ def test_a_truncated_dump_is_refused(monitor: str, tmp_path: Path, share: float)
 
 
 def test_a_dump_without_rows_is_seen(monitor: str, tmp_path: Path) -> None:
-    """What a dump under row level security is: every table, no error, and nothing in them."""
+    """Under row level security a dump has every table, no error, and no rows."""
     archive = tmp_path / "dump"
     before, around = dump_with_fingerprint(monitor, archive)
     dump(monitor, archive, around, "--format=custom", "--schema-only")
@@ -72,7 +72,7 @@ def test_a_dump_without_rows_is_seen(monitor: str, tmp_path: Path) -> None:
 
 
 def test_one_lost_row_and_one_changed_row_are_seen(postgres: Postgres, monitor: str, tmp_path: Path) -> None:
-    """Nobody counts rows by eye."""
+    """The drill names the tables."""
     archive = tmp_path / "dump"
     before, around = dump_with_fingerprint(monitor, archive)
     with psycopg.connect(postgres.superuser_dsn) as connection:
@@ -96,7 +96,7 @@ def test_one_lost_row_and_one_changed_row_are_seen(postgres: Postgres, monitor: 
 def test_who_writes_during_the_dump_makes_no_difference(
     postgres: Postgres, monitor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fingerprint is taken before the dump; without one snapshot for both, every busy night would be red."""
+    """Fingerprint and dump use one snapshot; otherwise every busy night would be red."""
     archive = tmp_path / "dump"
 
     def write_and_dump(dsn: str, archive: Path, around: DumpScope, *options: str) -> None:
@@ -110,7 +110,7 @@ def test_who_writes_during_the_dump_makes_no_difference(
 
 
 def test_rows_that_are_hidden_are_an_error(postgres: Postgres, tmp_path: Path) -> None:
-    """Row level security gives an empty table and no error, unless one insists."""
+    """Without a setting row level security returns an empty table and no error."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
         connection.execute("ALTER ROLE synthetic_dump NOBYPASSRLS")
     try:
@@ -139,7 +139,7 @@ def test_no_row_gets_into_a_message(postgres: Postgres, monitor: str, tmp_path: 
 
 
 def test_a_password_is_on_no_command_line(tmp_path: Path, postgres: Postgres) -> None:
-    """Everyone on the machine reads those."""
+    """Everybody on the machine can read a command line."""
     wrong = postgres.server.dsn("synthetic_dump", "canary-password", "platform")
     _, around = dump_with_fingerprint(postgres.dsn("synthetic_dump"), tmp_path / "dump")
 
@@ -151,7 +151,7 @@ def test_a_password_is_on_no_command_line(tmp_path: Path, postgres: Postgres) ->
 
 
 def test_the_private_directory_is_gone_afterwards(tmp_path: Path) -> None:
-    """Also when the drill breaks in the middle."""
+    """An interrupted drill leaves nothing either."""
     run = Run(id="r", stage="daily", directory=tmp_path, reports=tmp_path, owned=None)
 
     seen: list[int] = []
@@ -171,7 +171,7 @@ def test_the_private_directory_is_gone_afterwards(tmp_path: Path) -> None:
 def test_a_run_whose_temporary_directory_is_private_finds_a_place(
     monitor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gate gives its runs one; the server, which root must not run, cannot enter it."""
+    """The gate's runs have a private temporary directory, which the server's user cannot enter."""
     tmp_path.chmod(0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     archive = tmp_path / "dump"
@@ -181,7 +181,7 @@ def test_a_run_whose_temporary_directory_is_private_finds_a_place(
 
 
 def test_tables_on_one_side_only_are_named() -> None:
-    """A table that is not in the dump at all is the easiest to overlook."""
+    """A table that the dump lacks is easily overlooked."""
     one = Contents(1, "7")
 
     assert Drill({"a": one, "b": one}, {"b": one, "c": one}).differences == [
@@ -192,7 +192,7 @@ def test_tables_on_one_side_only_are_named() -> None:
 
 @pytest.mark.parametrize(("fault", "outcome"), [(None, Outcome.PASSED), ("dump-not-restorable", Outcome.FAILED)])
 def test_the_nightly_check(fault: str | None, outcome: Outcome, tmp_path: Path) -> None:
-    """A dump that no restore takes is red on the next morning, not on the day it is needed."""
+    """A dump that cannot be restored is red the next morning."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database/test_restore.py", "-q"]
     command += [f"--reports={tmp_path}", *(["--fault", fault] if fault else [])]
     subprocess.run(command, cwd=ROOT, env=environment_of_a_run(), capture_output=True, timeout=120, check=False)

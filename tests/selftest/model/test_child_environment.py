@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.model.child_environment import child_environment
+from fixtures.model.child_environment import child_environment, dropped_names
 from tests.selftest.conftest import ROOT
 
 STARTS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
@@ -17,13 +17,81 @@ STARTS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call"
 LEFT_OUT = {Path("fixtures/sandbox"), Path("ci/bench")}
 
 
-def test_a_child_gets_what_is_here_but_for_some_names_and_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is set for the child wins, and what is left out may be set for it all the same."""
+MATTERS = (
+    *("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONOPTIMIZE", "PYTHONIOENCODING", "PGHOST", "PGOPTIONS", "https_proxy"),
+    *("ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "DEBUG", "PWDEBUG", "PW_TEST_X", "DBUS_SESSION_BUS_ADDRESS"),
+    *("MALLOC_ARENA_MAX", "LD_PRELOAD", "NODE_OPTIONS", "PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH"),
+)
+KEPT = ("LC_ALL", "TZ", "NO_COLOR", "SYNTHETIC_COMMIT", "XDG_CACHE_HOME", "PLAYWRIGHT_BROWSERS_PATH", "VERCEL_TOKEN")
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give this process the variables of these tests and no other."""
+    for name in os.environ:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("name", MATTERS)
+def test_a_variable_that_would_change_a_run_is_dropped_and_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`PYTEST_ADDOPTS="-k robots"` let an outage stand."""
+    monkeypatch.setenv(name, "x")
+
+    assert name not in child_environment()
+    assert dropped_names() == [name]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_run_keeps_its_own_variables(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secrets that targets.toml names are among them."""
+    monkeypatch.setenv(name, "x")
+
+    assert child_environment()[name] == "x"
+    assert dropped_names() == []
+
+
+def test_other_variables_are_dropped_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of another program is none of a run's business."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+
+    assert "AWS_SECRET_ACCESS_KEY" not in child_environment()
+    assert dropped_names() == []
+
+
+def test_an_installer_reaches_the_registries_as_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a proxy nothing could be set up otherwise."""
+    for name in ("PIP_INDEX_URL", "https_proxy", "SSL_CERT_FILE", "npm_config_registry"):
+        monkeypatch.setenv(name, "x")
+        assert (name in child_environment(installs=True), name in child_environment()) == (True, False)
+
+
+def test_the_variables_of_this_process_are_judged_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`SYNTHETIC_ENVIRONMENT=process` judges the platform's own variables; none of them may bend the run."""
+    monkeypatch.setenv("NEXTAUTH_URL", "https://x.test")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k x")
+    assert "NEXTAUTH_URL" not in child_environment()
+    monkeypatch.setenv("SYNTHETIC_ENVIRONMENT", "process")
+
+    assert child_environment()["NEXTAUTH_URL"] == "https://x.test"
+    assert "PYTEST_ADDOPTS" not in child_environment()
+
+
+def test_a_targets_file_of_the_user_names_its_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And cannot name one that would change the run."""
+    (tmp_path / "t.toml").write_text('[x.variables]\nvercel_token = "MY_TOKEN"\ndsn = "PGPASSWORD"\n')
+    for name, value in {"SYNTHETIC_TARGETS": str(tmp_path / "t.toml"), "MY_TOKEN": "x", "PGPASSWORD": "y"}.items():
+        monkeypatch.setenv(name, value)
+
+    assert {"MY_TOKEN", "PGPASSWORD"} & set(child_environment()) == {"MY_TOKEN"}
+
+
+def test_what_is_set_for_the_child_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is left out may be set for the child all the same."""
     monkeypatch.setenv("SYNTHETIC_ONE", "1")
     monkeypatch.setenv("SYNTHETIC_TWO", "2")
-    here = {name: value for name, value in os.environ.items() if name not in {"SYNTHETIC_ONE", "SYNTHETIC_TWO"}}
+    child = child_environment({"SYNTHETIC_TWO": "3"}, without={"SYNTHETIC_ONE"})
 
-    assert child_environment({"SYNTHETIC_TWO": "3"}, without={"SYNTHETIC_ONE"}) == here | {"SYNTHETIC_TWO": "3"}
+    assert child == {"PYTHONPATH": str(ROOT), "SYNTHETIC_TWO": "3"}
 
 
 def _starts() -> Iterator[tuple[str, ast.Call]]:

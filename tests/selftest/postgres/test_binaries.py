@@ -1,4 +1,4 @@
-"""Which PostgreSQL is taken on a machine, and who may run it."""
+"""The choice of PostgreSQL's programs on a machine, and who may run them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixtures.postgres.unprivileged import User
 
 @pytest.fixture
 def open_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Hide the machine's PostgreSQL, and let the server's user in wherever the test puts its own."""
+    """Hide the machine's PostgreSQL, and let the server's user into the test's own directory."""
     monkeypatch.setattr(User, "reaches", lambda *_: True)
     monkeypatch.setattr(binaries, "SYSTEM", (f"{tmp_path}/*/bin",))
     monkeypatch.setattr(binaries, "WHEEL", "no_such_wheel")
@@ -37,7 +37,7 @@ def install(root: Path, version: str, *, extension: bool = True) -> Path:
 
 
 def test_the_newest_usable_system_postgres_is_taken(open_directory: Path) -> None:
-    """One too old, one without the extension, and two that would do."""
+    """The machine has one that is too old, one without the extension, and two usable ones."""
     install(open_directory, "9.6.24")
     install(open_directory, "18.1", extension=False)
     install(open_directory, "16.4 (Debian 16.4-1)")
@@ -48,7 +48,7 @@ def test_the_newest_usable_system_postgres_is_taken(open_directory: Path) -> Non
 
 
 def test_no_postgres_is_one_line_that_says_what_to_do(open_directory: Path) -> None:
-    """What a person reads on a machine without PostgreSQL."""
+    """A person reads this line on a machine without PostgreSQL."""
     bindir = install(open_directory, "15.2", extension=False)
     with pytest.raises(PostgresMissing) as raised:
         locate()
@@ -60,7 +60,7 @@ def test_no_postgres_is_one_line_that_says_what_to_do(open_directory: Path) -> N
 
 
 def test_the_variable_is_believed_alone(open_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever names a server does not want another one behind their back."""
+    """A person who names a server does not want another one silently."""
     install(open_directory, "17.10")
     chosen = install(open_directory, "14.0")
     monkeypatch.setenv("SYNTHETIC_POSTGRES", str(chosen))
@@ -72,7 +72,7 @@ def test_the_variable_is_believed_alone(open_directory: Path, monkeypatch: pytes
 
 
 def test_another_user_is_stopped_by_a_closed_directory(tmp_path: Path) -> None:
-    """Root's own directories are closed to the server's user, and stay so."""
+    """Root's own directories are closed to the server's user, and stay closed."""
     (tmp_path / "closed").mkdir(mode=0o700)
     other_student = User(os.geteuid() + 12345, os.getegid() + 12345)
 

@@ -49,7 +49,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def templates(cache: Path) -> list[Path]:
-    """Return what would be copied, half-written ones included."""
+    """Return the templates, unfinished ones included."""
     return sorted(path for path in cache.iterdir() if path.is_dir())
 
 
@@ -105,7 +105,7 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) 
 
 
 def test_a_port_that_someone_took_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the kernel's answer and the server's bind another process may be faster."""
+    """Another process may take the port after the kernel named it and before the server binds it."""
     free = server.free_port()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = iter([taken.getsockname()[1], free])
@@ -127,11 +127,11 @@ def test_a_warm_start_builds_nothing(cache: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_a_template_serves_for_a_day(cache: Path, tmp_path: Path) -> None:
-    """Contents count their times from the moment they were made: minutes must not grow to weeks."""
+    """Rows hold times relative to the moment they were made: minutes must not become weeks."""
     with Library.start(tmp_path / "first"):
         (kept,) = templates(cache)
     old = time.time() - 25 * 3600
-    os.utime(kept, (old, old))
+    (kept / "seeded").write_text(str(old))
     other = cache / "other-contents"
     other.mkdir()
     os.utime(other, (old, old))
@@ -139,7 +139,40 @@ def test_a_template_serves_for_a_day(cache: Path, tmp_path: Path) -> None:
         pass
 
     assert templates(cache) == [kept]
-    assert kept.stat().st_mtime > old
+    assert float((kept / "seeded").read_text()) > old
+
+
+@pytest.mark.parametrize("ahead", [60, 400 * 24 * 3600], ids=["a minute", "a year"])
+def test_a_template_of_another_clock_is_not_used(cache: Path, tmp_path: Path, ahead: int) -> None:
+    """Rows from the future give a backup, a session or a visit a negative age."""
+    with Library.start(tmp_path / "first"):
+        (kept,) = templates(cache)
+    (kept / "seeded").write_text(str(time.time() + ahead))
+    with Library.start(tmp_path / "second"):
+        pass
+
+    assert float((kept / "seeded").read_text()) <= time.time()
+
+
+def test_the_seed_time_is_the_servers_own(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with a wrong clock can start a server with the right one: the rows have the server's time."""
+    monkeypatch.setattr(time, "time", lambda clock=time.time: clock() + 3600)
+    with Library.start(tmp_path / "first"):
+        (kept,) = templates(cache)
+    monkeypatch.undo()
+
+    assert float((cache / kept.name / "seeded").read_text()) <= time.time()
+
+
+def test_an_unreadable_seed_time_is_no_seed_time(cache: Path, tmp_path: Path) -> None:
+    """Nobody knows the age of such a template, so it is built again."""
+    with Library.start(tmp_path / "first"):
+        (kept,) = templates(cache)
+    (kept / "seeded").write_text("nan")
+    with Library.start(tmp_path / "second"):
+        pass
+
+    assert float((kept / "seeded").read_text()) <= time.time()
 
 
 def test_other_contents_are_another_template(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +194,7 @@ def test_other_contents_are_another_template(cache: Path, tmp_path: Path, monkey
 
 
 def test_an_empty_server_has_no_schema_and_a_password_of_its_own(tmp_path: Path) -> None:
-    """A dump makes its own schemas, and the rows of customers that it holds are closed to the next server's DSN."""
+    """A dump creates its own schemas, and no other server's DSN may read the customers' rows in it."""
     own = "SELECT count(*) FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
     with EmptyServer.start(tmp_path / "one") as one, EmptyServer.start(tmp_path / "two") as two:
         assert number(one.superuser_dsn, own) == 0
@@ -170,7 +203,7 @@ def test_an_empty_server_has_no_schema_and_a_password_of_its_own(tmp_path: Path)
 
 
 def test_two_cold_starts_at_once_build_one_template(cache: Path, tmp_path: Path) -> None:
-    """Neither uses what the other has half written."""
+    """Neither uses a template that the other has not finished."""
     with ThreadPoolExecutor(2) as threads:
         started = list(threads.map(Library.start, (tmp_path / "one", tmp_path / "two")))
     try:
@@ -184,7 +217,7 @@ def test_two_cold_starts_at_once_build_one_template(cache: Path, tmp_path: Path)
 
 
 def test_an_interrupted_build_leaves_no_template(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a template would be every later run's database."""
+    """Every later run would copy an unfinished template."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

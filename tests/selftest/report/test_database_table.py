@@ -1,4 +1,4 @@
-"""The database's health on one page: what is said of each check, and when the page is printed at all."""
+"""Checks the table of the health of the database: its rows, and when it is printed."""
 
 from __future__ import annotations
 
@@ -22,31 +22,43 @@ def a_verdict(*checks: CheckResult) -> Verdict:
 
 
 def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
-    """Whoever reads the page must not have to open the verdict."""
+    """A reader of the table does not need the verdict."""
     measured = [
         Measurement(name="examined", value=12, unit="rows"),
         Measurement(name="transaction_age", value=1250.456, unit="s", limit=300),
     ]
-    check = a_check("no transaction stays open", Outcome.FAILED, measurements=measured, reason="1250 <= 300\nmore")
+    check = a_check(
+        "no transaction stays open",
+        Outcome.FAILED,
+        measurements=measured,
+        reason="expected: x\ngot: 1250 s, 317 % over: P1",
+    )
 
     _, line = table_of(a_verdict(check))
 
-    assert line.split("  ") == ["no transaction stays open", "1,250.46 s", "300 s", "", "12", "failed P1: 1250 <= 300"]
+    assert line.split("  ") == [
+        "no transaction stays open",
+        "1,250.46 s",
+        "300 s",
+        "",
+        "12",
+        "failed P1: 1250 s, 317 % over: P1",
+    ]
 
 
 def test_a_check_without_a_number_counts_its_offenders() -> None:
-    """`0 found` of none allowed is what such a check has measured."""
+    """Such a check counts offenders: none found, none allowed."""
     passed = a_check("a", Outcome.PASSED)
-    failed = a_check("b", Outcome.FAILED, reason="AssertionError: 3 found, none expected: public.x")
+    failed = a_check("b", Outcome.FAILED, reason="expected: b\ngot: 3 exceptions, the first is public.x\npublic.y")
 
     _, red, green = table_of(a_verdict(passed, failed))
 
-    assert " ".join(red.split()) == "b 3 found 0 failed P1: AssertionError: 3 found, none expected: public.x"
+    assert " ".join(red.split()) == "b 3 found 0 failed P1: 3 exceptions, the first is public.x"
     assert green.split() == ["a", "0", "found", "0", "passed"]
 
 
 def test_parameters_share_a_line_while_all_of_them_are_well() -> None:
-    """Ten statements of the runbook would be a sixth of the page; the one that fails has a line to itself."""
+    """Ten statements of the runbook would fill a sixth of the page; a failed one has its own line."""
     rows = [Measurement(name="examined", value=2, unit="rows")]
     checks = [
         msgspec.structs.replace(
@@ -62,7 +74,7 @@ def test_parameters_share_a_line_while_all_of_them_are_well() -> None:
 
 
 def test_what_is_wrong_stands_first() -> None:
-    """A page is read from the top."""
+    """A reader begins at the top."""
     checks = [
         a_check("a", Outcome.PASSED),
         a_check("b", Outcome.NOT_APPLICABLE, reason="the target lacks: supabase"),
@@ -75,14 +87,14 @@ def test_what_is_wrong_stands_first() -> None:
 
 @pytest.mark.parametrize("kinds", [(), ("smoke",), ("smoke", "database")])
 def test_other_runs_have_no_such_page(kinds: tuple[str, ...]) -> None:
-    """A stage has its own summary, and forty lines more would bury it."""
+    """A stage has its own summary, and the table would hide it."""
     checks = [a_check(f"check {kind}", Outcome.PASSED, kind) for kind in kinds]
 
     assert table_of(a_verdict(*checks)) == []
 
 
 def test_it_is_printed_at_the_end_of_a_run_of_the_database(suite: Suite) -> None:
-    """`pytest -m database` is what a person types when the database is slow."""
+    """An engineer runs `pytest -m database` when the database is slow."""
     suite.write(
         """
 @post

@@ -1,4 +1,4 @@
-"""How one process of a run hands what it knows to the others."""
+"""The handing over of a run from one of its processes to the others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_environment(number, target, pytestconfig):
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
 @pytest.mark.parametrize("target", ["stub", "sandbox"])
 def test_the_environment_is_no_message_bus(suite: Suite, stub: Stub, target: str, workers: list[str]) -> None:
-    """Modules of one process pass values to one another, and xdist hands them to workers: no variable is set for it."""
+    """Modules of one process pass values directly, xdist passes them to workers: no variable is set for it."""
     (suite.folder / "conftest.py").write_text((ROOT / "conftest.py").read_text(encoding="utf-8") + CONFTEST)
     suite.write(CHECKS)
 
@@ -40,7 +40,7 @@ def test_the_environment_is_no_message_bus(suite: Suite, stub: Stub, target: str
 
 
 def test_workers_join_the_run_of_their_controller(suite: Suite, stub: Stub) -> None:
-    """One directory and one id: what one of them has spent, all of them have."""
+    """They share one directory and one id: a request that one of them spent counts for all."""
     suite.write(
         """
 @post

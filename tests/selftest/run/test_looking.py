@@ -1,4 +1,4 @@
-"""Looking at the checks asks nobody: an editor collects after every change, also where the target is production."""
+"""Looking at the checks asks nobody: an editor collects after every change, for production too."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ sys.addaudithook(_note)
 
 @dataclass
 class Everything:
-    """A target with every capability. listeners: what answers there -> a socket that takes connections."""
+    """A target with every capability. listeners: name of an address -> a socket that takes connections."""
 
     folder: Path
     listeners: dict[str, socket.socket]
@@ -93,7 +93,7 @@ class Everything:
         return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
     def asked(self) -> list[str]:
-        """Return who was connected to."""
+        """Return the names of the listeners that somebody connected to."""
         return [name for name, listener in self.listeners.items() if _took(listener)]
 
     def started(self) -> list[str]:
@@ -139,7 +139,7 @@ def everything(tmp_path: Path) -> Iterator[Everything]:
     ids=lambda given: given if isinstance(given, str) else " ".join(given),
 )
 def test_looking_asks_nobody_and_starts_nothing(everything: Everything, target: str, arguments: list[str]) -> None:
-    """A login sent to production's database because somebody opened a file in an editor is a login too many."""
+    """Opening a file in an editor must not send a login to production's database."""
     looked = everything.look(*arguments, target=target)
 
     assert (everything.asked(), everything.started()) == ([], [])

@@ -1,4 +1,4 @@
-"""What the platform rations is never asked for too often, by many processes, by later runs, nor after a kill -9."""
+"""The platform's rate limits are kept across processes, across runs, after kill -9, and with a damaged ledger."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fixtures.browser.meter import Meter
 from fixtures.run.current_run import Run
@@ -40,19 +43,19 @@ def clock() -> Clock:
 
 @pytest.fixture
 def book(tmp_path: Path, clock: Clock) -> RateLimitLedger:
-    """Return an empty book."""
+    """Return an empty ledger."""
     return RateLimitLedger(tmp_path / "state" / "rate-limits.json", clock)
 
 
-def test_rations_are_those_of_the_sandbox() -> None:
-    """Two tables of one contract: the client's must not allow what the platform refuses."""
+def test_rate_limits_are_those_of_the_sandbox() -> None:
+    """The two tables are one contract: the client must not allow a request that the platform refuses."""
     ours = sorted((rate_limit.amount, rate_limit.seconds) for rate_limit in RATE_LIMITS.values())
 
     assert ours == sorted((limit.attempts, limit.seconds) for limit in healthy_limits().values())
 
 
 def test_the_sixth_sign_in_is_refused_and_says_until_when(book: RateLimitLedger, clock: Clock) -> None:
-    """Two runs took them; the clock time is when the oldest that counts is out of the window."""
+    """The time in the message is when the oldest of the five leaves the window."""
     for run_id in ("first", "first", "first", "second", "second"):
         book.take("sign-ins", run_id)
         clock.now += 60
@@ -65,7 +68,7 @@ def test_the_sixth_sign_in_is_refused_and_says_until_when(book: RateLimitLedger,
 
 
 def test_after_the_window_there_is_more(book: RateLimitLedger, clock: Clock) -> None:
-    """A long run may spend again; a run two hours later starts afresh."""
+    """A long run may spend again; a run two hours later starts with full limits."""
     for _ in range(5):
         book.take("sign-ins", "run")
     clock.now += 905.1
@@ -81,7 +84,7 @@ def test_after_the_window_there_is_more(book: RateLimitLedger, clock: Clock) -> 
 
 
 def test_a_clock_that_was_set_back_locks_nobody_out(book: RateLimitLedger, clock: Clock) -> None:
-    """What lies in the future counts from now on, and no longer than its window."""
+    """Entries of the future count from now on, and no longer than their window."""
     book.take("registrations", "run")
     clock.now -= 86_400
 
@@ -94,7 +97,7 @@ def test_a_clock_that_was_set_back_locks_nobody_out(book: RateLimitLedger, clock
 
 
 def test_a_page_that_asks_by_itself_is_counted_and_not_refused(book: RateLimitLedger) -> None:
-    """The request is under way already; what comes after it must know."""
+    """The request is sent already; later requests must know of it."""
     for _ in range(31):
         book.note("searches", "run")
 
@@ -102,7 +105,7 @@ def test_a_page_that_asks_by_itself_is_counted_and_not_refused(book: RateLimitLe
 
 
 def test_threads_and_runs_take_no_more_than_there_is(book: RateLimitLedger) -> None:
-    """Every process opens the book anew."""
+    """Every process opens the ledger anew."""
 
     def take(number: int) -> bool:
         try:
@@ -116,7 +119,7 @@ def test_threads_and_runs_take_no_more_than_there_is(book: RateLimitLedger) -> N
 
 
 def test_a_killed_run_has_told_what_it_took(book: RateLimitLedger) -> None:
-    """Kill -9 in the middle: what was taken stands in the book, and nobody holds its lock."""
+    """After kill -9 the ledger has the request, and its lock is free."""
     program = f"""
 import os, signal
 from pathlib import Path
@@ -134,16 +137,49 @@ with book._locked():
     assert again.last_hour() == {"sign-ins": 2}
 
 
-def test_a_torn_book_is_named_and_nothing_is_guessed(book: RateLimitLedger) -> None:
-    """Read as empty, it would lead to a 429."""
+def test_after_a_torn_ledger_nothing_is_known_to_be_left(book: RateLimitLedger, clock: Clock) -> None:
+    """An empty ledger would lead to a 429. Each limit is free again once its window since the last write is over."""
     book.path.parent.mkdir()
     book.path.write_text('[{"what": "sign')
-    with pytest.raises(BudgetSpentError, match=r"rate-limits\.json, cannot be read .*look at it, then move it away"):
+    os.utime(book.path, (NOON - 120, NOON - 120))
+    book.take("searches", "run")
+    with pytest.raises(BudgetSpentError, match=r"all are taken \(perhaps: .*put aside\): the next one from .* UTC on"):
+        book.take("sign-ins", "run")
+
+    assert (book.left()["sign-ins"], book.left()["searches"]) == (0, 29)
+    assert book.last_hour() == {"searches": 1}
+    assert [path.read_text() for path in book.path.parent.glob("*.unreadable-*")] == ['[{"what": "sign']
+
+    clock.now += 800
+
+    assert book.left()["sign-ins"] == 5
+
+
+@given(st.binary())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_content_of_the_ledger_is_read_or_put_aside(book: RateLimitLedger, content: bytes) -> None:
+    """A file of another program, or of another version, stops no run."""
+    book.path.parent.mkdir(exist_ok=True)
+    book.path.write_bytes(content)
+    with suppress(BudgetSpentError):
+        book.take("sign-ins", "run")
+
+    assert 0 <= book.left()["sign-ins"] <= 5
+
+
+def test_a_ledger_that_cannot_be_written_allows_no_sign_in(tmp_path: Path) -> None:
+    """Limits by the minute do not apply then: the check of the course list must not wait for a disk."""
+    (tmp_path / "file").touch()
+    book = RateLimitLedger(tmp_path / "file" / "rate-limits.json")
+    book.take("course-lists", "run")
+    book.note("sign-ins", "run")
+
+    with pytest.raises(BudgetSpentError, match=r"rate-limits\.json cannot be written .* how many sign-ins are left"):
         book.take("sign-ins", "run")
 
 
 def test_the_book_of_a_target_lies_in_its_state(tmp_path: Path) -> None:
-    """Another target is another platform."""
+    """Each target is a platform with limits of its own."""
     open_state(tmp_path, "production").rate_limits().take("sign-ins", "run")
 
     assert open_state(tmp_path, "production").rate_limits().last_hour() == {"sign-ins": 1}
@@ -151,7 +187,7 @@ def test_the_book_of_a_target_lies_in_its_state(tmp_path: Path) -> None:
 
 
 def test_pages_spend_what_their_check_says_and_what_they_take_besides(tmp_path: Path) -> None:
-    """The announced sign-in is counted once; a list that the page's own script asks for is counted, too."""
+    """The announced sign-in is counted once, and so is the list that the page's own script requests."""
     run = Run(id="r", stage="daily", directory=tmp_path, reports=tmp_path)
     meter = Meter(run, {("https", "7p.test")}, {"sign-ins": 1})
     meter.count("POST", "https://7p.test/api/auth/callback/credentials")

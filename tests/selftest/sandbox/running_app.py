@@ -1,4 +1,4 @@
-"""The web application before a real database, in a thread of its own, so that a test asks it as any client would."""
+"""The web application over a real database, in a thread of its own, so that a test asks it as any client would."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TRUSTED = ssl.create_default_context()
 @dataclass
 class RunningApp:
     """
-    One deployment of one build; assign to `build` or break it in place.
+    One deployment of one build; replace `build`, or change it in place.
 
     enrolment_code, webhook_secret: what the build expects.  dsn: a superuser's, to look behind the application.
     """
@@ -53,7 +53,7 @@ class RunningApp:
     build: Build = field(default_factory=Build)
 
     def deploy(self, payments_mode: str = "stripe") -> None:
-        """Serve a new healthy build, all rate limits unspent and Stripe well."""
+        """Serve a new healthy build; reset the rate limits and Stripe."""
         self.build = healthy_build(
             production_url=self.url,
             secret="0123456789abcdef" * 2,
@@ -67,7 +67,7 @@ class RunningApp:
         self.platform.limits.spent.clear()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI: what the edge does, without the edge."""
+        """Answer one ASGI request: the edge's work, without the edge."""
         await Application(self.platform)({**scope, "deployment_id": DEPLOYMENT, "build": self.build}, receive, send)
 
     @contextmanager
@@ -110,7 +110,7 @@ class RunningApp:
 
 
 def sign_in(client: httpx.Client, email: str, password: str, **fields: str) -> httpx.Response:
-    """Sign in as NextAuth's own client does: the CSRF token, then the credentials; fields: further ones of the form."""
+    """Sign in as NextAuth's own client does: the CSRF token, then the credentials. fields: further form fields."""
     token = client.get("/api/auth/csrf").json()["csrfToken"]
     form = {"csrfToken": token, "email": email, "password": password, "json": "true", **fields}
     return client.post("/api/auth/callback/credentials", data=form)

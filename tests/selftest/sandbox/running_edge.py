@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 
 async def stub(scope: Scope, receive: Receive, send: Send) -> None:
-    """Say which deployment and build were asked; /crash raises, /cached may be kept by the edge."""
+    """Answer with the deployment and the build that were asked; /crash raises, /cached may be cached by the edge."""
     request = Request(scope, receive)
     if request.url.path == "/crash":
         msg = "the application broke"
@@ -65,7 +65,7 @@ class RunningEdge:
 
 @contextmanager
 def run_edge() -> Iterator[RunningEdge]:
-    """Open an edge and its API; everything is closed afterwards."""
+    """Start an edge and its API; everything is closed afterwards."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever)
     thread.start()

@@ -1,4 +1,4 @@
-"""Signing in and registering: NextAuth's odd answers, and the refusals of the account routes."""
+"""Sign-in and registration: NextAuth's unusual answers, and the refusals of the account routes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _address() -> str:
 
 
 def test_csrf_token_comes_with_the_cookie_that_proves_it(client: httpx.Client) -> None:
-    """`token|hash`, HttpOnly and Lax; asked again with the cookie, the token stays the same."""
+    """The cookie is `token|hash`, HttpOnly and Lax; a second request with the cookie gets the same token."""
     first = client.get("/api/auth/csrf")
     cookie = next(line for line in first.headers.get_list("set-cookie") if "csrf-token" in line)
 
@@ -41,7 +41,7 @@ def test_on_https_the_cookies_have_secure_names(app: RunningApp, client: httpx.C
 
 
 def test_providers_stay_on_the_host_of_nextauth_url(app: RunningApp, client: httpx.Client) -> None:
-    """Whatever address was asked."""
+    """The address of the request does not matter."""
     app.build.environment["NEXTAUTH_URL"] = "https://7peducation.test"
     credentials = client.get("/api/auth/providers").json()["credentials"]
 
@@ -50,7 +50,7 @@ def test_providers_stay_on_the_host_of_nextauth_url(app: RunningApp, client: htt
 
 
 def test_right_password_gives_a_session(app: RunningApp, client: httpx.Client) -> None:
-    """The session route names the user, and nothing of the private record."""
+    """The session route names the user and shows nothing of the private record."""
     account = app.accounts["student"]
     answer = sign_in(client, account.email, account.password, callbackUrl="/dashboard")
     session = client.get("/api/auth/session").json()
@@ -81,7 +81,7 @@ def test_wrong_password_and_unknown_address_look_the_same(app: RunningApp, clien
 
 
 def test_without_csrf_token_sign_in_answers_200_and_gives_no_session(app: RunningApp, client: httpx.Client) -> None:
-    """Only the session route tells the truth."""
+    """Only the session route shows that nobody is signed in."""
     account = app.accounts["student"]
     form = {"email": account.email, "password": account.password, "json": "true"}
     answer = client.post("/api/auth/callback/credentials", data=form)
@@ -91,7 +91,7 @@ def test_without_csrf_token_sign_in_answers_200_and_gives_no_session(app: Runnin
 
 
 def test_without_json_sign_in_redirects(app: RunningApp, client: httpx.Client) -> None:
-    """As a plain form would have it."""
+    """A plain HTML form expects a redirect."""
     account = app.accounts["student"]
     answer = sign_in(client, account.email, account.password, json="false", callbackUrl="/courses")
 
@@ -99,7 +99,7 @@ def test_without_json_sign_in_redirects(app: RunningApp, client: httpx.Client) -
 
 
 def test_a_garbled_session_is_nobody_and_its_cookie_is_cleared(client: httpx.Client) -> None:
-    """200 `{}`, never an error."""
+    """The answer is 200 with `{}`, never an error."""
     answer = client.get("/api/auth/session", headers={"cookie": f"{SESSION_COOKIE}=garbled"})
 
     assert (answer.status_code, answer.json()) == (200, {})
@@ -107,7 +107,7 @@ def test_a_garbled_session_is_nobody_and_its_cookie_is_cleared(client: httpx.Cli
 
 
 def test_another_secret_makes_every_session_nobody(app: RunningApp) -> None:
-    """What instances with different secrets do to a share of the users."""
+    """Instances with different secrets sign a share of the users out like this."""
     with app.client("student") as client:
         app.build.environment["NEXTAUTH_SECRET"] = secrets.token_hex(16)
 
@@ -115,7 +115,7 @@ def test_another_secret_makes_every_session_nobody(app: RunningApp) -> None:
 
 
 def test_signing_out_needs_the_csrf_token(app: RunningApp) -> None:
-    """Without it the session stays; with it the session ends."""
+    """The session stays without the token, and ends with it."""
     with app.client("student") as client:
         client.post("/api/auth/signout", data={"json": "true"})
         still = client.get("/api/auth/session").json()
@@ -127,7 +127,7 @@ def test_signing_out_needs_the_csrf_token(app: RunningApp) -> None:
 
 
 def test_the_sixth_sign_in_within_a_quarter_of_an_hour_waits(app: RunningApp, client: httpx.Client) -> None:
-    """429 says how long, in seconds."""
+    """The 429 says how many seconds to wait."""
     email = _address()
     statuses = [sign_in(client, email, "Yanlis-Sifre1").status_code for _ in range(5)]
     refused = sign_in(client, email, "Yanlis-Sifre1")
@@ -139,7 +139,7 @@ def test_the_sixth_sign_in_within_a_quarter_of_an_hour_waits(app: RunningApp, cl
 
 
 def test_registration_leads_to_an_account_that_can_sign_in(client: httpx.Client) -> None:
-    """Once: the second time the address is known, in whatever case."""
+    """A second registration fails: the address is known, in upper or lower case."""
     email, password = _address(), "Yeni-Sifre1"
     content = {"email": email, "password": password, "name": "Deniz Aksoy"}
     created = client.post("/api/auth/register", json=content)
@@ -152,7 +152,7 @@ def test_registration_leads_to_an_account_that_can_sign_in(client: httpx.Client)
 
 
 def test_a_weak_password_is_told_what_it_lacks(client: httpx.Client) -> None:
-    """One sentence for each demand it misses."""
+    """The refusal has one sentence for each missing property."""
     answer = client.post("/api/auth/register", json={"email": _address(), "password": "kisa", "name": "Deniz"})
 
     assert answer.status_code == 400
@@ -163,14 +163,14 @@ def test_a_weak_password_is_told_what_it_lacks(client: httpx.Client) -> None:
     "body", [b"{", b"", b"[]", b'{"email": 1}', b'{"email": "x", "password": "Aa1aaaaaa", "name": "x"}']
 )
 def test_what_is_not_a_registration_is_refused(client: httpx.Client, body: bytes) -> None:
-    """400 with a message; malformed bodies do not spend the limit."""
+    """The answer is 400 with a message; a malformed body does not count against the limit."""
     answer = client.post("/api/auth/register", content=body)
 
     assert (answer.status_code, answer.json()["success"]) == (400, False)
 
 
 def test_a_reset_request_does_not_tell_whether_an_address_is_known(app: RunningApp, client: httpx.Client) -> None:
-    """The same neutral answer, and 429 after three."""
+    """Both answers are the same; the fourth request gets 429."""
     emails = [app.accounts["student"].email, _address(), _address(), _address()]
     answers = [client.post("/api/auth/request-password-reset", json={"email": email}) for email in emails]
 
@@ -179,7 +179,7 @@ def test_a_reset_request_does_not_tell_whether_an_address_is_known(app: RunningA
 
 
 def test_an_address_is_verified_by_its_token_only(app: RunningApp, client: httpx.Client) -> None:
-    """On to the success page, or to the error page; without a token there is nothing to verify."""
+    """A good token leads to the success page, a bad one to the error page; no token is a 400."""
     email = app.accounts["other_student"].email
     token = verification_token(email, app.build.environment["NEXTAUTH_SECRET"], time.time())
     good, bad = (client.get("/api/auth/verify-email", params={"token": value}) for value in (token, "garbled"))

@@ -1,4 +1,4 @@
-"""The public data routes: health, the course list and its query, one course; and what guards the others."""
+"""The public data routes (health, the course list and its query, one course), and the guards of the other routes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COURSE = {"title": "Yeni kurs", "description": "", "category": "Pazarlama", "dif
 
 
 def test_health_tells_what_the_runbook_promises(app: RunningApp, client: httpx.Client) -> None:
-    """Every check true, memory under its limit, payments as configured."""
+    """Every check is true, memory is under its limit, payments are as configured."""
     health = client.get("/api/health").json()
 
     assert health["status"] == "healthy"
@@ -31,7 +31,7 @@ def test_health_tells_what_the_runbook_promises(app: RunningApp, client: httpx.C
 
 
 def test_health_does_not_take_the_platform_down_with_stripe(app: RunningApp, client: httpx.Client) -> None:
-    """A third party's outage is named; a refused key is our own and makes it unhealthy."""
+    """A third party's outage is only reported; a refused key is the platform's own fault and makes it unhealthy."""
     app.sinks.stripe.failure = "unavailable"
     outage = client.get("/api/health")
     app.sinks.stripe.failure = None
@@ -43,8 +43,8 @@ def test_health_does_not_take_the_platform_down_with_stripe(app: RunningApp, cli
 
 
 @pytest.mark.parametrize("path", ["/api/health/simple", "/api/diag", "/api/ping"])
-def test_small_probes_answer(client: httpx.Client, path: str) -> None:
-    """200, small JSON."""
+def test_ping_and_diagnostic_routes_answer(client: httpx.Client, path: str) -> None:
+    """They answer 200 with small JSON."""
     answer = client.get(path)
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
@@ -52,7 +52,7 @@ def test_small_probes_answer(client: httpx.Client, path: str) -> None:
 
 
 def test_course_list_holds_published_courses_as_documented(client: httpx.Client) -> None:
-    """Field by field; no private field of the instructor."""
+    """Every field is there, and no private field of the instructor."""
     answer = client.get("/api/courses").json()
     data = answer["data"]
 
@@ -68,7 +68,7 @@ def test_course_list_holds_published_courses_as_documented(client: httpx.Client)
 
 
 def test_pages_of_the_list_follow_one_another_without_overlap(client: httpx.Client) -> None:
-    """Every course once, however it is cut."""
+    """Every course appears once, for any page size."""
     total = client.get("/api/courses").json()["data"]["total"]
     pages = [
         client.get("/api/courses", params={"limit": 2, "page": page, "sortBy": "price", "sortOrder": "asc"}).json()[
@@ -100,7 +100,7 @@ def test_pages_of_the_list_follow_one_another_without_overlap(client: httpx.Clie
     ],
 )
 def test_an_impossible_query_is_refused(client: httpx.Client, query: str) -> None:
-    """400 `{success: false, message}`, never 500."""
+    """The answer is 400 `{success: false, message}`, never 500."""
     answer = client.get(f"/api/courses?{query}")
 
     assert answer.status_code == 400
@@ -108,7 +108,7 @@ def test_an_impossible_query_is_refused(client: httpx.Client, query: str) -> Non
 
 
 def test_search_finds_by_title_and_takes_wildcards_literally(client: httpx.Client) -> None:
-    """`q` is demanded."""
+    """The parameter `q` is required."""
     course = client.get("/api/courses").json()["data"]["courses"][0]
     found = client.get("/api/courses/search", params={"q": course["title"]}).json()["data"]
 
@@ -119,7 +119,7 @@ def test_search_finds_by_title_and_takes_wildcards_literally(client: httpx.Clien
 
 
 def test_one_course_comes_with_its_curriculum(app: RunningApp, client: httpx.Client) -> None:
-    """Not a UUID 400, unknown 404."""
+    """An id that is not a UUID is a 400, an unknown one a 404."""
     course = app.course(free=False)
     data = client.get(f"/api/courses/{course['id']}").json()["data"]
     lessons = [lesson["id"] for module in data["modules"] for lesson in module["lessons"]]
@@ -132,7 +132,7 @@ def test_one_course_comes_with_its_curriculum(app: RunningApp, client: httpx.Cli
 
 @pytest.mark.parametrize(("path", "limit"), [("/api/courses", 100), ("/api/courses/search?q=a", 30)])
 def test_lists_are_limited_per_minute(app: RunningApp, client: httpx.Client, path: str, limit: int) -> None:
-    """One more than allowed is 429."""
+    """The first request over the limit gets 429."""
     name = "course-search" if "search" in path else "course-list"
     for _ in range(limit - 1):
         app.platform.limits.take(name, "127.0.0.1")
@@ -169,14 +169,14 @@ PERSONAL = [
 
 @pytest.mark.parametrize(("method", "path"), GUARDED + PERSONAL)
 def test_guarded_routes_refuse_anonymous_callers(client: httpx.Client, method: str, path: str) -> None:
-    """401 in JSON."""
+    """The answer is 401 in JSON."""
     answer = client.request(method, path)
 
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json")
 
 
 def test_routes_of_staff_refuse_students(app: RunningApp) -> None:
-    """403 for each of them."""
+    """Each of them answers 403."""
     with app.client("student") as client:
         statuses = {f"{method} {path}": client.request(method, path).status_code for method, path in GUARDED}
 
@@ -184,7 +184,7 @@ def test_routes_of_staff_refuse_students(app: RunningApp) -> None:
 
 
 def test_an_instructor_writes_courses_of_their_own(app: RunningApp) -> None:
-    """Created unpublished, changed, deleted; a course that is not theirs is unknown to them."""
+    """They create, change and delete own courses; another instructor's course is unknown to them."""
     with app.client("instructor") as client:
         created = client.post("/api/courses", json=COURSE)
         path = f"/api/courses/{created.json()['data']['id']}"
@@ -200,7 +200,7 @@ def test_an_instructor_writes_courses_of_their_own(app: RunningApp) -> None:
 
 
 def test_an_admin_sees_every_course(app: RunningApp) -> None:
-    """Unpublished ones too."""
+    """The list includes unpublished courses."""
     with app.client("admin") as client:
         data = client.get("/api/admin/courses").json()["data"]
 
@@ -210,7 +210,7 @@ def test_an_admin_sees_every_course(app: RunningApp) -> None:
 @pytest.mark.parametrize("path", ["/api/auth/register", "/api/auth/request-password-reset", "/api/webhooks/stripe"])
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"a": "\\u0000"}', b'"\\ud800"', b"[" * 100_000])
 def test_malformed_json_is_a_400(client: httpx.Client, path: str, body: bytes) -> None:
-    """Never a 500, and nothing of the inside in the answer."""
+    """It is never a 500, and the answer shows no internal details."""
     answer = client.post(path, content=body, headers={"content-type": "application/json"})
 
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")

@@ -1,9 +1,8 @@
-"""Enrolling, learning and leaving: every refusal, and what the database holds afterwards."""
+"""Enrolling, learning and leaving: every refusal, and the rows in the database afterwards."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -13,22 +12,12 @@ from tests.selftest.sandbox.running_app import RunningApp
 NOBODY = str(uuid.UUID(int=0))
 
 
-@pytest.fixture
-def student(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client of a student without enrolments, and leave none behind."""
-    with app.client("other_student") as client:
-        yield client
-    of_student = "(SELECT id FROM public.users WHERE email = %s)"
-    for table in ("lesson_progress", "course_enrollments", "payments"):
-        app.rows(f"DELETE FROM public.{table} WHERE user_id = {of_student}", app.accounts["other_student"].email)  # noqa: S608
-
-
 def _enrol(app: RunningApp, client: httpx.Client, course_id: str) -> httpx.Response:
     return client.post("/api/enroll/free", json={"courseId": course_id, "code": app.enrolment_code})
 
 
 def test_the_right_code_enrols_once(app: RunningApp, student: httpx.Client) -> None:
-    """201 with the enrolment, then 409; it is listed and makes the student ineligible."""
+    """The first answer is 201, the second 409; the enrolment is listed, and the student may not enrol again."""
     course_id = app.course(free=False)["id"]
     path = f"/api/courses/{course_id}/enroll"
     before = student.get(path).json()["data"]
@@ -58,7 +47,7 @@ def test_the_right_code_enrols_once(app: RunningApp, student: httpx.Client) -> N
     ],
 )
 def test_enrolment_is_refused(app: RunningApp, student: httpx.Client, body: object, status: int) -> None:
-    """`{success: false, error}`, and no row."""
+    """The answer is `{success: false, error}`, and no row is written."""
     if isinstance(body, dict):
         names = {"right": app.enrolment_code, "course": app.course(free=True)["id"]}
         body = {key: names.get(value, value) for key, value in body.items()}
@@ -69,7 +58,7 @@ def test_enrolment_is_refused(app: RunningApp, student: httpx.Client, body: obje
 
 
 def test_malformed_json_is_refused_when_signed_in_too(student: httpx.Client) -> None:
-    """Every writing route behind the sign-in."""
+    """Every writing route behind the sign-in does so."""
     paths = ["/api/enroll/free", f"/api/courses/{NOBODY}/enroll", "/api/student/progress/lesson"]
     paths += ["/api/payments/create-checkout-session", "/api/payments/create-payment-intent"]
 
@@ -77,26 +66,26 @@ def test_malformed_json_is_refused_when_signed_in_too(student: httpx.Client) -> 
 
 
 def test_unpublished_courses_are_unknown(app: RunningApp, student: httpx.Client) -> None:
-    """404 like any course that does not exist."""
+    """They answer 404 like a course that does not exist."""
     hidden = app.rows("SELECT id::text FROM public.courses WHERE NOT published")[0][0]
 
     assert _enrol(app, student, hidden).status_code == 404
 
 
 def test_free_enrolment_is_an_own_switch(app: RunningApp, student: httpx.Client) -> None:
-    """501 while it is off, whoever asks."""
+    """Every visitor gets 501 while it is off."""
     app.build.environment["FEATURE_ENROLL_FREE"] = "false"
     with app.client() as anonymous:
         assert [_enrol(app, client, NOBODY).status_code for client in (student, anonymous)] == [501, 501]
 
 
 def test_the_sixth_free_enrolment_within_a_minute_waits(app: RunningApp, student: httpx.Client) -> None:
-    """Refused ones count."""
+    """Refused enrolments count as well."""
     assert [_enrol(app, student, NOBODY).status_code for _ in range(6)] == [404] * 5 + [429]
 
 
 def test_a_course_with_a_price_demands_a_payment_of_its_own(app: RunningApp, student: httpx.Client) -> None:
-    """402 until Stripe has the money for exactly this course; the same payment buys nothing else."""
+    """The answer is 402 until Stripe has the money for this course; one payment buys one course."""
     course, path = app.course(free=False), f"/api/courses/{app.course(free=False)['id']}/enroll"
     intent = student.post("/api/payments/create-payment-intent", json={"courseId": course["id"]}).json()
     body = {"paymentMethod": "card", "paymentIntentId": intent["paymentIntentId"]}
@@ -116,7 +105,7 @@ def test_a_course_with_a_price_demands_a_payment_of_its_own(app: RunningApp, stu
 
 
 def test_a_course_without_a_price_needs_no_payment(app: RunningApp, student: httpx.Client) -> None:
-    """201, 409 the second time, 404 for an unknown course, 400 without a method."""
+    """The first answer is 201, the second 409; 404 for an unknown course, 400 without a payment method."""
     path = f"/api/courses/{app.course(free=True)['id']}/enroll"
     answers = [student.post(path, json={"paymentMethod": "free"}) for _ in range(2)]
 
@@ -126,7 +115,7 @@ def test_a_course_without_a_price_needs_no_payment(app: RunningApp, student: htt
 
 
 def test_a_completed_lesson_counts_and_survives(app: RunningApp, student: httpx.Client) -> None:
-    """Twice completed is once counted; one lesson of nine or more stays under a quarter."""
+    """A lesson that is completed twice counts once; one lesson of nine stays under a quarter."""
     course_id = app.course(free=True)["id"]
     lessons = app.lessons(course_id)
     _enrol(app, student, course_id)
@@ -141,7 +130,7 @@ def test_a_completed_lesson_counts_and_survives(app: RunningApp, student: httpx.
 
 
 def test_lessons_of_others_cannot_be_completed(app: RunningApp, student: httpx.Client) -> None:
-    """403 when not enrolled, 404 unknown, 400 not a UUID; the course's progress is unknown."""
+    """403 when not enrolled, 404 unknown, 400 not a UUID; the progress of the course is unknown, too."""
     course_id = app.course(free=True)["id"]
     ids = [app.lessons(course_id)[0][1], NOBODY, "not-a-uuid"]
     answers = [student.post("/api/student/progress/lesson", json={"lessonId": lesson}) for lesson in ids]
@@ -152,7 +141,7 @@ def test_lessons_of_others_cannot_be_completed(app: RunningApp, student: httpx.C
 
 
 def test_leaving_early_leaves_nothing_behind(app: RunningApp, student: httpx.Client) -> None:
-    """After one lesson: 200, enrolment and progress are gone, and it is unknown the second time."""
+    """Enrolment and progress are gone after the 200; the second attempt gets 404."""
     course_id = app.course(free=True)["id"]
     path = f"/api/enrollments/{_enrol(app, student, course_id).json()['enrollment']['id']}"
     student.post("/api/student/progress/lesson", json={"lessonId": app.lessons(course_id)[0][1]})
@@ -169,7 +158,7 @@ def test_leaving_early_leaves_nothing_behind(app: RunningApp, student: httpx.Cli
 
 @pytest.mark.parametrize("change", ["progress = 25", "enrolled_at = now() - interval '15 days'"])
 def test_leaving_late_is_refused(app: RunningApp, student: httpx.Client, change: str) -> None:
-    """400 from a quarter of the lessons or the fifteenth day on."""
+    """The answer is 400 after a quarter of the lessons, or from the fifteenth day on."""
     enrolment = _enrol(app, student, app.course(free=True)["id"]).json()["enrollment"]["id"]
     app.rows(f"UPDATE public.course_enrollments SET {change} WHERE id = %s", enrolment)  # noqa: S608
 
@@ -178,7 +167,7 @@ def test_leaving_late_is_refused(app: RunningApp, student: httpx.Client, change:
 
 
 def test_an_enrolment_belongs_to_its_student(app: RunningApp, student: httpx.Client) -> None:
-    """Others get 404; its owner may pause it, and nothing else."""
+    """Others get 404; its owner may pause it, and change nothing else."""
     path = f"/api/enrollments/{_enrol(app, student, app.course(free=True)['id']).json()['enrollment']['id']}"
     with app.client("student") as other:
         foreign = [other.delete(path).status_code, other.patch(path, json={"status": "paused"}).status_code]

@@ -1,4 +1,4 @@
-"""What the framework does around every route: headers, compression, assets, its 404, 405 and 500, a build's knobs."""
+"""The framework around every route: headers, compression, assets, its 404, 405 and 500, a build's knobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GUARDED_PAGES = ["/dashboard", "/courses", "/courses/x", "/courses/x/purchase", 
 
 
 def test_every_answer_carries_the_security_headers(client: httpx.Client) -> None:
-    """Pages, APIs, assets, refusals and the framework's own errors alike."""
+    """Pages, APIs, assets, refusals and the framework's own errors carry them."""
     paths = ["/", "/dashboard", "/api/health", "/api/enrollments", "/images/hero.jpg", "/robots.txt", "/unknown"]
     demanded = {"x-frame-options": "DENY", "x-content-type-options": "nosniff"}
     present = {
@@ -32,7 +32,7 @@ def test_every_answer_carries_the_security_headers(client: httpx.Client) -> None
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/courses", "/api/auth/session", "/api/enrollments", "/api/none"])
 def test_api_answers_are_neither_stored_nor_indexed(client: httpx.Client, path: str) -> None:
-    """Also the refusals, and the 404 of the framework, which forbids storing in words of its own."""
+    """Refusals and the framework's 404, which has its own words for it, say so as well."""
     headers = client.get(path).headers
 
     assert "no-store" in headers["cache-control"]
@@ -40,7 +40,7 @@ def test_api_answers_are_neither_stored_nor_indexed(client: httpx.Client, path: 
 
 
 def test_large_text_is_compressed_when_the_client_takes_it(client: httpx.Client) -> None:
-    """Small answers and pictures are not."""
+    """Small answers and pictures are not compressed."""
     build_asset = client.get("/").text.split('<link rel="stylesheet" href="')[1].split('"')[0]
 
     assert client.get("/").headers["content-encoding"] == "gzip"
@@ -51,7 +51,7 @@ def test_large_text_is_compressed_when_the_client_takes_it(client: httpx.Client)
 
 
 def test_assets_belong_to_one_build_and_never_change(app: RunningApp, client: httpx.Client) -> None:
-    """A browser may keep them for ever; another build's are gone."""
+    """A browser may cache them for ever; another build's assets answer 404."""
     own, foreign = f"/_next/static/{app.build.id}/_buildManifest.js", "/_next/static/other/_buildManifest.js"
 
     assert client.get(own).headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -62,7 +62,7 @@ def test_assets_belong_to_one_build_and_never_change(app: RunningApp, client: ht
 
 
 def test_pages_name_their_build_and_deployment(app: RunningApp, client: httpx.Client) -> None:
-    """Both markers by which a check tells which deployment answered."""
+    """A check uses both markers to find out which deployment answered."""
     html = client.get("/").text
 
     assert f'"b":"{app.build.id}"' in html
@@ -70,7 +70,7 @@ def test_pages_name_their_build_and_deployment(app: RunningApp, client: httpx.Cl
 
 
 def test_unknown_paths_are_not_soft_404s(client: httpx.Client) -> None:
-    """The framework's own page, with the status that says so."""
+    """The framework's page has the status 404."""
     answers = [client.get(path) for path in ("/unknown", "/marketplace/unknown", "/api/unknown", "/sitemaps/none.xml")]
 
     assert [answer.status_code for answer in answers] == [404] * 4
@@ -78,7 +78,7 @@ def test_unknown_paths_are_not_soft_404s(client: httpx.Client) -> None:
 
 
 def test_known_paths_refuse_other_methods_with_nothing(client: httpx.Client) -> None:
-    """405 without a body; OPTIONS grants nobody anything."""
+    """The answer is 405 without a body; OPTIONS grants nothing."""
     refused = [client.delete("/api/courses"), client.post("/login"), client.get("/api/enroll/free")]
     options = client.options("/api/courses", headers={"origin": "https://elsewhere.test"})
 
@@ -88,7 +88,7 @@ def test_known_paths_refuse_other_methods_with_nothing(client: httpx.Client) -> 
 
 
 def test_head_answers_like_get_without_a_body(client: httpx.Client) -> None:
-    """A page, an API and the health endpoint, which runs no check for it."""
+    """A page, an API and the health endpoint do so; the health endpoint runs no check for HEAD."""
     answers = [client.head(path) for path in ("/", "/api/courses", "/api/health")]
 
     assert [(answer.status_code, answer.content) for answer in answers] == [(200, b"")] * 3
@@ -101,7 +101,7 @@ def test_an_address_with_a_nul_is_refused(client: httpx.Client, path: str) -> No
 
 
 def test_an_unexpected_exception_is_a_500_that_leaks_nothing(app: RunningApp, client: httpx.Client) -> None:
-    """The framework's page with a digest; the message stays in the log."""
+    """The framework's page shows a digest; the message stays in the log."""
 
     async def crash(call: Call) -> Response:
         raise RuntimeError(call.variable("NEXTAUTH_SECRET"))
@@ -120,7 +120,7 @@ def test_an_unexpected_exception_is_a_500_that_leaks_nothing(app: RunningApp, cl
 def test_a_missing_auth_variable_breaks_sign_in_while_health_stays_green(
     app: RunningApp, client: httpx.Client, name: str
 ) -> None:
-    """The platform's real failure: HTML 500 from every auth route, and a health endpoint that does not look."""
+    """Every auth route answers HTML 500, and the health endpoint does not notice: this really happened."""
     del app.build.environment[name]
     answers = [client.get(f"/api/auth/{route}") for route in ("csrf", "providers", "session")]
 
@@ -130,7 +130,7 @@ def test_a_missing_auth_variable_breaks_sign_in_while_health_stays_green(
 
 @pytest.mark.parametrize("name", ["NEXT_PUBLIC_SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_ANON_KEY"])
 def test_a_missing_database_variable_breaks_the_data_routes(app: RunningApp, client: httpx.Client, name: str) -> None:
-    """HTML 500 from an API route."""
+    """An API route answers HTML 500."""
     del app.build.environment[name]
 
     assert client.get("/api/courses").status_code == 500
@@ -138,7 +138,7 @@ def test_a_missing_database_variable_breaks_the_data_routes(app: RunningApp, cli
 
 
 def test_wrappers_see_answers_outermost_first(app: RunningApp, client: httpx.Client) -> None:
-    """A refusal is an answer to them too, and one that does not ask further hides the route."""
+    """A refusal is an answer to a wrapper, too; a wrapper that answers by itself hides the route."""
     seen: list[str] = []
 
     async def outer(call: Call, handler: Handler) -> Response:
@@ -160,7 +160,7 @@ def test_wrappers_see_answers_outermost_first(app: RunningApp, client: httpx.Cli
 
 
 def test_a_delay_holds_back_one_path_only(app: RunningApp, client: httpx.Client) -> None:
-    """The delayed answer is still on its way when the client gives up; another path answers."""
+    """The client gives up before the delayed answer comes; another path answers at once."""
     app.build.delays["/images/hero.jpg"] = 60.0
 
     with pytest.raises(httpx.ReadTimeout):
@@ -170,7 +170,7 @@ def test_a_delay_holds_back_one_path_only(app: RunningApp, client: httpx.Client)
 
 @pytest.mark.parametrize("path", GUARDED_PAGES)
 def test_private_pages_send_anonymous_visitors_to_sign_in(client: httpx.Client, path: str) -> None:
-    """They come back where they wanted to go."""
+    """After sign-in they return to the page that they wanted."""
     answer = client.get(path)
 
     assert answer.status_code == 307
@@ -178,7 +178,7 @@ def test_private_pages_send_anonymous_visitors_to_sign_in(client: httpx.Client, 
 
 
 def test_crawlers_find_robots_and_maps_whose_addresses_all_answer(app: RunningApp, client: httpx.Client) -> None:
-    """Every URL listed answers 200."""
+    """Every listed URL answers 200."""
     robots = client.get("/robots.txt").text.splitlines()
     maps = _locations(client.get("/sitemap.xml").text)
     pages = [address for listed in maps for address in _locations(client.get(listed).text)]

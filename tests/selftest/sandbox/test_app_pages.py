@@ -1,10 +1,9 @@
-"""The pages as a browser without scripts gets them: what they say, whom they let in, that they agree with the API."""
+"""The pages without scripts: their texts, their guards, and their agreement with the API."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -26,16 +25,6 @@ PERSONAL = {
 }
 
 
-@pytest.fixture
-def student(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client of a student without enrolments, and leave none behind."""
-    with app.client("other_student") as client:
-        yield client
-    of_student = "(SELECT id FROM public.users WHERE email = %s)"
-    for table in ("lesson_progress", "course_enrollments", "payments"):
-        app.rows(f"DELETE FROM public.{table} WHERE user_id = {of_student}", app.accounts["other_student"].email)  # noqa: S608
-
-
 def _text(answer: httpx.Response) -> str:
     assert answer.status_code == 200
     return html.unescape(answer.text)
@@ -43,7 +32,7 @@ def _text(answer: httpx.Response) -> str:
 
 @pytest.mark.parametrize("path", PUBLIC)
 def test_public_pages_say_what_a_user_looks_for(client: httpx.Client, path: str) -> None:
-    """In Turkish, with the deployment on every asset, and nothing from another host."""
+    """The text is Turkish, every asset names the deployment, and nothing comes from another host."""
     text = _text(client.get(path))
     addresses = re.findall(r'(?:src|href)="([^"#]+)"', text)
     assets = [address for address in addresses if address.startswith(("/_next/", "/images/"))]
@@ -57,7 +46,7 @@ def test_public_pages_say_what_a_user_looks_for(client: httpx.Client, path: str)
 
 @pytest.mark.parametrize("path", PERSONAL)
 def test_personal_pages_say_what_a_student_looks_for(student: httpx.Client, path: str) -> None:
-    """Once signed in."""
+    """A signed-in student finds the text of each page."""
     text = _text(student.get(path))
 
     assert [wanted for wanted in PERSONAL[path] if wanted not in text] == []
@@ -71,7 +60,7 @@ def test_images_keep_their_room(client: httpx.Client) -> None:
 
 
 def test_the_marketplace_shows_what_the_api_lists(client: httpx.Client) -> None:
-    """The same titles, prices and number; a bad query shows the first page."""
+    """Titles, prices and number are the same; a bad query shows the first page."""
     data = client.get("/api/courses").json()["data"]
     text = _text(client.get("/marketplace"))
 
@@ -84,7 +73,7 @@ def test_the_marketplace_shows_what_the_api_lists(client: httpx.Client) -> None:
 
 
 def test_an_offer_is_bought_or_taken_for_free(app: RunningApp, client: httpx.Client) -> None:
-    """Both ways for a course with a price; only the second for one without, or when free enrolment is on."""
+    """A course with a price offers both ways; a free course, or free enrolment, offers the second."""
     paid = _text(client.get(f"/marketplace/{app.course(free=False)['slug']}"))
     free = _text(client.get(f"/marketplace/{app.course(free=True)['slug']}"))
     app.build.environment["FEATURE_ENROLL_FREE"] = "false"
@@ -96,7 +85,7 @@ def test_an_offer_is_bought_or_taken_for_free(app: RunningApp, client: httpx.Cli
 
 
 def test_lessons_open_to_the_enrolled_only(app: RunningApp, student: httpx.Client) -> None:
-    """Others are sent to the offer; a completed lesson says so from then on."""
+    """Others are sent to the offer; a completed lesson says so afterwards."""
     course = app.course(free=False)
     places = app.lessons(course["id"])
     paths = [f"/courses/{course['slug']}/modules/{module}/lessons/{lesson}" for module, lesson in places]
@@ -118,7 +107,7 @@ def test_lessons_open_to_the_enrolled_only(app: RunningApp, student: httpx.Clien
 
 
 def test_the_purchase_page_sells_only_while_payments_are_on(app: RunningApp, student: httpx.Client) -> None:
-    """With payments disabled a notice, and no way to buy."""
+    """The page shows a notice and no button when payments are disabled."""
     path = f"/courses/{app.course(free=False)['id']}/purchase"
     selling = _text(student.get(path))
     app.deploy(payments_mode="disabled")
@@ -130,14 +119,14 @@ def test_the_purchase_page_sells_only_while_payments_are_on(app: RunningApp, stu
 
 
 def test_the_administration_is_for_admins(app: RunningApp, student: httpx.Client) -> None:
-    """A student is turned away to the dashboard."""
+    """A student is sent to the dashboard."""
     with app.client("admin") as admin:
         assert "Yönetici Paneli" in _text(admin.get("/admin/dashboard"))
     assert student.get("/admin/dashboard").headers["location"] == "/dashboard"
 
 
 def test_what_users_write_is_shown_as_text(app: RunningApp, client: httpx.Client) -> None:
-    """A title with markup does not become markup, in the card as little as in the lesson's frame."""
+    """A title with markup does not become markup, neither on the card nor in the lesson's frame."""
     course = app.course(free=False)
     title = app.rows("SELECT title FROM public.courses WHERE id = %s", course["id"])[0][0]
     app.rows("UPDATE public.courses SET title = %s WHERE id = %s", "<script>alert(1)</script>", course["id"])

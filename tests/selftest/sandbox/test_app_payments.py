@@ -1,10 +1,9 @@
-"""Payments in both modes, Stripe's trouble, and the webhook's rules."""
+"""Payments in both modes, failures of Stripe, and the webhook's rules."""
 
 from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -20,16 +19,6 @@ ROUTES = [
     ("GET", "/api/payments/history"),
     ("GET", "/api/payments/subscriptions"),
 ]
-
-
-@pytest.fixture
-def student(app: RunningApp) -> Iterator[httpx.Client]:
-    """Lend a client of a student without enrolments, and leave none behind."""
-    with app.client("other_student") as client:
-        yield client
-    of_student = "(SELECT id FROM public.users WHERE email = %s)"
-    for table in ("lesson_progress", "course_enrollments", "payments"):
-        app.rows(f"DELETE FROM public.{table} WHERE user_id = {of_student}", app.accounts["other_student"].email)  # noqa: S608
 
 
 def _event(kind: str = "charge.updated", content: object = None) -> dict[str, object]:
@@ -50,7 +39,7 @@ def _purchase(app: RunningApp, course_id: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_disabled_payments_say_so(app: RunningApp, client: httpx.Client, method: str, path: str) -> None:
-    """501 with the documented body, before anyone is asked to sign in."""
+    """The answer is 501 with the documented body, before the session is checked."""
     app.deploy(payments_mode="disabled")
     answer = client.request(method, path)
 
@@ -59,7 +48,7 @@ def test_disabled_payments_say_so(app: RunningApp, client: httpx.Client, method:
 
 
 def test_disabled_payments_need_no_stripe_variable(app: RunningApp, client: httpx.Client) -> None:
-    """Data routes and health stay up without them."""
+    """Data routes and health work without these variables."""
     app.deploy(payments_mode="disabled")
 
     assert [name for name in app.build.environment if "STRIPE" in name] == []
@@ -67,7 +56,7 @@ def test_disabled_payments_need_no_stripe_variable(app: RunningApp, client: http
 
 
 def test_a_course_can_be_paid_for(app: RunningApp, student: httpx.Client) -> None:
-    """Stripe is asked for exactly the price, in minor units, and nothing is booked before it was paid."""
+    """Stripe gets exactly the price in minor units, and nothing is booked before the payment."""
     course = app.course(free=False)
     session = student.post("/api/payments/create-checkout-session", json={"courseId": course["id"]}).json()
     intent = student.post("/api/payments/create-payment-intent", json={"courseId": course["id"]}).json()
@@ -84,21 +73,21 @@ def test_a_course_can_be_paid_for(app: RunningApp, student: httpx.Client) -> Non
 
 @pytest.mark.parametrize(("body", "status"), [({}, 400), ({"courseId": "x"}, 400), ({"courseId": NOBODY}, 404)])
 def test_what_cannot_be_bought_is_refused(student: httpx.Client, body: object, status: int) -> None:
-    """`{error}`."""
+    """The refusal is `{error}`."""
     answer = student.post("/api/payments/create-checkout-session", json=body)
 
     assert (answer.status_code, answer.json().keys()) == (status, {"error"})
 
 
 def test_a_free_course_is_not_for_sale(app: RunningApp, student: httpx.Client) -> None:
-    """400, and Stripe is not asked."""
+    """The answer is 400, and Stripe is not asked."""
     body = {"courseId": app.course(free=True)["id"]}
 
     assert student.post("/api/payments/create-checkout-session", json=body).status_code == 400
 
 
 def test_stripe_being_down_is_named(app: RunningApp, client: httpx.Client, student: httpx.Client) -> None:
-    """502 `{error}`; while it is well 200."""
+    """The answer is 502 `{error}`, and 200 while Stripe works."""
     before = client.post("/api/payments/test")
     app.sinks.stripe.failure = "unavailable"
     body = {"courseId": app.course(free=False)["id"]}
@@ -109,7 +98,7 @@ def test_stripe_being_down_is_named(app: RunningApp, client: httpx.Client, stude
 
 
 def test_the_webhook_refuses_what_stripe_did_not_sign(app: RunningApp, client: httpx.Client) -> None:
-    """No signature, a foreign one, an old one, an altered body: 400 in either mode."""
+    """A missing, foreign or old signature and an altered body are a 400 in either mode."""
     event = _event()
     body, good = app.sign_event(event)
     _, foreign = app.sign_event(event, secret=secrets.token_hex(16))
@@ -125,7 +114,7 @@ def test_the_webhook_refuses_what_stripe_did_not_sign(app: RunningApp, client: h
 
 
 def test_the_webhook_accepts_one_good_signature_among_others(app: RunningApp, client: httpx.Client) -> None:
-    """As while a secret is being rotated; a stamp from the future is accepted too."""
+    """Several signatures are normal while a secret is rotated; a stamp from the future is accepted, too."""
     body, signature = app.sign_event(_event())
     ahead, early = app.sign_event(_event(), age=-600)
 
@@ -134,7 +123,7 @@ def test_the_webhook_accepts_one_good_signature_among_others(app: RunningApp, cl
 
 
 def test_a_purchase_is_booked_once(app: RunningApp, client: httpx.Client, student: httpx.Client) -> None:
-    """The same event again changes nothing; another event about the same session does not double it either."""
+    """The same event again changes nothing; another event about the same session does not book it twice."""
     course_id = app.course(free=False)["id"]
     purchase = _purchase(app, course_id)
     event, second = (_event("checkout.session.completed", purchase) for _ in range(2))
@@ -148,7 +137,7 @@ def test_a_purchase_is_booked_once(app: RunningApp, client: httpx.Client, studen
 
 
 def test_a_foreign_purchase_is_refused_and_may_come_again(app: RunningApp, client: httpx.Client) -> None:
-    """A session of another system books nothing and is not remembered as processed."""
+    """A session of another system is not booked and not remembered as processed."""
     unknown = _event("checkout.session.completed", _purchase(app, NOBODY))
     shapeless = _event("checkout.session.completed", {"id": "cs_test_x"})
     answers = [_deliver(client, *app.sign_event(event)) for event in (unknown, unknown, shapeless)]
@@ -157,7 +146,7 @@ def test_a_foreign_purchase_is_refused_and_may_come_again(app: RunningApp, clien
 
 
 def test_an_admin_gives_the_money_back_once(app: RunningApp, client: httpx.Client, student: httpx.Client) -> None:
-    """The payment is refunded and the enrolment gone; then there is nothing left to refund."""
+    """The payment is refunded and the enrolment removed; a second refund is refused."""
     event = _event("checkout.session.completed", _purchase(app, app.course(free=False)["id"]))
     _deliver(client, *app.sign_event(event))
     payment = student.get("/api/payments/history").json()["transactions"][0]["id"]

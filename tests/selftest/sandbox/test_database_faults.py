@@ -1,5 +1,5 @@
 """
-Faults of the database against the whole database folder: what is red with each of them, and nothing else.
+Faults of the database against the whole database folder: the named checks are red, and no others.
 
 The matrix in ci/bench runs every fault after a deployment. What only predeploy and the nightly run ask is held here,
 with a sample of the others.
@@ -40,7 +40,7 @@ from tests.selftest.conftest import ROOT, environment_of_a_run
     ],
 )
 def test_a_fault_turns_its_check_red_and_no_other(fault: str, red: dict[str, Severity], tmp_path: Path) -> None:
-    """Every check of the folder is asked, whatever its stage."""
+    """The test runs every check of the folder, of any stage."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/database", "-q", f"--fault={fault}"]
     command.append(f"--reports={tmp_path}")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The edge in front of any application: who answers, who is let in, and what an answer says of its way."""
+"""The edge in front of any application: who answers, who is let in, and the headers of an answer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ BYPASS = "x-vercel-protection-bypass"
 
 @pytest.fixture
 def running() -> Iterator[RunningEdge]:
-    """Return an edge of its own."""
+    """Return a new edge."""
     with run_edge() as running:
         yield running
 
 
 def test_several_deployments_are_live_at_once(running: RunningEdge) -> None:
-    """Each has an address of its own, and production is whichever the alias names."""
+    """Each has its own address, and production is the one that the alias names."""
     builds = [running.publish(promote=True) for _ in range(3)]
 
     answered = [running.client.get(build.base_url).json() for build in builds]
@@ -37,14 +37,14 @@ def test_several_deployments_are_live_at_once(running: RunningEdge) -> None:
 
 
 def test_cookies_do_not_travel_between_deployments(running: RunningEdge) -> None:
-    """Cookies ignore ports, so each address is a host of its own where the system has more than one."""
+    """Cookies ignore ports, so each address has its own host where the system has more than one."""
     hosts = {running.publish().url.partition(":")[0] for _ in range(3)} | {running.edge.production_listener.host}
 
     assert len(hosts) == (4 if usable(numbered(0)) != LOOPBACK else 1)
 
 
 def test_one_loopback_address_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system that has no other still gets several deployments, told apart by their ports."""
+    """A system with one loopback host still gets several deployments, at different ports."""
     assert usable("192.0.2.1") == LOOPBACK
     monkeypatch.setattr(listeners, "usable", lambda _host: LOOPBACK)
 
@@ -58,7 +58,7 @@ def test_one_loopback_address_is_enough(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_every_answer_says_who_gave_it(running: RunningEdge) -> None:
-    """The deployment, the request and the cache state; an outdated address asks not to be indexed."""
+    """It names deployment, request and cache state; an outdated address asks search engines not to index it."""
     older, newer = running.publish(promote=True), running.publish(promote=True)
 
     production = running.client.get(running.edge.production_url).headers
@@ -73,7 +73,7 @@ def test_every_answer_says_who_gave_it(running: RunningEdge) -> None:
 
 
 def test_the_edge_keeps_what_it_was_told_to_keep_to_itself(running: RunningEdge) -> None:
-    """`s-maxage` is for the edge; the client sees what Vercel shows."""
+    """`s-maxage` is for the edge only; the client sees the same header as from Vercel."""
     running.publish(promote=True)
 
     headers = running.client.get(f"{running.edge.production_url}/cached").headers
@@ -95,7 +95,7 @@ def test_the_application_sees_forwarded_headers_of_the_edge_only(running: Runnin
 
 @pytest.mark.parametrize("way", ["query", "header", "cookie"])
 def test_a_request_can_be_pinned_to_a_deployment(running: RunningEdge, way: str) -> None:
-    """Skew protection: a tab that is open keeps its build, even after the alias moved."""
+    """Under skew protection an open tab keeps its build, even after the alias moved."""
     older, newer = running.publish(promote=True), running.publish(promote=True)
     query = {"dpl": older.id} if way == "query" else None
     headers = {"header": {"x-deployment-id": older.id}, "cookie": {"cookie": f"__vdpl={older.id}"}}.get(way)
@@ -110,7 +110,7 @@ def test_a_request_can_be_pinned_to_a_deployment(running: RunningEdge, way: str)
 
 @pytest.mark.parametrize("reason", ["unknown", "deleted", "too old", "a preview"])
 def test_a_pin_to_what_is_gone_is_not_found(running: RunningEdge, reason: str) -> None:
-    """Old tabs meet the platform's own 404, never another build."""
+    """Old tabs get the platform's own 404, never another build."""
     older = running.publish("preview" if reason == "a preview" else "production")
     running.publish(promote=True)
     older.deleted = reason == "deleted"
@@ -126,7 +126,7 @@ def test_a_pin_to_what_is_gone_is_not_found(running: RunningEdge, reason: str) -
 
 
 def test_production_itself_is_never_too_old_for_a_pin(running: RunningEdge) -> None:
-    """Everyone has it open."""
+    """Every user may have it open."""
     current = running.publish(promote=True)
     current.created -= 10 * 86_400_000
 
@@ -136,7 +136,7 @@ def test_production_itself_is_never_too_old_for_a_pin(running: RunningEdge) -> N
 
 
 def test_without_skew_protection_a_pin_means_nothing(running: RunningEdge) -> None:
-    """A gate that counted on it would blame the wrong build."""
+    """A gate that relied on the pin would blame the wrong build."""
     older, newer = running.publish(promote=True), running.publish(promote=True)
     running.edge.project.skew_protection = False
 
@@ -162,7 +162,7 @@ def test_an_alias_without_a_deployment_is_the_platform_s_own_404(running: Runnin
 
 
 def test_a_crash_is_the_platform_s_own_500(running: RunningEdge) -> None:
-    """The next request is answered as ever."""
+    """The next request is answered normally."""
     deployment = running.publish(promote=True)
 
     answer = running.client.get(f"{running.edge.production_url}/crash")
@@ -174,7 +174,7 @@ def test_a_crash_is_the_platform_s_own_500(running: RunningEdge) -> None:
 
 
 def test_a_protected_deployment_shows_vercel_s_login_page(running: RunningEdge) -> None:
-    """A gate without the bypass secret meets 401, and must not call it an outage; production stays open."""
+    """A gate without the bypass secret gets 401 and must not call it an outage; production stays open."""
     deployment = running.publish(promote=True)
     deployment.protected = True
 
@@ -192,7 +192,7 @@ def test_a_protected_deployment_shows_vercel_s_login_page(running: RunningEdge) 
 
 @pytest.mark.parametrize("way", ["header", "query"])
 def test_the_bypass_secret_opens_a_protected_deployment(running: RunningEdge, way: str) -> None:
-    """As a header, or in the query where a header cannot be set."""
+    """The secret works as a header, and in the query where a client cannot set headers."""
     deployment = running.publish()
     deployment.protected = True
     given = {BYPASS: running.edge.bypass_secret}
@@ -209,7 +209,7 @@ def test_the_bypass_secret_opens_a_protected_deployment(running: RunningEdge, wa
 
 @pytest.mark.parametrize(("wish", "same_site"), [("true", "SameSite=Lax"), ("samesitenone", "SameSite=None")])
 def test_the_bypass_can_be_kept_as_a_cookie(running: RunningEdge, wish: str, same_site: str) -> None:
-    """A browser opens one page with the secret, and the rest with the cookie."""
+    """A browser opens one page with the secret and the others with the cookie."""
     deployment = running.publish()
     deployment.protected = True
     asked = {BYPASS: running.edge.bypass_secret, "x-vercel-set-bypass-cookie": wish}
@@ -222,7 +222,7 @@ def test_the_bypass_can_be_kept_as_a_cookie(running: RunningEdge, wish: str, sam
     assert (first.status_code, second.status_code) == (200, 200)
 
 
-def test_a_cut_address_refuses_connections_until_it_is_mended(running: RunningEdge) -> None:
+def test_a_cut_address_refuses_connections_until_it_is_restored(running: RunningEdge) -> None:
     """The address stays the same, as it does when a network fails."""
     deployment = running.publish(promote=True)
     listener = running.edge.production_listener
@@ -237,7 +237,7 @@ def test_a_cut_address_refuses_connections_until_it_is_mended(running: RunningEd
 
 
 def test_a_promote_can_be_had_at_once(running: RunningEdge) -> None:
-    """Self-tests arrange a state without waiting for jobs; the record of it is the same."""
+    """Self-tests prepare a state without waiting for jobs; the record of the promote is the same."""
     older, newer = running.publish(promote=True), running.publish(promote=True)
 
     running.edge.rollback(older.id)
@@ -252,7 +252,7 @@ def test_a_promote_can_be_had_at_once(running: RunningEdge) -> None:
 
 
 def test_the_edge_does_not_need_the_application() -> None:
-    """It serves any ASGI application: the web application and the database are not even loaded."""
+    """It serves any ASGI application; the web application and the database are not even loaded."""
     script = (
         "import json, sys, fixtures.sandbox.edge.edge, fixtures.sandbox.edge.vercel_api\n"
         "import fixtures.sandbox.vendors.sinks\n"

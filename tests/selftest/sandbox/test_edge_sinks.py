@@ -1,4 +1,4 @@
-"""The stand-ins of the third parties: what they keep, whom they refuse, and how they are broken."""
+"""The stand-ins of the third parties: what they keep, what they refuse, and how a test breaks them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 
 @pytest.fixture
 def running() -> Iterator[RunningEdge]:
-    """Return an edge whose listeners the stand-ins join."""
+    """Return an edge; the stand-ins use its listeners."""
     with run_edge() as running:
         yield running
 
 
 @pytest.fixture
 def sinks(running: RunningEdge) -> Sinks:
-    """Return the stand-ins, listening."""
+    """Return the stand-ins after they started to listen."""
     sinks = Sinks()
     running.do(sinks.open(running.edge.listeners))
     return sinks
@@ -34,7 +34,7 @@ def ask_stripe(running: RunningEdge, sinks: Sinks, method: str, path: str, **for
 
 
 def test_slack_keeps_what_was_posted(running: RunningEdge, sinks: Sinks) -> None:
-    """The answer is literally `ok`."""
+    """The answer is the word `ok`."""
     answer = running.client.post(sinks.slack_url, json={"text": "P0", "blocks": []})
 
     assert (answer.status_code, answer.text) == (200, "ok")
@@ -42,7 +42,7 @@ def test_slack_keeps_what_was_posted(running: RunningEdge, sinks: Sinks) -> None
 
 
 def test_slack_refuses_what_slack_refuses(running: RunningEdge, sinks: Sinks) -> None:
-    """Each refusal has a word; nothing of it is kept."""
+    """Each refusal has its own word, and the message is not kept."""
     broken = running.client.post(sinks.slack_url, content=b"{")
     wordless = running.client.post(sinks.slack_url, json={"blocks": []})
     elsewhere = running.client.post(f"{sinks.slack_listener.url}/services/T/B/X", json={"text": "x"})
@@ -56,7 +56,7 @@ def test_slack_refuses_what_slack_refuses(running: RunningEdge, sinks: Sinks) ->
 
 
 def test_stripe_takes_its_own_test_key_only(running: RunningEdge, sinks: Sinks) -> None:
-    """A deployment with a wrong key is told so."""
+    """A deployment with a wrong key is refused."""
     other_student = running.client.get(
         f"{sinks.stripe_listener.url}/v1/balance", headers={"authorization": "Bearer sk_test_other"}
     )
@@ -69,7 +69,7 @@ def test_stripe_takes_its_own_test_key_only(running: RunningEdge, sinks: Sinks) 
 
 
 def test_a_checkout_session_opens_and_expires_once(running: RunningEdge, sinks: Sinks) -> None:
-    """The path without a charge: open in test mode, then expire."""
+    """A test proves the checkout without a charge: it opens a session in test mode and lets it expire."""
     form = {"mode": "payment", "success_url": "http://127.0.0.2/", "metadata[courseId]": "c1"}
     opened = ask_stripe(running, sinks, "POST", "/v1/checkout/sessions", **form).json()
     path = f"/v1/checkout/sessions/{opened['id']}"
@@ -86,7 +86,7 @@ def test_a_checkout_session_opens_and_expires_once(running: RunningEdge, sinks: 
 
 
 def test_payment_intents_the_portal_and_refunds_answer(running: RunningEdge, sinks: Sinks) -> None:
-    """What the platform's other payment routes ask."""
+    """The platform's other payment routes use these calls."""
     intent = ask_stripe(running, sinks, "POST", "/v1/payment_intents", amount="129900", currency="try").json()
     sinks.stripe.intents[intent["id"]]["status"] = "succeeded"
 
@@ -99,7 +99,7 @@ def test_payment_intents_the_portal_and_refunds_answer(running: RunningEdge, sin
 
 
 def test_a_broken_stripe_says_so_on_its_status_page(running: RunningEdge, sinks: Sinks) -> None:
-    """A red payment check is then nobody's deployment."""
+    """The gate then blames no deployment for a red payment check."""
     page = sinks.third_parties["stripe"]
     before = running.client.get(page).json()["status"]["indicator"]
     sinks.stripe.failure = "unavailable"
@@ -111,7 +111,7 @@ def test_a_broken_stripe_says_so_on_its_status_page(running: RunningEdge, sinks:
 
 
 def test_a_silent_stripe_lets_its_clients_wait(running: RunningEdge, sinks: Sinks) -> None:
-    """Only the client's own deadline ends it."""
+    """Only the client's own time limit ends the call."""
     sinks.stripe.failure = "silent"
 
     with pytest.raises(httpx.ReadTimeout):
@@ -119,7 +119,7 @@ def test_a_silent_stripe_lets_its_clients_wait(running: RunningEdge, sinks: Sink
 
 
 def test_the_control_address_answers_while_the_network_is_up(running: RunningEdge, sinks: Sinks) -> None:
-    """Silent control addresses mean that the runner is cut off, not the platform."""
+    """A silent control address means that the runner's network is down, not the platform."""
     up = running.client.get(sinks.control_address)
     running.do(sinks.control_listener.cut())
 
@@ -129,7 +129,7 @@ def test_the_control_address_answers_while_the_network_is_up(running: RunningEdg
 
 
 def test_a_restricted_key_reads_settings_and_takes_no_money(running: RunningEdge, sinks: Sinks) -> None:
-    """It may see what is configured; whoever finds it can do nothing else with it."""
+    """The key reads the configuration; a thief can do nothing else with it."""
     sinks.stripe.settings.listen("https://7peducation.test")
     api, headers = sinks.stripe_listener.url, {"authorization": f"Bearer {sinks.stripe.settings.key}"}
     listed = running.client.get(f"{api}/v1/webhook_endpoints", headers=headers).json()["data"]
@@ -142,7 +142,7 @@ def test_a_restricted_key_reads_settings_and_takes_no_money(running: RunningEdge
 
 
 def test_supabases_sign_in_is_healthy_without_its_database(running: RunningEdge, sinks: Sinks) -> None:
-    """As the real one: the health of one part says nothing of another, and nothing is told without a key."""
+    """The real one behaves so: the health of one part says nothing of another, and every call needs a key."""
     data, api = sinks.supabase_data, sinks.supabase_data_listener.url
     data.database_down = True
     paths = ("/auth/v1/health", "/rest/v1/courses?select=id&limit=1")

@@ -1,4 +1,4 @@
-"""Every fault is caught by the checks that it names, and reddens nothing that it cannot reach."""
+"""Every fault is caught by the checks that it names, and turns no unrelated check red."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUT_OF_REACH = ("the target lacks: dns", "the target lacks: tls")
 
 @pytest.fixture(scope="session")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> list[CheckResult]:
-    """Return every check with what it depends on."""
+    """Return every check with its dependencies."""
     verdict = tmp_path_factory.mktemp("plan") / "verdict.json"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--list-checks"]
     command.append(f"--verdict={verdict}")
@@ -33,7 +33,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> list[CheckResult]:
 
 
 def test_the_catalogue_holds_every_fault_that_is_written() -> None:
-    """A fault whose name is taken, or whose module is in no list, would never be tried, and nobody would notice."""
+    """Nobody would notice a fault with a used name, or in a module that no list names: it would never run."""
     modules = [importlib.import_module(found.name) for found in walk_packages(faults.__path__, f"{faults.__name__}.")]
     written = [fault for module in modules for fault in vars(module).values() if isinstance(fault, Fault)]
 
@@ -41,7 +41,7 @@ def test_the_catalogue_holds_every_fault_that_is_written() -> None:
 
 
 def test_every_fault_names_checks_that_exist(checks: list[CheckResult]) -> None:
-    """A check that was renamed would leave its fault uncaught, and nobody would notice."""
+    """A renamed check would leave its fault uncaught, and nobody would notice."""
     unknown = {
         fault.name: must
         for fault in CATALOGUE.values()
@@ -68,7 +68,7 @@ def test_every_check_has_a_fault_that_must_turn_it_red(checks: list[CheckResult]
 
 
 def test_the_golden_matrix_is_complete_and_agrees_with_the_catalogue(checks: list[CheckResult]) -> None:
-    """`python -m ci.bench.fault_matrix NAME` writes a row; a change of it is read in review."""
+    """`python -m ci.bench.fault_matrix NAME` writes a row; a reviewer reads its changes."""
     golden = read_golden()
     wanted = {name: fault.decision.value for name, fault in CATALOGUE.items()}
     assert {name: row.decision for name, row in golden.items()} == wanted
@@ -91,7 +91,7 @@ def _as_run(checks: list[CheckResult], red: dict[str, str]) -> list[CheckResult]
     ],
 )
 def test_a_bench_names_the_fault_that_it_does_not_know(bench: str, name: str, says: str) -> None:
-    """And not the hundreds that it does."""
+    """It names the wrong name only, not the hundreds of right ones."""
     command = [sys.executable, "-m", f"ci.bench.{bench}", name]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
@@ -101,7 +101,7 @@ def test_a_bench_names_the_fault_that_it_does_not_know(bench: str, name: str, sa
 
 
 def test_a_fault_that_is_not_there_is_named_with_its_neighbour() -> None:
-    """A typing mistake is one line with what was meant."""
+    """A typing mistake gets one line with the nearest name."""
     problem = nearest("helth-down")
 
     assert problem is not None
@@ -109,7 +109,7 @@ def test_a_fault_that_is_not_there_is_named_with_its_neighbour() -> None:
 
 
 def test_every_failure_of_the_past_is_played_as_the_readme_says() -> None:
-    """What happened once happens again; nobody may have to remember whether it would be noticed."""
+    """Past failures happen again; this test remembers whether the suite would notice them."""
     readme = (ROOT / "fixtures" / "sandbox" / "README.md").read_text(encoding="utf-8")
     told = {
         name: sorted(re.findall(r"`([a-z0-9-]+)`", faults))
@@ -123,7 +123,7 @@ def test_every_failure_of_the_past_is_played_as_the_readme_says() -> None:
 
 
 def test_smoke_checks_are_proved_by_more_than_the_past(checks: list[CheckResult]) -> None:
-    """What never happened yet is what comes next."""
+    """The next failure is one that never happened before."""
     smoke = [check.node_id for check in checks if check.kind == "smoke"]
     new = [
         fault.name

@@ -1,4 +1,4 @@
-"""What is unusual and right stays green; `python -m ci.bench.healthy_variants` proves all of the catalogue."""
+"""Healthy variants stay green; `python -m ci.bench.healthy_variants` proves the whole catalogue."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_a_healthy_oddity_stays_green(runs: dict[str, Run], name: str) -> None:
+def test_a_healthy_variant_stays_green(runs: dict[str, Run], name: str) -> None:
     """A false alarm undoes a good deployment, and after the third nobody believes the suite."""
     assert runs[name].bad == {}
 
 
 def test_an_empty_catalogue_is_judged_by_what_it_still_has(runs: dict[str, Run]) -> None:
-    """What needs a course is not applicable and says why; everything else has passed."""
+    """Checks that need a course are not applicable and say why; all others pass."""
     checks = runs["empty-catalogue"].verdict.checks
     silent = {check.reason for check in checks if check.outcome is Outcome.NOT_APPLICABLE}
 
@@ -48,7 +48,7 @@ def test_an_empty_catalogue_is_judged_by_what_it_still_has(runs: dict[str, Run])
     assert 5 < len([check for check in checks if check.outcome is Outcome.NOT_APPLICABLE]) < 15
 
 
-def test_the_committed_results_hold_every_oddity_and_no_red_one() -> None:
+def test_the_committed_results_hold_every_healthy_variant_and_no_red_one() -> None:
     """`python -m ci.bench.healthy_variants NAME` writes one."""
     results = read_results()
 

@@ -1,4 +1,4 @@
-"""The sandbox's PostgreSQL: what the platform finds in it, and that nobody else does."""
+"""The sandbox's PostgreSQL has the platform's seed, and nobody else can reach it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def number(dsn: str, query: str) -> int:
 
 
 def test_the_seed_is_there_over_tcp_on_loopback_only(postgres: Postgres) -> None:
-    """What the application finds when it connects the first time."""
+    """The application finds these rows at its first connection."""
     dsn = postgres.dsn("platform_app")
 
     assert f"@127.0.0.1:{postgres.port}/platform" in dsn

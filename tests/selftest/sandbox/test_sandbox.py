@@ -1,4 +1,4 @@
-"""The whole sandbox as a process: what it offers when it answers, how it is broken, and that nothing is left of it."""
+"""The whole sandbox as a process: what it offers, how it is broken, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ signal.pause()
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    """Return a healthy sandbox; whoever breaks it mends it."""
+    """Return a healthy sandbox; a test that breaks it repairs it."""
     with start_process(tmp_path_factory.mktemp("run") / "sandbox", stage="postdeploy", fault=None) as process:
         yield process
 
@@ -48,30 +48,30 @@ def handle(process: SandboxProcess) -> Handle:
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    """Return a client without a past."""
+    """Return a new client."""
     with httpx.Client(trust_env=False, timeout=10) as client:
         yield client
 
 
 def control(handle: Handle, method: str, path: str, body: object = None) -> httpx.Response:
-    """Ask the control plane."""
+    """Call the control plane."""
     headers = {"authorization": f"Bearer {handle.control_token}"}
     return httpx.request(method, f"{handle.control_url}{path}", headers=headers, json=body, trust_env=False, timeout=20)
 
 
 def vercel(handle: Handle, method: str, path: str, **query: str) -> httpx.Response:
-    """Ask Vercel's API."""
+    """Call Vercel's API."""
     headers = {"authorization": f"Bearer {handle.vercel_token}"}
     return httpx.request(method, f"{handle.api_url}{path}", headers=headers, params=query, trust_env=False, timeout=10)
 
 
 def who(client: httpx.Client, url: str) -> str:
-    """Return which deployment answers."""
+    """Return the deployment that answers."""
     return str(client.get(f"{url}/api/ping").headers["x-deployment-id"])
 
 
 def listens(port: int) -> bool:
-    """Whether anything takes connections there."""
+    """Tell whether a server accepts connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -82,7 +82,7 @@ def database_port(handle: Handle) -> int:
 
 
 def wait_until_gone(directory: Path, port: int) -> None:
-    """Wait until PostgreSQL and the directory are gone; fail after 20 seconds."""
+    """Wait until PostgreSQL and the directory are gone; fails after 20 seconds."""
     until = time.monotonic() + 20
     while directory.exists() or listens(port):
         assert time.monotonic() < until, f"left over: {list(directory.rglob('*'))[:5]}, port open: {listens(port)}"
@@ -90,7 +90,7 @@ def wait_until_gone(directory: Path, port: int) -> None:
 
 
 def test_production_serves_the_candidate_and_the_previous_one_stands_by(handle: Handle, client: httpx.Client) -> None:
-    """Two good builds, each at its own address, and production is the newer."""
+    """There are two good builds, each at its own address, and production is the newer one."""
     rows = [
         vercel(handle, "GET", f"/v13/deployments/{known}").json() for known in (handle.candidate_id, handle.previous_id)
     ]
@@ -103,7 +103,7 @@ def test_production_serves_the_candidate_and_the_previous_one_stands_by(handle: 
 
 
 def test_the_deployment_before_by_date_is_not_the_way_back(handle: Handle) -> None:
-    """A STAGED one lies between; the newest that served production is the previous one, and an older one follows."""
+    """A staged one lies between; the rollback target is the newest that served production before."""
     listed = vercel(handle, "GET", "/v6/deployments", projectId=handle.project_id, target="production").json()
     rows = listed["deployments"]
     candidates = [row["uid"] for row in rows if row["isRollbackCandidate"]]
@@ -124,7 +124,7 @@ def test_the_handle_is_for_its_owner_only(process: SandboxProcess) -> None:
 
 
 def test_a_session_outlives_a_rollback(handle: Handle, client: httpx.Client) -> None:
-    """Both builds share NEXTAUTH_SECRET, as two deployments of one project do; and the sign-in is counted."""
+    """Both builds have the same NEXTAUTH_SECRET, as deployments of one project do; the sign-in is counted."""
     before = control(handle, "GET", "/state").json()["sign_ins"]
     token = client.get(f"{handle.production_url}/api/auth/csrf").json()["csrfToken"]
     account = handle.accounts["student"]
@@ -158,12 +158,12 @@ def test_the_monitor_can_read_and_cannot_write(handle: Handle) -> None:
 
 
 def test_the_control_plane_asks_for_its_token(handle: Handle, client: httpx.Client) -> None:
-    """It can break things."""
+    """The control plane can break things."""
     assert client.get(f"{handle.control_url}/state").status_code == 403
 
 
 def test_the_state_counts_what_each_deployment_answered(handle: Handle, client: httpx.Client) -> None:
-    """Another process sees where its requests went, and what was posted."""
+    """Another process sees its requests and its messages."""
 
     def answered() -> int:
         deployments = control(handle, "GET", "/state").json()["deployments"]
@@ -182,7 +182,7 @@ def test_the_state_counts_what_each_deployment_answered(handle: Handle, client: 
 
 
 def test_a_cut_network_is_silent_everywhere_but_at_vercel(handle: Handle, client: httpx.Client) -> None:
-    """The runner is cut off: the control addresses say so."""
+    """The runner is offline, and the control addresses show it."""
     addresses = [handle.production_url, handle.candidate_url, handle.previous_url, *handle.control_addresses]
     addresses += handle.third_parties.values()
     control(handle, "POST", "/network", {"up": False})
@@ -204,7 +204,7 @@ def test_a_cut_network_is_silent_everywhere_but_at_vercel(handle: Handle, client
 
 
 def test_a_knob_of_the_edge_is_turned_from_outside(handle: Handle) -> None:
-    """A self-test of the gate makes Vercel refuse."""
+    """Self-tests of the gate let Vercel refuse in this way."""
     path = f"/v9/projects/{handle.project_id}/rollback/{handle.previous_id}"
     control(handle, "POST", "/edge", {"rollback_status": 409})
     refused = vercel(handle, "POST", path)
@@ -225,7 +225,7 @@ def test_a_knob_of_the_edge_is_turned_from_outside(handle: Handle) -> None:
     ],
 )
 def test_a_mistake_is_one_sentence(handle: Handle, path: str, body: object, hint: str) -> None:
-    """And changes nothing."""
+    """A mistake changes nothing."""
     answer = control(handle, "POST", path, body)
 
     assert answer.status_code == 400
@@ -233,7 +233,7 @@ def test_a_mistake_is_one_sentence(handle: Handle, path: str, body: object, hint
 
 
 def test_a_broken_build_is_served_beside_the_good_ones(handle: Handle, client: httpx.Client) -> None:
-    """Many faults are proved in one sandbox."""
+    """One sandbox is enough to prove many faults."""
     broken = control(handle, "POST", "/break", {"fault": "health-down", "promote": False}).json()
 
     assert client.get(f"{broken['url']}/api/health").status_code == 503
@@ -243,7 +243,7 @@ def test_a_broken_build_is_served_beside_the_good_ones(handle: Handle, client: h
 
 
 def test_in_predeploy_the_candidate_is_not_promoted(tmp_path: Path, client: httpx.Client) -> None:
-    """It is judged before users meet it; the fault is in it already."""
+    """The candidate is judged before users meet it, and contains the fault already."""
     with start_process(tmp_path / "sandbox", stage="predeploy", fault="health-down") as process:
         handle = process.handle
         candidate = vercel(handle, "GET", f"/v13/deployments/{handle.candidate_id}").json()
@@ -270,7 +270,7 @@ def test_a_fault_outside_the_build_breaks_the_sandbox(tmp_path: Path, client: ht
 
 
 def test_stop_leaves_nothing(tmp_path: Path) -> None:
-    """No server, no directory; a second stop does no harm."""
+    """No server and no directory are left; a second stop does no harm."""
     process = start_process(tmp_path / "sandbox", stage="postdeploy", fault=None)
     port = database_port(process.handle)
     assert listens(port)
@@ -283,14 +283,14 @@ def test_stop_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
-    """The sandbox itself is told to end."""
+    """The signal goes to the sandbox itself."""
     with start_process(tmp_path / "sandbox", stage="postdeploy", fault=None) as process:
         os.kill(process.pid, number)
         wait_until_gone(tmp_path / "sandbox", database_port(process.handle))
 
 
 def test_what_a_killed_sandbox_leaves_goes_with_stop(tmp_path: Path) -> None:
-    """Nothing of its own runs any more; the launcher clears up."""
+    """None of its processes runs any more; the launcher removes the files."""
     with start_process(tmp_path / "sandbox", stage="postdeploy", fault=None) as process:
         os.kill(process.pid, signal.SIGKILL)
 
@@ -299,7 +299,7 @@ def test_what_a_killed_sandbox_leaves_goes_with_stop(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_its_launcher(tmp_path: Path, number: signal.Signals) -> None:
-    """Whatever ends the launcher, kill -9 included, nothing is orphaned."""
+    """Nothing is orphaned when the launcher ends in any way, kill -9 included."""
     directory = tmp_path / "sandbox"
     launcher = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -322,7 +322,7 @@ def open_directory() -> Iterator[Path]:
 
 
 def test_a_person_reads_addresses_accounts_and_faults(tmp_path: Path, open_directory: Path) -> None:
-    """`python -m fixtures.sandbox`, clicked through, ended with Ctrl-C."""
+    """A person starts `python -m fixtures.sandbox` and ends it with Ctrl-C."""
     environment = {**os.environ, "TMPDIR": str(open_directory)}
     command = [sys.executable, "-m", "fixtures.sandbox", "--handle", str(tmp_path / "handle.json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
@@ -339,7 +339,7 @@ def test_a_person_reads_addresses_accounts_and_faults(tmp_path: Path, open_direc
 
 
 def test_an_unknown_fault_is_wrong_usage() -> None:
-    """One line, exit 2, nothing started."""
+    """It prints one line, ends with exit 2 and starts nothing."""
     command = [sys.executable, "-m", "fixtures.sandbox", "--fault", "helth-down"]
 
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -349,7 +349,7 @@ def test_an_unknown_fault_is_wrong_usage() -> None:
 
 
 def test_a_sandbox_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names what is missing, and nothing is left."""
+    """The sentence names the missing part, and nothing is left behind."""
     monkeypatch.setenv("SYNTHETIC_POSTGRES", str(tmp_path / "nowhere"))
 
     with pytest.raises(SandboxError, match="nowhere"):
@@ -359,7 +359,7 @@ def test_a_sandbox_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytes
 
 
 def test_enough_happened_since_its_snapshot_to_tell_what_a_release_does(handle: Handle) -> None:
-    """How fast a verification is must not decide whether it can tell."""
+    """The effect of a release must be measurable, however fast its verification is."""
     after = take_snapshot(handle.database_dsn, "test")
 
     counted = readings(Snapshot.read(Path(handle.before_snapshot)), after)

@@ -18,7 +18,7 @@ from fixtures.sandbox.database.seed_accounts import ADDRESSES, give_passwords
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Lend one server to all tests here; each undoes what it writes."""
+    """Lend one server to all tests here; each test undoes its changes."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         yield started
 
@@ -31,7 +31,7 @@ def monitor(postgres: Postgres) -> Iterator[psycopg.Connection]:
 
 
 def as_browser(postgres: Postgres, role: str, email: str | None, query: LiteralString) -> list[tuple[Any, ...]]:
-    """Ask as the browser's key does: through the authenticator, with the claims of a signed-in user or of nobody."""
+    """Query as the browser's key does: through the authenticator, with the claims of a user or of nobody."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
         found = connection.execute("SELECT id::text FROM public.users WHERE email = %s", (email,)).fetchone()
     with psycopg.connect(postgres.dsn("authenticator")) as connection:
@@ -55,7 +55,7 @@ PERSONAL: dict[str, LiteralString] = OWNERS | {
 
 @pytest.mark.parametrize("table", OWNERS)
 def test_a_student_reads_own_rows_only(postgres: Postgres, table: str) -> None:
-    """Row level security hides the others', and there are others."""
+    """Other students have rows, and row level security hides them."""
     owners = as_browser(postgres, "authenticated", STUDENT, OWNERS[table])
     with psycopg.connect(postgres.superuser_dsn) as connection:
         everyone = {owner for owner, _ in connection.execute(OWNERS[table])}
@@ -67,12 +67,12 @@ def test_a_student_reads_own_rows_only(postgres: Postgres, table: str) -> None:
 
 @pytest.mark.parametrize("table", PERSONAL)
 def test_a_stranger_reads_no_personal_row(postgres: Postgres, table: str) -> None:
-    """The anonymous key is in every browser."""
+    """Every browser has the anonymous key."""
     assert as_browser(postgres, "anon", None, PERSONAL[table]) == []
 
 
 def test_a_student_reads_and_renames_only_oneself(postgres: Postgres) -> None:
-    """Not the others, not their own role, and no password hash."""
+    """Other users, the own role and password hashes stay closed."""
     query: LiteralString = "UPDATE public.users SET full_name = full_name RETURNING email"
     assert as_browser(postgres, "authenticated", STUDENT, query) == [(STUDENT,)]
     for forbidden in ("UPDATE public.users SET role = 'admin'", "SELECT password_hash FROM public.users"):
@@ -82,7 +82,7 @@ def test_a_student_reads_and_renames_only_oneself(postgres: Postgres) -> None:
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 def test_only_published_courses_and_their_lessons_are_seen(postgres: Postgres, role: str) -> None:
-    """A draft is its instructor's."""
+    """Only its instructor sees a draft."""
     query: LiteralString = """
         SELECT count(*) FILTER (WHERE published), count(*) FILTER (WHERE NOT published),
                (SELECT count(DISTINCT course_id)
@@ -93,14 +93,14 @@ def test_only_published_courses_and_their_lessons_are_seen(postgres: Postgres, r
 
 
 def test_nobody_writes_payments_from_the_browser(postgres: Postgres) -> None:
-    """A payment that a student writes is a course for nothing."""
+    """A student who can write a payment gets a course for nothing."""
     for write in ("UPDATE public.payments SET status = 'completed'", "DELETE FROM public.payments"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             as_browser(postgres, "authenticated", STUDENT, write)
 
 
 def test_a_review_needs_an_enrolment(postgres: Postgres) -> None:
-    """Who has not taken the course has no opinion of it."""
+    """Only students of the course may review it."""
     query: LiteralString = """
         INSERT INTO public.course_reviews (course_id, user_id, rating)
         SELECT id, auth.uid(), 5 FROM public.courses WHERE slug = 'dijital-pazarlamaya-giris' RETURNING rating
@@ -110,7 +110,7 @@ def test_a_review_needs_an_enrolment(postgres: Postgres) -> None:
 
 
 def test_the_monitor_sees_counters_and_sequences(monitor: psycopg.Connection) -> None:
-    """A role that is blind finds everything healthy."""
+    """A role without rights finds everything healthy."""
     sight = """
         SELECT (SELECT examined FROM synthetic.payments()) > 100,
                (SELECT count(*) FROM pg_stat_activity WHERE backend_type IS NULL) = 0,
@@ -131,7 +131,7 @@ def test_the_monitor_sees_counters_and_sequences(monitor: psycopg.Connection) ->
     ],
 )
 def test_the_monitor_cannot_write_even_when_it_insists(monitor: psycopg.Connection, write: LiteralString) -> None:
-    """Read-only is a default that any session may change; the missing grants are what holds."""
+    """Any session may switch its read-only default off; the missing grants protect the data."""
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         monitor.execute("DELETE FROM public.lesson_progress")
     monitor.execute("BEGIN READ WRITE")
@@ -140,7 +140,7 @@ def test_the_monitor_cannot_write_even_when_it_insists(monitor: psycopg.Connecti
 
 
 def test_the_application_writes_past_row_level_security_and_owns_nothing(postgres: Postgres) -> None:
-    """It comes with the service key: a fault of its code must not be hidden by the database."""
+    """It uses the service key: the database must not hide an error of its code."""
     with psycopg.connect(postgres.dsn("platform_app")) as connection:
         changed = connection.execute("UPDATE public.course_enrollments SET status = 'paused'").rowcount
         owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
@@ -230,13 +230,13 @@ SEED: dict[str, LiteralString] = {
 
 @pytest.mark.parametrize("query", [pytest.param(query, id=name) for name, query in (STRUCTURE | SEED).items()])
 def test_the_healthy_database_has_no(postgres: Postgres, query: LiteralString) -> None:
-    """Otherwise a check of the database is red where nothing was broken."""
+    """A database check would otherwise be red on a healthy database."""
     with psycopg.connect(postgres.dsn("synthetic_dump")) as connection:
         assert connection.execute(query).fetchall() == []
 
 
 def test_accounts_get_passwords_that_open_them(postgres: Postgres) -> None:
-    """New ones every time, as registration would have them; the seed's other student has bought nothing yet."""
+    """Every sandbox gets new, valid passwords; the other student has bought nothing yet."""
     accounts, again = give_passwords(postgres.dsn("platform_app")), give_passwords(postgres.dsn("platform_app"))
     with psycopg.connect(postgres.superuser_dsn) as connection:
         stored: dict[str, str] = dict(connection.execute("SELECT email, password_hash FROM public.users").fetchall())

@@ -1,4 +1,4 @@
-"""The REST calls of the edge, as protocols of the real API have them: shapes, refusals, and the knobs that break it."""
+"""The REST calls of the edge, as the real API was recorded: shapes, refusals, and the knobs that break it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def project(running: RunningEdge) -> dict[str, object]:
 
 
 def roll_back(running: RunningEdge, deployment: Deployment) -> int:
-    """Ask for a rollback; return the status of the answer."""
+    """Request a rollback; return the status of the answer."""
     path = f"/v9/projects/{running.edge.project.id}/rollback/{deployment.id}"
     return running.call("POST", path, body={}).status_code
 
@@ -57,7 +57,7 @@ def job_status(running: RunningEdge, *, while_in: tuple[str, ...] = ("pending", 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic abc", "Bearer"])
 def test_a_stranger_is_refused(running: RunningEdge, authorization: str | None) -> None:
-    """The token guards every call, and the refusal is Vercel's error object."""
+    """Every call needs the token, and the refusal is Vercel's error object."""
     headers = {"authorization": authorization} if authorization else {}
 
     answer = running.client.get(f"{running.api.url}/v2/user", headers=headers)
@@ -68,7 +68,7 @@ def test_a_stranger_is_refused(running: RunningEdge, authorization: str | None) 
 
 
 def test_the_user_names_the_default_team_of_a_team_project(running: RunningEdge) -> None:
-    """The CLI takes its scope from here."""
+    """The CLI takes its scope from this field."""
     personal = running.call("GET", "/v2/user").json()["user"]
     running.edge.project.team = {"id": "team_7p", "slug": "7p", "name": "7P"}
     member = running.call("GET", "/v2/user").json()["user"]
@@ -87,7 +87,7 @@ def test_another_scope_is_refused(running: RunningEdge, good: Deployment) -> Non
 def test_a_deployment_is_found_by_id_by_host_and_by_alias(
     running: RunningEdge, good: Deployment, bad: Deployment
 ) -> None:
-    """Asked by a production host, the API names what the alias serves: the independent proof of a rollback."""
+    """The API names the alias's deployment for a production host: the independent proof of a rollback."""
     hosts = [good.id, good.url, running.edge.production_listener.address]
 
     found = [running.call("GET", f"/v13/deployments/{host}").json() for host in hosts]
@@ -103,7 +103,7 @@ def test_a_deployment_is_found_by_id_by_host_and_by_alias(
 
 
 def test_an_unknown_and_a_deleted_deployment_are_not_found(running: RunningEdge, good: Deployment) -> None:
-    """A deployment past its retention is no target."""
+    """A deployment past its retention cannot be a rollback target."""
     good.deleted = True
     running.edge.production = None
     names = ["dpl_unknown", good.id, good.url, running.edge.production_listener.address]
@@ -115,7 +115,7 @@ def test_an_unknown_and_a_deleted_deployment_are_not_found(running: RunningEdge,
 
 
 def test_the_list_is_newest_first_filtered_and_paged(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """Only a row that served production and does not now is offered as a way back."""
+    """Only a deployment that served production and does not now is offered as a rollback target."""
     staged, preview = running.publish(), running.publish("preview")
 
     def listed(**query: str) -> list[str]:
@@ -134,7 +134,7 @@ def test_the_list_is_newest_first_filtered_and_paged(running: RunningEdge, good:
 
 
 def test_the_project_is_found_by_id_and_by_name(running: RunningEdge, good: Deployment) -> None:
-    """`rollingRelease` is absent while there is none: with the key the CLI's promote goes another way."""
+    """`rollingRelease` is absent while there is none: the key would change how the CLI promotes."""
     by_id = running.call("GET", f"/v9/projects/{running.edge.project.id}").json()
 
     assert by_id == project(running)
@@ -147,7 +147,7 @@ def test_the_project_is_found_by_id_and_by_name(running: RunningEdge, good: Depl
 def test_a_rollback_is_a_job_and_its_end_moves_the_alias(
     running: RunningEdge, good: Deployment, bad: Deployment
 ) -> None:
-    """201 is an accepted request, nothing more; the alias, the project and the traffic follow."""
+    """201 only means that the request was accepted; alias, project and traffic follow."""
     before = int(time.time() * 1000)
     running.edge.job_seconds = 1.0
 
@@ -167,7 +167,7 @@ def test_a_rollback_is_a_job_and_its_end_moves_the_alias(
 def test_after_a_rollback_a_push_stays_staged_until_a_promote(
     running: RunningEdge, good: Deployment, bad: Deployment
 ) -> None:
-    """The next fix is live nowhere unless somebody promotes it."""
+    """The next fix is not live until somebody promotes it."""
     roll_back(running, good)
     job_status(running)
     fix = running.publish(promote=True)
@@ -184,7 +184,7 @@ def test_after_a_rollback_a_push_stays_staged_until_a_promote(
 
 
 def test_the_reason_is_kept_and_can_be_changed(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """A team reads in Vercel why production went back."""
+    """A team reads in Vercel why production was rolled back."""
     path = f"/projects/{running.edge.project.id}/rollback/{good.id}"
     running.call("POST", f"/v9{path}", {"description": "health down"}, {})
     first = project(running)["rollbackDescription"]
@@ -198,7 +198,7 @@ def test_the_reason_is_kept_and_can_be_changed(running: RunningEdge, good: Deplo
 
 
 def test_auto_assign_can_be_switched(running: RunningEdge) -> None:
-    """After an undone rollback it is put back by hand."""
+    """A person switches it back on by hand after undoing a rollback."""
     path = f"/v9/projects/{running.edge.project.id}"
 
     answer = running.call("PATCH", path, body={"autoAssignCustomDomains": False})
@@ -223,7 +223,7 @@ def test_every_way_to_ask_for_production_agrees(running: RunningEdge, good: Depl
 
 @pytest.mark.parametrize("status", [400, 402, 403, 409, 410, 422, 500])
 def test_a_planned_refusal_moves_nothing(running: RunningEdge, good: Deployment, bad: Deployment, status: int) -> None:
-    """`rollback_status` answers every rollback with that status, until it is taken away."""
+    """`rollback_status` answers every rollback with this status until it is reset."""
     running.edge.rollback_status = status
 
     refused = [roll_back(running, good) for _ in range(2)]
@@ -235,7 +235,7 @@ def test_a_planned_refusal_moves_nothing(running: RunningEdge, good: Deployment,
 
 
 def test_429_says_how_long_to_wait_and_passes(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """`rollback_status_times` refuses only so often."""
+    """`rollback_status_times` limits how often the refusal comes."""
     running.edge.rollback_status, running.edge.rollback_status_times, running.edge.retry_after_s = 429, 1, 7
     path = f"/v9/projects/{running.edge.project.id}/rollback/{good.id}"
 
@@ -248,7 +248,7 @@ def test_429_says_how_long_to_wait_and_passes(running: RunningEdge, good: Deploy
 def test_a_repeated_request_is_one_and_another_is_refused_while_it_runs(
     running: RunningEdge, good: Deployment, bad: Deployment
 ) -> None:
-    """The CLI posts again after a 5xx: that must not be a second rollback."""
+    """The CLI repeats a request after a 5xx: that must not be a second rollback."""
     running.edge.job_outcome = "stuck"
 
     statuses = [roll_back(running, good), roll_back(running, good)]
@@ -262,7 +262,7 @@ def test_a_repeated_request_is_one_and_another_is_refused_while_it_runs(
 def test_a_deleted_a_staged_and_a_preview_deployment_are_no_targets(
     running: RunningEdge, good: Deployment, bad: Deployment
 ) -> None:
-    """A rollback goes to what has served production and is still there."""
+    """A rollback target has served production and still exists."""
     good.deleted = True
     targets = [good, running.publish(), running.publish("preview")]
 
@@ -274,7 +274,7 @@ def test_a_deleted_a_staged_and_a_preview_deployment_are_no_targets(
 def test_a_job_can_end_without_moving_anything(
     running: RunningEdge, good: Deployment, bad: Deployment, outcome: str
 ) -> None:
-    """Accepted is not done."""
+    """An accepted request is not yet a rollback."""
     running.edge.job_outcome = "failed" if outcome == "failed" else "skipped"
 
     status = roll_back(running, good)
@@ -283,7 +283,7 @@ def test_a_job_can_end_without_moving_anything(
 
 
 def test_a_stuck_job_never_ends(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """The gate's own deadline must end the wait."""
+    """Only the gate's own time limit ends the wait."""
     running.edge.job_outcome = "stuck"
     roll_back(running, good)
 
@@ -292,7 +292,7 @@ def test_a_stuck_job_never_ends(running: RunningEdge, good: Deployment, bad: Dep
 
 
 def test_a_stale_request_still_names_the_bad_build(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """Here the real CLI reports success, naming the wrong deployment."""
+    """The real CLI reports success in this case and names the wrong deployment."""
     running.edge.stale_alias_request = True
 
     roll_back(running, good)
@@ -303,7 +303,7 @@ def test_a_stale_request_still_names_the_bad_build(running: RunningEdge, good: D
 
 
 def test_the_platform_s_clock_can_be_off(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """A request three minutes old by our clock looks as if it were not there to the CLI."""
+    """The CLI does not see a request whose time is three minutes old by our clock."""
     running.edge.clock_skew_s = -600
     roll_back(running, good)
     request = project(running)["lastAliasRequest"]
@@ -314,7 +314,7 @@ def test_the_platform_s_clock_can_be_off(running: RunningEdge, good: Deployment,
 
 
 def test_a_domain_that_cannot_be_moved_fails_the_job(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """Production may have moved while another domain still serves the bad build."""
+    """One domain may have moved while another still serves the bad build."""
     running.edge.domains = ["www.7peducation.test"]
     running.edge.failed_aliases = ["www.7peducation.test"]
     roll_back(running, good)
@@ -347,7 +347,7 @@ def test_traffic_can_lag_behind_a_job_that_succeeded(running: RunningEdge, good:
 def test_a_rolling_release_queues_a_promote_and_a_rollback_aborts_it(
     running: RunningEdge, good: Deployment, bad: Deployment
 ) -> None:
-    """202 is a promise behind the active release."""
+    """202 means that the promote waits for the active release."""
     running.edge.project.rolling_release = {"state": "ACTIVE", "queuedDeploymentId": None}
     shown = project(running)["rollingRelease"]
 
@@ -363,7 +363,7 @@ def test_a_rolling_release_queues_a_promote_and_a_rollback_aborts_it(
 
 
 def test_the_request_log_names_who_answered(running: RunningEdge, good: Deployment, bad: Deployment) -> None:
-    """The error rate is counted from these rows; a query never gets into them."""
+    """These rows are the basis of the error rate; a query string never gets into them."""
     running.client.get(f"{running.edge.production_url}/courses?code=gizli")
     running.client.get(f"{running.edge.production_url}/crash")
     running.client.get(good.base_url)
@@ -382,7 +382,7 @@ def test_the_request_log_names_who_answered(running: RunningEdge, good: Deployme
 
 
 def test_an_unknown_call_is_an_error_object(running: RunningEdge) -> None:
-    """What this stand-in lacks says so, instead of looking like success."""
+    """A call that this stand-in lacks must not look like success."""
     answer = running.call("POST", "/v1/projects", body={})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -30,14 +30,14 @@ def running() -> Iterator[RunningEdge]:
 
 @pytest.fixture(params=["personal", "team"])
 def scope(request: pytest.FixtureRequest, running: RunningEdge) -> str:
-    """Put the project under a person or a team: the CLI asks differently."""
+    """Let a person or a team own the project: the CLI asks differently."""
     if request.param == "team":
         running.edge.project.team = {"id": "team_7p", "slug": "7p-egitim", "name": "7P Eğitim"}
     return str(request.param)
 
 
 def vercel(running: RunningEdge, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the CLI against this edge, in an empty directory with an empty configuration; its text goes to stderr."""
+    """Run the CLI against this edge, in an empty directory with an empty configuration; its output is on stderr."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(directory),
@@ -63,13 +63,13 @@ def vercel(running: RunningEdge, directory: Path, *arguments: str) -> subprocess
 
 
 def test_it_is_the_pinned_version(running: RunningEdge, tmp_path: Path) -> None:
-    """What was learnt of the CLI holds for this version only."""
+    """Our knowledge of the CLI holds for this version only."""
     assert vercel(running, tmp_path, "--version").stdout.strip() == VERCEL_CLI_VERSION
 
 
 @pytest.mark.usefixtures("scope")
 def test_it_lists_and_inspects(running: RunningEdge, tmp_path: Path) -> None:
-    """A person finds the deployments, and which of them production serves."""
+    """A person finds the deployments and sees which one production serves."""
     older, newer = running.publish(promote=True), running.publish(promote=True)
 
     listed = vercel(running, tmp_path, "ls", running.edge.project.name)
@@ -83,7 +83,7 @@ def test_it_lists_and_inspects(running: RunningEdge, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("scope")
 def test_it_rolls_back_and_promotes(running: RunningEdge, tmp_path: Path) -> None:
-    """The documented way back by hand works here as it does there, and so does the way forward."""
+    """The documented commands of a person work here as on the real API."""
     older, newer = running.publish(promote=True), running.publish(promote=True)
 
     back = vercel(running, tmp_path, "rollback", older.id, "--yes", "--timeout", "60s")
@@ -97,7 +97,7 @@ def test_it_rolls_back_and_promotes(running: RunningEdge, tmp_path: Path) -> Non
 
 
 def test_a_rollback_without_a_deployment_undoes_nothing_and_says_success(running: RunningEdge, tmp_path: Path) -> None:
-    """The runbook's bare command is the status sub-command: exit code 0, and production still serves the bad build."""
+    """The runbook's bare command only shows the status: exit code 0, and production serves the bad build."""
     running.publish(promote=True)
     bad = running.publish(promote=True)
 
@@ -108,7 +108,7 @@ def test_a_rollback_without_a_deployment_undoes_nothing_and_says_success(running
 
 
 def test_exit_code_0_can_name_the_bad_deployment(running: RunningEdge, tmp_path: Path) -> None:
-    """Where the API still shows the earlier promote, the CLI reports it as the rollback: the gate must not trust it."""
+    """The CLI reports an earlier promote as the rollback while the API still shows it: the gate must not trust it."""
     good, bad = running.publish(promote=True), running.publish(promote=True)
     running.edge.stale_alias_request = True
     running.edge.job_outcome = "stuck"
@@ -122,7 +122,7 @@ def test_exit_code_0_can_name_the_bad_deployment(running: RunningEdge, tmp_path:
 
 @pytest.mark.parametrize("status", [402, 409])
 def test_a_refusal_is_reported_at_once(running: RunningEdge, tmp_path: Path, status: int) -> None:
-    """The CLI repeats a request after 5xx only."""
+    """The CLI repeats a request only after a 5xx."""
     good, bad = running.publish(promote=True), running.publish(promote=True)
     running.edge.rollback_status = status
 
@@ -134,7 +134,7 @@ def test_a_refusal_is_reported_at_once(running: RunningEdge, tmp_path: Path, sta
 
 
 def test_a_5xx_is_repeated_and_the_repetition_is_the_same_request(running: RunningEdge, tmp_path: Path) -> None:
-    """The real CLI posts again, so the stand-in must take it as one."""
+    """The real CLI sends the request again, so the stand-in must count both as one."""
     good, _bad = running.publish(promote=True), running.publish(promote=True)
     running.edge.rollback_status, running.edge.rollback_status_times = 502, 1
 

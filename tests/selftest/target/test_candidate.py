@@ -1,4 +1,4 @@
-"""The candidate of a target that is no sandbox: found through Vercel's API, asked on its own address, or refused."""
+"""The candidate of a remote target: found through Vercel's API, asked on its own address, or refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_asked(answers, site, variant, target, candidate):
 
 @dataclass(frozen=True)
 class Remote:
-    """A target that targets.toml names, as production is named; its production serves `serving`."""
+    """A target of a targets file, like production; its production serves the deployment `serving`."""
 
     running: RunningEdge
     serving: Deployment
@@ -43,7 +43,7 @@ class Remote:
         return candidate
 
     def asking(self, deployment: str) -> dict[str, str]:
-        """Return the environment of a run that is to judge this deployment; "": none is named."""
+        """Return the environment of a run that judges this deployment; "": the variable is not set."""
         return self.environment | ({"SYNTHETIC_DEPLOYMENT": deployment} if deployment else {})
 
     def gate(self, deployment: str, reports: Path) -> subprocess.CompletedProcess[str]:
@@ -86,7 +86,7 @@ def _check(candidate: Deployment, home: str) -> str:
 def test_the_candidate_is_asked_on_its_own_address_and_not_production(
     remote: Remote, suite: Suite, workers: list[str]
 ) -> None:
-    """Production is green before every bad promotion: asked instead of the candidate, it always lets it out."""
+    """Production is green before every bad promotion: asking it would let every candidate pass."""
     candidate = remote.publish()
     suite.write(_check(candidate, remote.running.edge.production_url))
 
@@ -100,7 +100,7 @@ def test_the_candidate_is_asked_on_its_own_address_and_not_production(
 
 
 def test_a_previews_users_are_on_its_own_address(remote: Remote, suite: Suite) -> None:
-    """Held against the production host, every preview would be bound to the wrong one."""
+    """With the production host as its address, every preview would fail the check of the sign-in host."""
     candidate = remote.publish(preview=True)
     suite.write(_check(candidate, candidate.base_url))
 
@@ -132,7 +132,7 @@ REFUSED: dict[str, tuple[Callable[[Remote], str], int, str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_candidate_that_cannot_be_judged_is_one_line(name: str, remote: Remote, suite: Suite, tmp_path: Path) -> None:
-    """Exit 2 where another must be named, 3 where it cannot be told yet; and not one request to production."""
+    """Exit 2 for a wrong candidate, 3 for one that is not ready; production gets no request."""
     choose, code, said = REFUSED[name]
     asked = choose(remote)
     suite.write(_check(remote.serving, remote.serving.base_url))
@@ -148,7 +148,7 @@ def test_a_candidate_that_cannot_be_judged_is_one_line(name: str, remote: Remote
 
 
 def test_after_the_promotion_an_address_is_no_id(remote: Remote, suite: Suite) -> None:
-    """Answers name ids: held against an address, every one of them would be a stranger's."""
+    """Answers name ids; compared with an address, every answer would come from another deployment."""
     suite.write(_check(remote.serving, remote.serving.base_url).replace("predeploy", "postdeploy"))
 
     ran = suite.run("-m", "postdeploy", "--target=staging", environment=remote.asking(remote.serving.base_url))

@@ -1,4 +1,4 @@
-"""The client of Vercel's API: what it asks again, what it must not, and what it never tells."""
+"""The client of Vercel's API: the requests that it repeats, those that it must not repeat, and its secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = {"id": "prj_1", "name": "7peducation"}
 
 @dataclass
 class Api:
-    """Answers in turn, the last one for ever; keeps the requests and how long the client waited between them."""
+    """Gives its answers in turn, the last one for ever; keeps the requests and the client's waits between them."""
 
     answers: list[Callable[[httpx.Request], httpx.Response]]
     requests: list[httpx.Request] = field(default_factory=list)
@@ -81,7 +81,7 @@ def test_a_wait_beyond_the_deadline_is_not_waited() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 422])
 def test_a_refusal_is_final(status: int) -> None:
-    """And carries what Vercel said."""
+    """The error carries Vercel's own words."""
     api = Api([error(status)])
 
     with api.client() as vercel, pytest.raises(VercelError) as refused:
@@ -95,7 +95,7 @@ def test_a_refusal_is_final(status: int) -> None:
 def test_a_rollback_that_may_have_been_accepted_is_not_repeated_blindly(
     answer: Callable[[httpx.Request], httpx.Response],
 ) -> None:
-    """Who asked has to look first."""
+    """The caller has to look at the alias first."""
     api = Api([answer, says(201)])
 
     with api.client() as vercel, pytest.raises(VercelError) as unclear:
@@ -109,7 +109,7 @@ def test_a_rollback_that_may_have_been_accepted_is_not_repeated_blindly(
 def test_a_rollback_that_was_certainly_not_accepted_is_asked_again(
     answer: Callable[[httpx.Request], httpx.Response],
 ) -> None:
-    """With the same explicit deployment."""
+    """The second request names the same explicit deployment."""
     api = Api([answer, says(201)])
 
     with api.client(team="team_1") as vercel:
@@ -122,15 +122,47 @@ def test_a_rollback_that_was_certainly_not_accepted_is_asked_again(
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"name": "no id"}', b"\xff"])
 def test_an_answer_that_cannot_be_read(body: bytes) -> None:
-    """It is Vercel's trouble, in words."""
+    """The error says in words that Vercel's answer is unreadable."""
     api = Api([lambda _: httpx.Response(200, content=body)])
 
     with api.client() as vercel, pytest.raises(VercelError, match="unreadable"):
         vercel.project()
 
 
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ({"jobStatus": "canceled", "type": "rollback", "toDeploymentId": "dpl_1", "requestedAt": 1}, "canceled"),
+        ({"jobStatus": None, "type": "restore", "toDeploymentId": 7, "requestedAt": "today"}, "unknown"),
+        ({}, "unknown"),
+    ],
+)
+def test_an_alias_job_in_words_that_nobody_documented_is_read(last: dict[str, object], status: str) -> None:
+    """The gate needs the project to undo a bad deployment; the last job only matters once it is ours."""
+    api = Api([says(200, PROJECT | {"lastAliasRequest": last, "autoAssignCustomDomains": "yes"})])
+
+    with api.client() as vercel:
+        project = vercel.project()
+
+    assert project.id == "prj_1"
+    assert project.auto_assign_custom_domains is None
+    assert project.last_alias_request is not None
+    assert project.last_alias_request.job_status == status
+
+
+def test_a_row_that_cannot_be_read_hides_no_other() -> None:
+    """One odd deployment in the list must not leave the gate without one to go back to."""
+    good = {"uid": "dpl_1", "url": "x.vercel.app", "readyState": "REVIEWING", "readySubstate": "CANARY", "created": 1}
+    api = Api([says(200, PROJECT), says(200, {"deployments": [None, {"uid": "dpl_2"}, {"url": "y.vercel.app"}, good]})])
+
+    with api.client() as vercel:
+        (found,) = vercel.deployments()
+
+    assert (found.id, found.state, found.substate) == ("dpl_1", "REVIEWING", "CANARY")
+
+
 def test_the_token_is_nowhere() -> None:
-    """Not in a repr, not in an error."""
+    """It is in no repr and in no error."""
     api = Api([error(403)])
 
     with api.client() as vercel, pytest.raises(VercelError) as refused:
@@ -156,7 +188,7 @@ class TestAgainstTheEdge:
             yield vercel
 
     def test_deployments_newest_first(self, running: RunningEdge, vercel: Vercel) -> None:
-        """A staged one has never served; a preview is not among them."""
+        """A staged one has never served; previews are not listed."""
         first = running.publish(promote=True)
         second = running.publish(promote=True)
         staged = running.publish()
@@ -172,7 +204,7 @@ class TestAgainstTheEdge:
         assert found[0].commit == staged.build.commit
 
     def test_the_alias(self, running: RunningEdge, vercel: Vercel) -> None:
-        """It names a deleted deployment too; and nothing where there is nothing."""
+        """It may name a deleted deployment, or none."""
         host = running.edge.production_listener.address
         assert vercel.production_id(host) is None
         deployment = running.publish(promote=True)
@@ -183,7 +215,7 @@ class TestAgainstTheEdge:
             vercel.deployment(deployment.id)
 
     def test_a_wrong_token(self, running: RunningEdge) -> None:
-        """It is refused, and the alias is not taken for empty."""
+        """The error is a refusal, and not an empty alias."""
         with (
             Vercel(VercelAccess(running.api.url, "7peducation", "wrong")) as vercel,
             pytest.raises(VercelError, match="403"),

@@ -1,4 +1,4 @@
-"""An environment with nothing wrong with it, and what becomes of it when some of it is changed."""
+"""A healthy environment for the self-tests, and functions that change it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ HEALTHY: dict[str, str | None] = {
 
 
 def having(**changed: str | None) -> Environment:
-    """Return the healthy environment with some of it changed."""
+    """Return the healthy environment with some values changed."""
     return Environment("selftest", HEALTHY | changed)
 
 
 def without(*names: str) -> Environment:
-    """Return the healthy environment with some of it missing."""
+    """Return the healthy environment without some variables."""
     return Environment("selftest", {name: value for name, value in HEALTHY.items() if name not in names})
 
 
 def problems(environment: Environment, *, live: bool = True) -> list[str]:
-    """Return everything that is wrong with it."""
+    """Return all problems of an environment."""
     return [
         *variables.missing(environment),
         *variables.malformed(environment),

@@ -21,7 +21,7 @@ _ENDED = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_T
 
 
 def judged(folder: Path, *arguments: str) -> list[CheckResult]:
-    """Return the checks of backups as one run saw them."""
+    """Return the checks of backups from one run."""
     modules = ("tests/database/test_backups.py", "tests/database/test_restore.py")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *modules, "-q", f"--reports={folder}"]
     command += arguments
@@ -34,7 +34,7 @@ def judged(folder: Path, *arguments: str) -> list[CheckResult]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_seen_by_its_own_check(name: str, tmp_path: Path) -> None:
-    """A check that goes red for anything, or for nothing, is of no use."""
+    """A check must be red for its own fault and for no other."""
     checks = judged(tmp_path, "--fault", name)
 
     red = [check for check in checks if check.outcome is Outcome.FAILED]
@@ -43,7 +43,7 @@ def test_a_fault_is_seen_by_its_own_check(name: str, tmp_path: Path) -> None:
 
 
 def test_a_target_without_the_capability_is_not_asked(tmp_path: Path) -> None:
-    """What was never promised is not missing."""
+    """The checks do not apply there."""
     checks = judged(tmp_path, "--target", "http://127.0.0.1:1")
 
     assert {check.outcome for check in checks} == {Outcome.NOT_APPLICABLE}

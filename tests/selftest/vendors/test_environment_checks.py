@@ -1,4 +1,4 @@
-"""What a deployment is configured with: judged by name, form and host, never shown."""
+"""The variables of a deployment are judged by name, form and host, and never shown."""
 
 # ruff: noqa: S106  (nobody's secrets)
 
@@ -50,7 +50,7 @@ SERVICE = key("service_role", "abcdefgh")
     ],
 )
 def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
-    """Off is not broken, and what Vercel keeps to itself is not wrong."""
+    """A feature that is off is no problem, and neither is a value that Vercel does not show."""
     assert problems(environment) == []
 
 
@@ -76,11 +76,13 @@ def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
             having(NEXTAUTH_URL="https://staging.7p.test"),
             "NEXTAUTH_URL is on staging.7p.test, users are on 7peducation",
         ),
+        (having(NEXTAUTH_URL="https://who:hunter2@else.test"), "NEXTAUTH_URL is on else.test, users are on"),
+        (having(NEXTAUTH_URL="https://["), "NEXTAUTH_URL is on no host"),
         (having(NEXTAUTH_URL="http://7peducation.vercel.app"), "NEXTAUTH_URL is http, not https"),
         (having(NEXTAUTH_URL="7peducation.vercel.app"), "NEXTAUTH_URL is on no host"),
         (having(NEXTAUTH_URL=f"{URL}/login"), "NEXTAUTH_URL has a path"),
         (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "the two Stripe keys are of different modes"),
-        (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "STRIPE_SECRET_KEY is a test key, live is meant"),
+        (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "STRIPE_SECRET_KEY is a test key, live is expected"),
         (having(SUPABASE_SERVICE_KEY="anonymous-key-of-the-selftest"), "SUPABASE_SERVICE_KEY is the anonymous key"),
         (having(NEXT_PUBLIC_KEY="service-key-of-the-selftest"), "NEXT_PUBLIC_KEY publishes a secret"),
         (having(MAINTENANCE_MODE="true"), "MAINTENANCE_MODE is on"),
@@ -100,7 +102,7 @@ def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
     ],
 )
 def test_each_mistake_is_named(environment: Environment, problem: str) -> None:
-    """In words that say which variable and what to set, and nothing of its value."""
+    """The message says which variable is wrong and shows nothing of its value."""
     found = problems(environment)
 
     assert [line for line in found if line.startswith(problem)] != []
@@ -113,13 +115,13 @@ def test_live_keys_where_a_test_is_meant_are_a_mistake_too() -> None:
     found = variables.mistaken_keys(having(), live=False)
 
     assert found == [
-        "STRIPE_SECRET_KEY is a live key, test is meant",
-        "NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY is a live key, test is meant",
+        "STRIPE_SECRET_KEY is a live key, test is expected",
+        "NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY is a live key, test is expected",
     ]
 
 
 def test_the_candidates_own_example_adds_what_it_needs() -> None:
-    """A variable that the new build reads, and nobody has set yet, is found before it is missed."""
+    """A variable that only the new build reads is found before the build serves users."""
     example = (
         "# comment\nNEXTAUTH_URL=\nexport NEW_SERVICE_URL='https://x' # why\nNODE_ENV=production\nSTRIPE_NEW_KEY=\n"
     )
@@ -129,14 +131,14 @@ def test_the_candidates_own_example_adds_what_it_needs() -> None:
 
 
 def test_what_the_example_calls_optional_is_not_missed() -> None:
-    """Unset, a switch is off; a line that says so of itself may stay away."""
+    """A switch is off where it is not set, and a line may call itself optional."""
     example = "MAINTENANCE_MODE=\nDEBUG_MODE=\nNEXT_PUBLIC_SENTRY_DSN= # optional\n#NEXT_PUBLIC_MEDIA_URL=\n"
 
     assert variables.missing(having(), example) == []
 
 
 def test_a_preview_may_have_what_production_must_not() -> None:
-    """Its own team looks at it, on a host that changes with every push."""
+    """Only the team uses a preview, and its host changes with every push."""
     preview = Environment("preview", {**without("NEXTAUTH_URL").values, "DEBUG_MODE": "true", "MAINTENANCE_MODE": "1"})
 
     assert variables.missing(preview, preview=True) == []
@@ -145,7 +147,7 @@ def test_a_preview_may_have_what_production_must_not() -> None:
 
 
 def test_http_is_right_on_this_machine_only() -> None:
-    """A site that is served from loopback has its database there; one that is not sends its keys in the clear."""
+    """A site on loopback has its database there; any other site would send its keys unencrypted."""
     local = "http://127.0.0.1:54321"
 
     assert variables.malformed(having(NEXTAUTH_URL="http://127.0.0.2:3000", NEXT_PUBLIC_SUPABASE_URL=local)) == []
@@ -153,7 +155,7 @@ def test_http_is_right_on_this_machine_only() -> None:
 
 
 def test_the_command_line_verifies_a_file(tmp_path: Path) -> None:
-    """The runbook's `npm run env:verify`, for anyone: exit 1 names what is wrong, and shows no value."""
+    """It replaces the runbook's `npm run env:verify`: exit 1 names the problems and shows no value."""
     file = tmp_path / ".env.production"
     file.write_text("".join(f"{name}={value}\n" for name, value in HEALTHY.items()))
     command = [sys.executable, "-m", "fixtures.vendors.environment", str(file)]
@@ -175,7 +177,7 @@ def _command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_line_names_file_and_line_of_what_is_wrong_with_a_file(tmp_path: Path) -> None:
-    """And which variable decides whether there are payments."""
+    """It also says why payments are on or off."""
     file = tmp_path / "my.env"
     lines = [f"{name}={value}\n" for name, value in HEALTHY.items() if name != "PAYMENTS_MODE"]
     file.write_text("".join([*lines, lines[0]]))
@@ -184,13 +186,24 @@ def test_the_command_line_names_file_and_line_of_what_is_wrong_with_a_file(tmp_p
     broken = _command_line(str(file))
 
     assert (twice.returncode, broken.returncode, broken.stdout) == (1, 2, "")
-    assert f"WRONG: {file}, lines 1, 13: NODE_ENV stands there more than once; the last counts\n" in twice.stdout
+    assert f"WRONG: {file}, lines 1, 13: NODE_ENV is set more than once; the last value counts\n" in twice.stdout
     assert "payments disabled: PAYMENTS_MODE is not set\n" in twice.stdout
     assert broken.stderr.startswith(f"{file}, line 13: not NAME=value; ")
 
 
+def test_the_command_line_shows_no_active_character(tmp_path: Path) -> None:
+    """A value, a name or the file itself could rewrite the terminal or give a command to GitHub's runner."""
+    file = tmp_path / "a\x1b[31m\n::error::.env"
+    file.write_text("NEXTAUTH_URL=https://x\x1b[2J\u202e.test\nA=1\n")
+    judged, missing = _command_line(str(file)), _command_line(f"{file}x")
+
+    for printed in (judged.stdout, missing.stderr):
+        assert printed.replace("\n", "").isprintable()
+        assert "\n::error" not in printed
+
+
 def test_the_command_line_takes_one_file_and_no_options() -> None:
-    """A file that is ignored would pass unseen."""
+    """An argument that is ignored would pass without a check."""
     helps, two, odd = _command_line("--help"), _command_line("a.env", "b.env"), _command_line("--prod")
 
     assert (helps.returncode, two.returncode, odd.returncode) == (0, 2, 2)

@@ -1,4 +1,4 @@
-"""A deployment's variables, read from three places with every value kept to itself."""
+"""A deployment's variables are read from three places, and no value is shown."""
 
 # ruff: noqa: S106  (nobody's secrets)
 
@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.checks.evidence import NotMeasured
 from fixtures.target.target import ENVIRONMENT_VARIABLE, UsageError, VercelAccess, load
+from fixtures.vendors import api as vendor_api
 from fixtures.vendors import environment_sources as sources
-from fixtures.vendors.environment_sources import EnvironmentUnreadableError
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 from tests.selftest.vendors.environments import HEALTHY, URL, having, problems
 
 
 def test_a_dotenv_file_is_read_as_the_platform_reads_it(tmp_path: Path) -> None:
-    """Quotes, comments and `export` are no part of a value."""
+    """Quotes, comments and `export` are not part of a value."""
     file = tmp_path / ".env"
     file.write_text("A=1\nexport B='two words' # why\nC=\"x#y\"\nD=plain # comment\n# E=no\n\nF= # none\nG='a\nb'\n")
 
@@ -40,7 +41,7 @@ def test_a_dotenv_file_is_read_as_the_platform_reads_it(tmp_path: Path) -> None:
     ],
 )
 def test_quotes_end_where_they_end_for_the_platform(line: str, value: str, tmp_path: Path) -> None:
-    """The rules of the package that Next.js reads them with."""
+    """Next.js uses the package `dotenv`; these are its rules."""
     file = tmp_path / ".env"
     file.write_text(f'{line}\nB="2"\n', encoding="utf-8")
 
@@ -48,17 +49,17 @@ def test_quotes_end_where_they_end_for_the_platform(line: str, value: str, tmp_p
 
 
 def test_a_line_that_says_nothing_is_named_and_not_shown(tmp_path: Path) -> None:
-    """Left out, what it was meant to set is "missing"; and it may be the second half of a secret."""
+    """The line may be the second half of a secret, so only its number is shown."""
     file = tmp_path / "my.env"
     file.write_text("A=1\nNEXTAUTH_SECRET\n\nB='x\ny'\nhunter2 secret\n")
 
-    with pytest.raises(EnvironmentUnreadableError) as caught:
+    with pytest.raises(NotMeasured) as caught:
         sources.of_file(file)
     assert str(caught.value) == f"{file}, lines 2, 6: not NAME=value; correct it, or make it a comment with #"
 
 
 def test_a_name_that_stands_twice_is_remembered(tmp_path: Path) -> None:
-    """The last one counts, for the platform too; whoever changes the first waits in vain."""
+    """The last value counts for the platform too, so a change of the first one has no effect."""
     file = tmp_path / "my.env"
     file.write_text("A=1\nB=2\nA=3\n")
 
@@ -68,14 +69,14 @@ def test_a_name_that_stands_twice_is_remembered(tmp_path: Path) -> None:
 
 
 def test_only_the_platforms_variables_are_taken_from_the_process() -> None:
-    """The runner's own tokens are nobody's business."""
+    """The runner's tokens are not the platform's."""
     found = sources.of_process({"NEXTAUTH_URL": URL, "PATH": "/bin", "VERCEL_TOKEN": "x", "STRIPE_SECRET_KEY": "y"})
 
     assert found.values == {"NEXTAUTH_URL": URL, "STRIPE_SECRET_KEY": "y"}
 
 
 def test_values_are_in_no_repr_and_in_no_line() -> None:
-    """What is printed may be published: names, and enough to tell two values apart."""
+    """Reports may be public; they have names and fingerprints only."""
     environment = having(EMPTY="", HIDDEN=None)
     shown = repr(environment) + "\n".join(environment.lines())
 
@@ -87,13 +88,13 @@ def test_values_are_in_no_repr_and_in_no_line() -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningEdge]:
-    """Run an edge with its API."""
+    """Start an edge with its API."""
     with run_edge() as running:
         yield running
 
 
 def test_vercels_list_is_read_with_everything_but_what_it_keeps_to_itself(running: RunningEdge) -> None:
-    """Encrypted values are decrypted one by one; sensitive ones are there and unreadable."""
+    """Encrypted values are read one by one; sensitive ones count as set."""
     deployment = running.publish(promote=True)
     deployment.build.environment.update({name: value or "" for name, value in HEALTHY.items()})
     access = VercelAccess(api=running.api.url, project=running.edge.project.id, token=running.edge.token)
@@ -105,7 +106,7 @@ def test_vercels_list_is_read_with_everything_but_what_it_keeps_to_itself(runnin
 
 
 def test_the_list_itself_shows_no_value(running: RunningEdge) -> None:
-    """As on Vercel, only the call for one variable decrypts."""
+    """On Vercel only the call for one variable decrypts it."""
     deployment = running.publish(promote=True)
     deployment.build.environment.update({name: value or "" for name, value in HEALTHY.items()})
 
@@ -116,7 +117,7 @@ def test_the_list_itself_shows_no_value(running: RunningEdge) -> None:
 
 
 def test_variables_of_other_environments_are_left_out(stub: Stub) -> None:
-    """A preview's NEXTAUTH_URL must not be taken for production's."""
+    """NEXTAUTH_URL of a preview is not production's."""
     row = '{"id":"%s","key":"%s","type":"plain","value":"%s","target":%s}'
     rows = [
         row % ("1", "A", "x", '["production"]'),
@@ -132,7 +133,7 @@ def test_variables_of_other_environments_are_left_out(stub: Stub) -> None:
 
 
 def test_a_branchs_own_variable_wins_over_the_one_for_all_previews(stub: Stub) -> None:
-    """A preview of one branch is not judged by another's database."""
+    """A preview of one branch must not be judged by the database of another."""
     row = '{"id":"%s","key":"%s","type":"plain","value":"%s","target":["preview"],"gitBranch":%s}'
     rows = [
         row % ("1", "A", "own", '"dev"'),
@@ -149,18 +150,21 @@ def test_a_branchs_own_variable_wins_over_the_one_for_all_previews(stub: Stub) -
 
 
 @pytest.mark.parametrize(("status", "body"), [(403, "{}"), (500, "oops"), (200, "<html>"), (200, '{"envs":1}')])
-def test_what_cannot_be_read_is_said_and_not_guessed(stub: Stub, status: int, body: str) -> None:
-    """A token without the right to read variables must not look like variables that are missing."""
+def test_what_cannot_be_read_is_said_and_not_guessed(
+    stub: Stub, status: int, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token without the right to read must not look like missing variables."""
+    monkeypatch.setattr(vendor_api, "_DEADLINE", 0.3)
     stub.json("GET /v9/projects/prj/env", body, status)
 
-    with pytest.raises(EnvironmentUnreadableError, match="GET /v9/projects/prj/env") as caught:
+    with pytest.raises(NotMeasured, match="GET /v9/projects/prj/env") as caught:
         sources.of_vercel(VercelAccess(api=stub.url, project="prj", token="secret-token"))
 
     assert "secret-token" not in str(caught.value)
 
 
 def test_variables_are_known_where_something_tells_them(tmp_path: Path) -> None:
-    """A file of a target that Vercel does not serve is judged like any other; one that is not there is named."""
+    """A target that is not on Vercel may name a file; a file that is missing is an error."""
     file = tmp_path / ".env"
     file.write_text("A=1")
     told = [{}, {ENVIRONMENT_VARIABLE: "process"}, {ENVIRONMENT_VARIABLE: str(file)}]

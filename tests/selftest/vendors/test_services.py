@@ -1,10 +1,11 @@
-"""What the candidate stands on: what each service tells, what is wrong with it, and what cannot be told."""
+"""The services around the candidate: their answers, wrong settings, and answers that cannot be judged."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
@@ -13,8 +14,9 @@ from fixtures.sandbox.vendors.github_api import GithubApi, run
 from fixtures.target.services import GithubAccess
 from fixtures.target.target import UsageError, load
 from fixtures.target.variants import Variant
+from fixtures.vendors import api as vendor_api
 from fixtures.vendors import commit_status
-from fixtures.vendors.stripe_settings import Balance, Endpoint, mixed_modes, wrong_endpoints
+from fixtures.vendors.stripe_settings import Balance, Endpoint, balance_of, endpoints_of, mixed_modes, wrong_endpoints
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 
@@ -33,7 +35,7 @@ def running() -> Iterator[RunningEdge]:
 
 @pytest.fixture
 def github(running: RunningEdge) -> tuple[GithubApi, GithubAccess]:
-    """Return GitHub, and how it is asked."""
+    """Return GitHub's stand-in, and the access to it."""
     api = GithubApi()
     listener = running.do(running.edge.listeners.open(api.app))
     return api, GithubAccess(listener.url, api.repository, REQUIRED, api.token)
@@ -43,10 +45,10 @@ Github = tuple[GithubApi, GithubAccess]
 
 
 class TestCommit:
-    """The tests, types and scans of the candidate's commit."""
+    """Tests of the results of the candidate's commit."""
 
     def test_everything_has_passed_on_any_page(self, github: Github) -> None:
-        """A large project has more runs than a page; what fails on the last one counts."""
+        """A large project has several pages of runs; a failure on the last one counts."""
         api, access = github
         api.runs += [run(f"lint {number}") for number in range(7)]
         api.page = 2
@@ -59,7 +61,7 @@ class TestCommit:
 
     @pytest.mark.parametrize("said", ["failure", "timed_out", "startup_failure"])
     def test_what_failed_is_named(self, github: Github, said: str) -> None:
-        """Also where the same name has passed before."""
+        """A pass under the same name does not hide it."""
         api, access = github
         api.runs.append(run("TypeCheck", said))
 
@@ -74,7 +76,7 @@ class TestCommit:
         ],
     )
     def test_what_did_not_run_did_not_pass(self, github: Github, status: str, conclusion: str | None) -> None:
-        """GitHub itself lets a skipped check pass as a required one."""
+        """GitHub itself accepts a skipped check as a required one."""
         api, access = github
         api.runs[2] = run("sast", conclusion, status)
         found = commit_status.ask(access, SHA)
@@ -82,7 +84,7 @@ class TestCommit:
         assert (found.failed, found.unknown) == ([], [f"sast: {conclusion or status}"])
 
     def test_nothing_reported_is_everything_missing(self, github: Github) -> None:
-        """A commit that nobody checked has no red check either."""
+        """A commit without any check has no red check either."""
         api, access = github
         api.runs.clear()
         api.statuses.clear()
@@ -90,7 +92,7 @@ class TestCommit:
         assert commit_status.ask(access, SHA).unknown == [f"{name}: missing" for name in REQUIRED]
 
     def test_a_failure_that_nobody_requires_blocks_nothing(self, github: Github) -> None:
-        """It is in the evidence."""
+        """The evidence shows it."""
         api, access = github
         api.statuses.append({"context": "preview comments", "state": "error"})
         found = commit_status.ask(access, SHA)
@@ -110,8 +112,11 @@ class TestCommit:
             (200, '{"statuses":1}', "cannot be read"),
         ],
     )
-    def test_what_github_does_not_tell_is_not_measured(self, stub: Stub, status: int, body: str, said: str) -> None:
-        """With what to do about it, and without the token."""
+    def test_what_github_does_not_tell_is_not_measured(
+        self, stub: Stub, status: int, body: str, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The message says what to do, and does not show the token."""
+        monkeypatch.setattr(vendor_api, "_DEADLINE", 0.3)
         stub.json(f"GET /repos/o/r/commits/{SHA}/status", body, status)
 
         with pytest.raises(NotMeasured, match=said) as caught:
@@ -120,7 +125,7 @@ class TestCommit:
         assert "secret-token" not in str(caught.value)
 
     def test_the_token_is_not_carried_to_another_host(self, stub: Stub) -> None:
-        """The address of the next page is the answer's."""
+        """The answer names the address of the next page."""
         away = stub.url.replace("127.0.0.1", "localhost")
         link = f'<{away}/more>; rel="next"'
         stub.json(f"GET /repos/o/r/commits/{SHA}/status", '{"statuses":[]}', link=link)
@@ -132,20 +137,14 @@ class TestCommit:
 
 
 def an_endpoint(
-    url: str = f"{URL}/api/webhooks/stripe", *events: str, status: str = "enabled", live: bool = True
+    url: str = f"{URL}/api/webhooks/stripe", *events: str, status: str = "enabled", live: bool | None = True
 ) -> Endpoint:
     """Return an endpoint; without events it listens to what is needed."""
-    assert status in {"enabled", "disabled"}
-    return Endpoint(
-        url=url,
-        status="enabled" if status == "enabled" else "disabled",
-        enabled_events=list(events or NEEDED),
-        livemode=live,
-    )
+    return Endpoint(url=url, status=status, enabled_events=list(events or NEEDED), livemode=live)
 
 
 class TestStripe:
-    """The webhook endpoint and the keys."""
+    """Tests of the webhook endpoint and the keys."""
 
     @pytest.mark.parametrize(
         "known",
@@ -158,7 +157,7 @@ class TestStripe:
         ids=["exactly", "slash", "all events", "one of three"],
     )
     def test_one_good_endpoint_is_enough(self, known: list[Endpoint]) -> None:
-        """An account has endpoints of other programs, and old ones."""
+        """An account also has old endpoints, and those of other programs."""
         assert wrong_endpoints(known, URL, NEEDED, live=True) == []
 
     @pytest.mark.parametrize(
@@ -169,25 +168,53 @@ class TestStripe:
             ([an_endpoint("https://7peducation.test.evil.test/api/webhooks/stripe")], "no endpoint is on"),
             ([an_endpoint(status="disabled")], "is disabled"),
             ([an_endpoint(f"{URL}/api/webhooks/stripe", NEEDED[0])], "charge.refunded is not sent to"),
-            ([an_endpoint(live=False)], "is of the test mode"),
+            ([an_endpoint(live=False)], "is in test mode, live is expected"),
         ],
         ids=["none", "path", "host", "disabled", "event", "mode"],
     )
     def test_each_way_to_lose_events_is_named(self, known: list[Endpoint], wrong: str) -> None:
-        """In words that say which endpoint and what to change."""
+        """The message names the endpoint and the mistake."""
         (found,) = wrong_endpoints(known, URL, NEEDED, live=True)
 
         assert wrong in found
 
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"url": f"{URL}/api/webhooks/stripe", "status": "paused", "livemode": True, "enabled_events": ["*"]},
+            {"url": f"{URL}/api/webhooks/stripe", "status": "enabled", "livemode": None, "enabled_events": ["*"]},
+            {"url": f"{URL}/api/webhooks/stripe", "status": "enabled", "livemode": True, "enabled_events": "*"},
+            {"status": "enabled", "livemode": True, "enabled_events": ["*"]},
+            ["enabled"],
+        ],
+        ids=["status", "no mode", "events of another type", "no address", "no object"],
+    )
+    def test_an_endpoint_that_cannot_be_judged_matters_only_where_no_other_is_good(self, odd: object) -> None:
+        """A new word of Stripe is neither a fault of the platform nor an exception."""
+        rows = [odd, {"url": "https://else.test", "status": "disabled", "livemode": True, "enabled_events": []}]
+        answer = Answer("GET", "https://api.stripe.test/v1", 200, content=msgspec.json.encode({"data": rows}))
+        known = endpoints_of(answer)
+
+        assert wrong_endpoints([*known, an_endpoint()], URL, NEEDED, live=True) == []
+        with pytest.raises(NotMeasured, match="something new about an endpoint"):
+            wrong_endpoints([*known, an_endpoint(status="disabled")], URL, NEEDED, live=True)
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"data": null}', b"\xff"])
+    def test_an_answer_that_is_none_is_not_measured(self, body: bytes) -> None:
+        """The platform is not to blame for it."""
+        for read in (balance_of, endpoints_of):
+            with pytest.raises(NotMeasured, match=r"Stripe: GET https://api\.stripe\.test"):
+                read(Answer("GET", "https://api.stripe.test/v1", 200, content=body))
+
     def test_modes_that_do_not_agree_are_named(self) -> None:
-        """A key is of the mode that is in its name, an account of the one that it answers in."""
+        """The name of a key shows its mode, and Stripe's answer shows the account's."""
         live, test = Balance(livemode=True), Balance(livemode=False)
 
         assert mixed_modes("rk_live_x", live, "pk_live_x", live=True) == []
         assert mixed_modes("rk_test_x", test, None, live=False) == []
         assert mixed_modes("rk_test_x", test, "pk_live_x", live=True) == [
-            "the restricted key is of the test mode, live is meant",
-            "Stripe's answer to it is of the test mode, live is meant",
+            "the restricted key is of test mode, live is expected",
+            "Stripe's answer to it is of test mode, live is expected",
         ]
 
 
@@ -204,7 +231,7 @@ SET = {"A_TOKEN": "token", "A_KEY": "rk_live_key"}
 
 
 class TestTarget:
-    """The tables of targets.toml."""
+    """Tests of the tables of targets.toml."""
 
     @pytest.fixture
     def file(self, tmp_path: Path) -> Path:
@@ -214,7 +241,7 @@ class TestTarget:
         return path
 
     def test_services_are_read_with_their_secrets_hidden(self, file: Path) -> None:
-        """What is no capability is not asked, whatever table stands there."""
+        """A service without its capability is not asked."""
         target = load("staging", environ=SET, file=file)
 
         assert target.services.github == GithubAccess("https://api.github.com", "o/r", REQUIRED, "token")
@@ -237,7 +264,7 @@ class TestTarget:
         ],
     )
     def test_what_cannot_be_meant_is_one_line(self, file: Path, old: str, new: str, said: str) -> None:
-        """A secret key could pay money out; nothing required would be passed by nothing."""
+        """A secret key could pay out money, and an empty list of required names would always pass."""
         file.write_text(TARGET.replace(old, new), encoding="utf-8")
 
         with pytest.raises(UsageError) as caught:
@@ -248,7 +275,7 @@ class TestTarget:
 
 
 def test_a_vendors_answer_proves_nothing_of_the_candidate(tmp_path: Path) -> None:
-    """At the candidate's own address silence is its name; Supabase, silent alike, must not blame the deployment."""
+    """A 503 of Supabase must not be blamed on the deployment."""
     variant = Variant(name="candidate", url=URL, deployment_id="dpl_1", own_address=True)
     evidence = Evidence(directory=tmp_path, reports=tmp_path, variant=variant)
     evidence.see(Answer("GET", f"{URL}/api/health", 200))

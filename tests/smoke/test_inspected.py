@@ -1,4 +1,8 @@
-"""What no answer of the whole run may show: signed in, refused, of a POST, of what does not exist. Judged last."""
+"""
+Content that no answer of the whole run may show: signed-in pages, refusals, POSTs, and wrong ids.
+
+These checks run last, when all other smoke checks have their answers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from fixtures.site.client import AT_ONCE
 from .conftest import crashed
 
 EVERYTHING = depends_on("* /*")
-# What has its own checks signed out shows the same signed in, but for these two pages.
+# Public pages look the same to a student, except these two.
 READABLE = [route for route in readable() if route not in {*PAGES, *APIS} - {"GET /", "GET /marketplace"}]
 
 
@@ -31,8 +35,10 @@ def _its_courses(answers: list[Answer]) -> list[str]:
 @asks(*READABLE, account="student")
 @follow_up(_its_courses, account="student")
 @depends_on("GET /courses/*")
-def test_nothing_that_a_student_may_read_crashes(answers: list[Answer], followed: list[Answer]) -> None:
-    """Every page and route as those who are signed in get it; what they show is judged with everything else, below."""
+def test_every_page_and_route_of_a_student_answers_without_a_crash(
+    answers: list[Answer], followed: list[Answer]
+) -> None:
+    """A signed-in student meets the crash at the first click; the checks below judge the content of these answers."""
     assert [answer for answer in (*answers, *followed) if crashed(answer)] == []
 
 
@@ -40,8 +46,8 @@ def test_nothing_that_a_student_may_read_crashes(answers: list[Answer], followed
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="incident-security", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_gives_a_secret_away(inspected: Inspected) -> None:
-    """Behind the sign-in and in refusals there are as many readers, and nobody looks there."""
+def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
+    """Answers behind the sign-in and refusals have many readers, and nobody tests them by name."""
     assert inspected.offenders(SECRETS) == []
 
 
@@ -49,8 +55,8 @@ def test_nothing_that_was_seen_gives_a_secret_away(inspected: Inspected) -> None
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_tells_of_other_people(inspected: Inspected) -> None:
-    """Addresses, hashes and tokens that belong to somebody else than the one who asked."""
+def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected) -> None:
+    """An e-mail address, hash or token of somebody else is a data breach."""
     assert inspected.offenders(PERSONAL) == []
 
 
@@ -58,8 +64,8 @@ def test_nothing_that_was_seen_tells_of_other_people(inspected: Inspected) -> No
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="application-not-loading", last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_is_broken_behind_its_status(inspected: Inspected) -> None:
-    """An error boundary, a development build, a way to staging: the status is healthy, and users are not served."""
+def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: Inspected) -> None:
+    """The status is healthy, and users see an error page, a development build or links to staging."""
     assert inspected.offenders(BROKEN) == []
 
 
@@ -67,8 +73,8 @@ def test_nothing_that_was_seen_is_broken_behind_its_status(inspected: Inspected)
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False, last=True)
 @EVERYTHING
-def test_nothing_that_was_seen_tells_how_it_is_made(inspected: Inspected) -> None:
-    """A refused POST is where stack traces and SQL come to light first."""
+def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
+    """Stack traces and SQL show first in the answer to a refused POST."""
     assert inspected.offenders(INSIDE) == []
 
 
@@ -76,6 +82,6 @@ def test_nothing_that_was_seen_tells_how_it_is_made(inspected: Inspected) -> Non
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", runbook="performance-optimization", last=True)
 @EVERYTHING
-def test_everything_that_was_seen_arrived_as_it_should(inspected: Inspected) -> None:
-    """Readable, small, from here, kept by nobody else, in time; and what is missing says 404."""
+def test_every_answer_of_the_run_is_delivered_correctly(inspected: Inspected) -> None:
+    """Users read wrong letters, wait, or leave the platform when one of the rules of delivery is broken."""
     assert inspected.offenders(DELIVERY) == []

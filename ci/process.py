@@ -1,0 +1,130 @@
+"""
+The process of ci/verify: its signals, its streams and its exit code, from the first line to the last.
+
+Exit code 1 means "this deployment was rejected", and Python ends with 1 after any error and with 120 when it cannot
+flush its output. Here the exit code is always the one of the decision, or 3 where nothing was decided. Standard library
+only: ci/verify needs this before anything is installed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Never
+
+from ci.signals import CAUGHT, Interrupted, Signals
+
+EXIT_CANNOT_TELL = 3
+ERROR_FILE = "7p-verify-error-{}.txt"
+
+
+class _Output(io.TextIOWrapper):
+    """
+    Standard output or error that never raises.
+
+    A reader that has gone (`| head -1`), a full disk or a letter that the terminal cannot show loses text, and nothing
+    else: the decision stands.
+    """
+
+    def write(self, text: str) -> int:
+        """Write and flush; after the first failure everything goes to /dev/null."""
+        try:
+            super().write(text)
+            super().flush()
+        except (OSError, ValueError):
+            self._give_up()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush as `write` does."""
+        try:
+            super().flush()
+        except (OSError, ValueError):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+
+
+def guard(main: Callable[[], int]) -> Never:
+    """Run `main` and end the process with the exit code that it returns; an error or a signal before that is 3."""
+    _open_closed_streams()
+    sys.stdout, sys.stderr = _output(1), _output(2)
+    code = EXIT_CANNOT_TELL
+    signals = Signals()
+    try:
+        with signals.caught():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
+            code = main()
+            signals.too_late_for("the end of this command")
+    except Interrupted as interrupted:
+        sys.stderr.write(f"ci/verify: ended by {interrupted} before anything was decided; nothing was changed\n")
+    except SystemExit as ended:
+        # Only `--help` ends so.
+        code = ended.code if isinstance(ended.code, int) else EXIT_CANNOT_TELL
+    except BaseException as error:  # noqa: BLE001  (Python's own exit code 1 would read as a rejected deployment)
+        sys.stderr.write(f"ci/verify: {own_error(error, None)}\n")
+    sys.exit(code)
+
+
+def hand_over(command: list[str], environment: Mapping[str, str]) -> Never:
+    """Replace this process by another program, which receives the signals that arrive in between."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
+    os.execve(command[0], command, environment)  # noqa: S606  (our own interpreter, our own arguments)
+
+
+def own_error(error: BaseException, reports: Path | None) -> str:
+    """
+    Keep the traceback of the error that is being handled, and return one line that names the error and the file.
+
+    reports: where the file goes, None or not writable: the directory for temporary files.
+    """
+    from fixtures.model import redaction  # noqa: PLC0415  (only where something went wrong)
+
+    text = redaction.redact("".join(traceback.format_exception(error)))
+    said = " ".join(redaction.redact(f"{type(error).__name__}: {error}").split())
+    for directory in (reports, Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            if directory is not None:
+                directory.mkdir(parents=True, exist_ok=True)
+                file = directory / ERROR_FILE.format(os.getpid())
+                file.write_text(text, encoding="utf-8", errors="backslashreplace")
+                return f"an error of the suite itself, not of the target: {said}; its traceback: {file}"
+    return f"an error of the suite itself, not of the target: {said}"
+
+
+def _open_closed_streams() -> None:
+    """Give the numbers 0 to 2 to /dev/null where they are closed: the next file would get them, and our output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003  (its only argument)
+
+
+def _output(number: int) -> _Output:
+    standard = sys.__stdout__ if number == 1 else sys.__stderr__
+    encoding = standard.encoding if standard else "utf-8"
+    raw = os.fdopen(number, "wb", closefd=False)
+    return _Output(raw, encoding=encoding, errors="backslashreplace", line_buffering=True)
+
+
+def _main() -> int:
+    code: int = import_module("ci.commands").main(sys.argv[1:])
+    return code
+
+
+if __name__ == "__main__":
+    guard(_main)
