@@ -144,7 +144,7 @@ def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers
 
     red = {check.title: check.reason for check in outcome.verdict.checks if check.outcome != "passed"}
     assert sorted(red) == ["beyond", "torn"]
-    assert red["beyond"].startswith("IndexError")
+    assert "IndexError" in red["beyond"]
     assert "Expected `array`, got `object`" in red["torn"]
     assert workers or sorted(route for route, _ in stub.seen) == [
         "GET /end",
