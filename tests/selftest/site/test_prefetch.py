@@ -144,9 +144,10 @@ def test_what_an_answer_leads_to_is_asked_next(suite: Suite, stub: Stub, workers
 
     red = {check.title: check.reason for check in outcome.verdict.checks if check.outcome != "passed"}
     assert sorted(red) == ["beyond", "torn"]
-    assert red["beyond"].startswith("IndexError")
+    assert "IndexError" in red["beyond"]
     assert "Expected `array`, got `object`" in red["torn"]
-    assert workers or sorted(route for route, _ in stub.seen) == [
+    # As a set: after the IndexError a bare probe asks the addresses of that check again.
+    assert workers or sorted({route for route, _ in stub.seen}) == [
         "GET /end",
         "GET /part/a",
         "GET /part/b",
