@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import IO, TextIO
 
 from ci.signals import Interrupted
 from fixtures.model import redaction
@@ -56,14 +57,16 @@ class Child:
                 env={**environ, **_terminal(), parent_watchdog.PIPE_VARIABLE: str(theirs)},
                 stdin=subprocess.DEVNULL,
                 stdout=output if log else subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if log else subprocess.PIPE,
                 process_group=0,
                 pass_fds=[theirs],
             )
         self.pid = self._process.pid
         self._errors = errors
-        self._relay = Thread(target=self._pass_on, name="7p-output", daemon=True)
-        self._relay.start()
+        pipes = ((self._process.stdout, sys.stdout), (self._process.stderr, sys.stderr))
+        self._relays = [Thread(target=self._pass_on, args=[pipe, to], daemon=True) for pipe, to in pipes if pipe]
+        for relay in self._relays:
+            relay.start()
 
     def wait(self, limit: float) -> int:
         """
@@ -99,19 +102,18 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._parent_pipe.close()
-        self._relay.join(_GRACE)
+        for relay in self._relays:
+            relay.join(_GRACE)
 
-    def _pass_on(self) -> None:
-        """Copy the output of the child to this process's own output, which never raises."""
-        if self._process.stdout is None:
-            return
-        with self._process.stdout as output:
+    def _pass_on(self, output: IO[bytes], to: TextIO) -> None:
+        """Copy a stream of the child to this process's own, which never raises."""
+        with output:
             for line in output:
                 if self._errors and line.startswith(_INTERNAL_ERROR):
                     self._keep_error(self._errors, line)
                 else:
-                    sys.stdout.write(line.decode(errors="replace"))
-                    sys.stdout.flush()
+                    to.write(line.decode(errors="replace"))
+                    to.flush()
 
     def _keep_error(self, file: Path, line: bytes) -> None:
         if not file.exists():

@@ -24,17 +24,18 @@ from ci.machine import (
     provide_vercel_cli,
 )
 from ci.options import Options, Request, parse
-from ci.process import guard, own_error
+from ci.process import guard
 from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
-from fixtures.model.child_environment import child_environment, dropped_names
+from fixtures.model.child_environment import child_environment
 from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
-from fixtures.run.certificates import CA_VARIABLE
 from fixtures.run.directory import need_writable
+from fixtures.run.own_error import own_error
+from fixtures.run.proxy import proxy_for
 from fixtures.target.candidate import need
 from fixtures.target.sandbox_process import refuse_fault
 from fixtures.target.target import UsageError, load
@@ -89,6 +90,7 @@ def _carry_out(request: Request) -> int:
 def _stage(options: Options) -> int:
     target = load(options.target, environ=options.environ)
     target.redact_secrets()
+    proxy_for("")
     # pytest would refuse a wrong table only after everything has been set up.
     runbook()
     routes()
@@ -105,8 +107,6 @@ def _stage(options: Options) -> int:
         provide_browser()
         if target.is_sandbox:
             provide_postgres()
-        if dropped := dropped_names():
-            say(f"{', '.join(dropped)}: no effect; options of pytest go after --, authorities into {CA_VARIABLE}")
     from ci.stage import run  # noqa: PLC0415  (the gate is loaded when there is something to judge)
 
     return run(options)

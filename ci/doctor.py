@@ -21,7 +21,7 @@ import httpx
 from ci import environment, machine, privileges
 from ci.gate import EXIT_USAGE
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
-from fixtures.model import redaction
+from fixtures.model import escaping, redaction
 from fixtures.postgres.binaries import PostgresMissing, locate
 from fixtures.run.certificates import certificates
 from fixtures.target.target import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
@@ -79,7 +79,7 @@ def _show(title: str, findings: list[Finding]) -> None:
         lines.append(f"  {finding.sign:<7}  {finding.about:<{width}}  {finding.text}")
         if finding.good is False and finding.remedy:
             lines.append(f"  {'':<7}  {'':<{width}}  fix: {finding.remedy}")
-    sys.stdout.write(redaction.redact("\n".join(lines)) + "\n")
+    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))) + "\n")
 
 
 def _machine() -> Iterator[Finding]:

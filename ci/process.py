@@ -12,18 +12,14 @@ import io
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Never
 
 from ci.signals import CAUGHT, Interrupted, Signals
 
 EXIT_CANNOT_TELL = 3
-ERROR_FILE = "7p-verify-error-{}.txt"
 
 
 class _Output(io.TextIOWrapper):
@@ -74,6 +70,8 @@ def guard(main: Callable[[], int]) -> Never:
         # Only `--help` ends so.
         code = ended.code if isinstance(ended.code, int) else EXIT_CANNOT_TELL
     except BaseException as error:  # noqa: BLE001  (Python's own exit code 1 would read as a rejected deployment)
+        from fixtures.run.own_error import own_error  # noqa: PLC0415  (only where something went wrong)
+
         sys.stderr.write(f"ci/verify: {own_error(error, None)}\n")
     sys.exit(code)
 
@@ -82,26 +80,6 @@ def hand_over(command: list[str], environment: Mapping[str, str]) -> Never:
     """Replace this process by another program, which receives the signals that arrive in between."""
     signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
     os.execve(command[0], command, environment)  # noqa: S606  (our own interpreter, our own arguments)
-
-
-def own_error(error: BaseException, reports: Path | None) -> str:
-    """
-    Keep the traceback of the error that is being handled, and return one line that names the error and the file.
-
-    reports: where the file goes, None or not writable: the directory for temporary files.
-    """
-    from fixtures.model import redaction  # noqa: PLC0415  (only where something went wrong)
-
-    text = redaction.redact("".join(traceback.format_exception(error)))
-    said = " ".join(redaction.redact(f"{type(error).__name__}: {error}").split())
-    for directory in (reports, Path(tempfile.gettempdir())):
-        with suppress(OSError):
-            if directory is not None:
-                directory.mkdir(parents=True, exist_ok=True)
-                file = directory / ERROR_FILE.format(os.getpid())
-                file.write_text(text, encoding="utf-8", errors="backslashreplace")
-                return f"an error of the suite itself, not of the target: {said}; its traceback: {file}"
-    return f"an error of the suite itself, not of the target: {said}"
 
 
 def _open_closed_streams() -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import msgspec
 
 from ci.gate import Judgement
-from ci.process import ERROR_FILE
 from ci.red_checks import RedCheck, blocks
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
 from fixtures.report.difference_page import PAGE
+from fixtures.run.own_error import ERROR_FILE
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
@@ -207,7 +207,7 @@ def cut(summary: bytes) -> bytes:
 def _line(text: str) -> str:
     """Return a line of the terminal, indented as it was."""
     indent = " " * (len(text) - len(text.lstrip(" ")))
-    return indent + shortened(escaping.one_line(redaction.redact(text)), _WIDEST)
+    return indent + shortened(escaping.one_line(" ".join(redaction.redact(text).split())), _WIDEST)
 
 
 def _text(text: str | None) -> str:

@@ -11,13 +11,13 @@ from ci.diagnosis import DiagnosisResult, left_out
 from ci.gate import Judgement, escalated, red_of
 from ci.options import Options
 from ci.outbox import announce
-from ci.process import own_error
 from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs
 from ci.schema_compatibility import breaking, read, unseen
 from ci.unfinished import acting
 from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
+from fixtures.run.own_error import own_error
 from fixtures.state.state import State, StateBusyError, StateError
 from fixtures.target.target import Target
 from fixtures.target.vercel import Deployment, Vercel, VercelError

@@ -14,11 +14,11 @@ from typing import Protocol
 import msgspec
 
 from ci.child import Child, ChildTimeoutError
-from ci.process import ERROR_FILE
 from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
 from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
+from fixtures.run.own_error import ERROR_FILE
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE
 from fixtures.target.variants import DEPLOYMENT_VARIABLE, Variant, write_variants

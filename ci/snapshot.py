@@ -27,7 +27,7 @@ from fixtures.database.difference import before_of, keep_before, take_after
 from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
 from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
 from fixtures.migrations.rehearsal import read_repo
-from fixtures.model import redaction
+from fixtures.model import escaping, redaction
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
@@ -91,7 +91,7 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
         *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to change that" for blind in snapshot.blind),
         "  after the release `ci/verify postdeploy` judges the changes, `ci/verify snapshot --compare` the statements",
     ]
-    sys.stdout.write(redaction.redact("\n".join(lines)) + "\n")
+    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))) + "\n")
     return EXIT[Decision.HOLD] if snapshot.statements is None else 0
 
 
@@ -107,7 +107,7 @@ def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
         # The decision stands all the same.
         report.notes.append(f"not everything could be written down: {error}")
     lines = [*(comparison.lines() if comparison else []), *report.lines(directory), ""]
-    sys.stdout.write(redaction.redact("\n".join(lines)))
+    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))))
     return report.exit_code
 
 

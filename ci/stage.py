@@ -19,7 +19,6 @@ from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
-from ci.process import own_error
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
@@ -29,9 +28,13 @@ from ci.signals import Interrupted, Signals
 from ci.steps import say
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
+from fixtures.model.child_environment import dropped_names
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
+from fixtures.run.certificates import CA_VARIABLE
 from fixtures.run.directory import RunDirectory, new_run_id
+from fixtures.run.own_error import own_error
+from fixtures.run.proxy import PROXY_VARIABLE
 from fixtures.run.report_folder import ReportFolder
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.target import Target, UsageError, load
@@ -212,6 +215,9 @@ class _Gate:
             webhook = self.target.slack_webhook if self.target.mode == "act" else None
             lines += finish(state, self.vercel, self.target.host, webhook)
         self.report.notes += lines
+        if dropped := dropped_names():
+            ways = f"options of pytest go after --, a proxy into {PROXY_VARIABLE}, certificates into {CA_VARIABLE}"
+            self._note(f"these variables had no effect on the run: {', '.join(dropped)}; {ways}")
         for line in lines:
             say(redaction.redact(line))
 

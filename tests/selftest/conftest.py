@@ -1,4 +1,4 @@
-"""What several self-tests need: a small suite with all plugins in a folder of its own, and an HTTP server to break."""
+"""Provides a small suite with all plugins in its own folder, and an HTTP server whose answers a test sets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def environment_of_a_run() -> dict[str, str]:
 
 @dataclass
 class Outcome:
-    """What a run of the small suite left."""
+    """The result of a run of the small suite."""
 
     code: int
     out: str

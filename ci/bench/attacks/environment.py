@@ -92,7 +92,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "GITHUB_OUTPUT": ("/dev/full", "/nonexistent/output"),
     # Our own variables, left over from another run.
     "SYNTHETIC_RUN_ID": ("another-run",),
-    "SYNTHETIC_RUN_DIRECTORY": ("/proc/nowhere",),
+    "SYNTHETIC_RUN_DIR": ("/proc/nowhere",),
     "SYNTHETIC_DEPLOYMENT": ("dpl_nobody",),
     "SYNTHETIC_RERUN": ("1",),
     "SYNTHETIC_TARGET": ("no-such-target",),

@@ -147,7 +147,7 @@ def test_a_session_that_no_browser_takes_is_not_measured(page: Page, variant: Va
     """The page was not looked at; what is wrong with the cookie is the business of the sign-in's own check."""
     session = Session(role="student", url=variant.url, cookies={"__Secure-next-auth.session-token": "x"})
 
-    with pytest.raises(NotMeasured, match="a browser does not take the session of student"):
+    with pytest.raises(NotMeasured, match="the browser refuses the session cookies of the student"):
         session.enter(page.context)
 
 

@@ -233,7 +233,7 @@ def test_metric_that_was_not_seen_is_not_measured(
     monkeypatch.setattr(vitals_module, "SETTLE_MS", 400)
     readings = vitals("/blank")
 
-    with pytest.raises(NotMeasured, match="LCP of /blank: not seen"):
+    with pytest.raises(NotMeasured, match="LCP of /blank: the browser reported none"):
         readings.lcp  # noqa: B018  (reading it is the point)
     assert float(readings.cls) == 0
     assert server.seen["/blank"] == 1
@@ -243,7 +243,7 @@ def test_metric_that_was_not_seen_is_not_measured(
 def test_page_that_did_not_come_is_not_measured(path: str, answer: str, vitals: Measure, server: _Server) -> None:
     """A fast error page, or a fast sign-in page in its place, says nothing about the page; and it is asked once."""
     for _ in range(2):
-        with pytest.raises(NotMeasured, match=f"{path} did not come: .*{answer}"):
+        with pytest.raises(NotMeasured, match=f"{path} did not open: .*{answer}"):
             vitals(path)
 
     assert server.seen[path] == 1

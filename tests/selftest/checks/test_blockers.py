@@ -78,7 +78,7 @@ OWN = {
 
 @contextmanager
 def a_site(url: str, tmp_path: Path, *, target: str | None = None) -> Iterator[tuple[Site, list[Answer]]]:
-    """Ask `url` as a run would; the answers that were seen are collected."""
+    """Ask `url` as a run does, and collect the answers."""
     seen: list[Answer] = []
     run = Run("selftest", "postdeploy", tmp_path, tmp_path)
     aim = Target(name="stub", url=target or url, mode="shadow", bypass_secret=BYPASS)
@@ -87,7 +87,7 @@ def a_site(url: str, tmp_path: Path, *, target: str | None = None) -> Iterator[t
 
 
 def test_a_forged_cookie_does_not_lead_away_from_the_side(tmp_path: Path) -> None:
-    """Without the pin another deployment answers what is meant for this one, and the pair compares nothing."""
+    """Without the pin another deployment answers, and the pair compares nothing."""
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -133,7 +133,7 @@ def raw_server(speak: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", CORPUS)
 def test_each_blocker_is_named_with_its_cause_and_what_to_do(name: str, stub: Stub, tmp_path: Path) -> None:
-    """A runner that is turned away must never read as an application that is down."""
+    """An application behind a blocker is not down."""
     status, headers, body, cause, advice = CORPUS[name]
     stub.answers["GET /"] = (status, headers, body)
 
@@ -147,7 +147,7 @@ def test_each_blocker_is_named_with_its_cause_and_what_to_do(name: str, stub: St
 
 @pytest.mark.parametrize("name", OWN)
 def test_the_applications_own_answers_are_no_blockers(name: str, stub: Stub, tmp_path: Path) -> None:
-    """An excuse for a broken deployment would be worse than a false alarm."""
+    """A wrong excuse for a broken deployment is worse than a false alarm."""
     stub.answers["GET /"] = OWN[name]
 
     with a_site(stub.url, tmp_path) as (site, _):
@@ -155,7 +155,7 @@ def test_the_applications_own_answers_are_no_blockers(name: str, stub: Stub, tmp
 
 
 def test_nobody_listening_is_the_runners_until_shown_otherwise(tmp_path: Path) -> None:
-    """From here a network that is down and a host that is down look the same; control addresses tell them apart."""
+    """A broken network and a broken host look the same from here; control addresses distinguish them."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -176,7 +176,7 @@ def test_an_unknown_name_is_the_runners_resolver(tmp_path: Path) -> None:
 
 
 def test_a_broken_handshake_is_the_runners(stub: Stub, tmp_path: Path) -> None:
-    """Something that speaks no TLS on the TLS port stands between us and the platform."""
+    """A server that speaks no TLS on the port of TLS stands between the runner and the platform."""
     with a_site(stub.url.replace("http:", "https:"), tmp_path) as (site, _):
         answer = site.ask("GET /")
 
@@ -203,7 +203,7 @@ def test_a_certificate_that_users_cannot_trust_either_is_no_blocker(said: str, t
 
 
 def test_a_time_out_is_not_the_runners_fault(tmp_path: Path) -> None:
-    """A hung function is the deployment's."""
+    """A function that hangs is a fault of the deployment."""
     release = threading.Event()
 
     def say_nothing(_connection: socket.socket) -> None:
@@ -229,7 +229,7 @@ def test_a_time_out_is_not_the_runners_fault(tmp_path: Path) -> None:
     ids=["content-length", "chunk", "head", "nothing", "not HTTP", "not gzip"],
 )
 def test_what_is_cut_off_or_garbled_is_not_the_runners_fault(sent: bytes, tmp_path: Path) -> None:
-    """A function that dies in the middle of its answer is the deployment's."""
+    """A function that ends in the middle of its answer is a fault of the deployment."""
     with raw_server(lambda connection: connection.sendall(sent)) as url, a_site(url, tmp_path) as (site, _):
         answer = site.ask("GET /")
 
@@ -271,7 +271,7 @@ def _hosts_that_learned(stub: Stub) -> set[str]:
 
 
 def test_the_bypass_secret_reaches_the_targets_own_hosts_only(stub: Stub, tmp_path: Path) -> None:
-    """A third party that learns it can read every protected deployment; links and redirects lead there."""
+    """A third party with the secret can read every protected deployment; links and redirects lead to third parties."""
     other_student = stub.url.replace("127.0.0.1", "localhost")
     stub.answers["GET /away"] = (302, {"location": f"{other_student}/landing"}, b"")
     stub.answers["GET /back"] = (302, {"location": "/away"}, b"")
@@ -287,7 +287,7 @@ def test_the_bypass_secret_reaches_the_targets_own_hosts_only(stub: Stub, tmp_pa
 
 
 def test_the_candidates_own_address_and_the_production_host_both_get_the_bypass(stub: Stub, tmp_path: Path) -> None:
-    """Before promotion the candidate stands behind protection, and so may the production host of a preview."""
+    """Before promotion the candidate is protected, and the production host of a preview may be, too."""
     production = stub.url.replace("127.0.0.1", "localhost")
 
     with a_site(stub.url, tmp_path, target=production) as (site, _):
@@ -308,7 +308,7 @@ def test_the_candidates_own_address_and_the_production_host_both_get_the_bypass(
     ],
 )
 def test_nothing_of_ours_goes_to_what_only_looks_like_our_host(url: str) -> None:
-    """Nor over plain http to the right one: everyone on the way would read it."""
+    """Plain http to the right host is refused as well: everyone on the way could read it."""
     target = Target(name="stub", url="https://platform.test", mode="shadow", bypass_secret=BYPASS)
     variant = Variant(name="control", url=target.url, deployment_id="dpl_1", pinned_url=target.url)
 
@@ -317,7 +317,7 @@ def test_nothing_of_ours_goes_to_what_only_looks_like_our_host(url: str) -> None
 
 
 def test_a_protected_candidate_is_reached_with_the_bypass_and_named_without_it() -> None:
-    """Before promotion the build stands behind Vercel's login; a lost secret must not read as a broken build."""
+    """Before promotion the build is behind a sign-in of Vercel; a wrong secret does not look like a broken build."""
     with run_edge() as running:
         running.publish(promote=True)
         candidate = running.publish()

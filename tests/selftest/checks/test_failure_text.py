@@ -1,4 +1,4 @@
-"""What a tired engineer reads of a red check: what was asked, what came back, what to do first; no more."""
+"""Checks the text of a red check: what was expected, what came, what to do first, and nothing of Python."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_no_message_is_too_odd(message: str, exchanges: list[str]) -> None:
 
 
 def test_a_long_body_is_cut_and_says_so() -> None:
-    """A page in full pushes off the screen what one looks for, and may hold what nobody should read."""
+    """A complete page hides the other lines, and may contain private data."""
     text = readable("x" * 10_000 + "\n" + "y\n" * 10_000)
 
     assert len(text) < 5_000
@@ -192,7 +192,7 @@ def test_a_long_body_is_cut_and_says_so() -> None:
 
 
 def test_an_exchange_that_is_told_is_not_told_twice() -> None:
-    """What the check itself has shown stands above already."""
+    """The check has shown its exchange already."""
     check = a_check(outcome=Outcome.FAILED)
     check.asked = ["GET /a -> 200", "GET /b -> 500", "GET /c -> 200"]
 

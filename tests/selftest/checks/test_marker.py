@@ -1,4 +1,4 @@
-"""What a check must say of itself, how it is chosen, and how wrong usage is told."""
+"""Checks the marker of a check, the selection of checks, and the messages about wrong usage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.selftest.conftest import Stub, Suite
     ],
 )
 def test_a_check_that_says_too_little_is_refused(suite: Suite, stub: Stub, decorators: str, problem: str) -> None:
-    """One clear line with the test and what is wrong, exit 2, nothing asked."""
+    """One line names the test and the mistake; exit 2, and nothing is asked."""
     suite.write(f"{decorators}\ndef test_one():\n    pass\n")
 
     outcome = suite.run("--target", stub.url)
@@ -57,7 +57,7 @@ def test_a_check_that_says_too_little_is_refused(suite: Suite, stub: Stub, decor
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(suite: Suite, arguments: list[str], problem: str) -> None:
-    """Before anything runs, and without a password in it."""
+    """The message comes before anything runs, and contains no password."""
     suite.write("@post\n@P0\ndef test_one():\n    pass\n")
 
     outcome = suite.run(*arguments)
@@ -99,7 +99,7 @@ def test_before_only():
     ],
 )
 def test_stage_kind_and_severity_select(suite: Suite, stub: Stub, expression: str, chosen: list[str]) -> None:
-    """P0 first; every check is in daily unless it says otherwise, and a run is of one stage: of the chosen one's."""
+    """P0 runs first; a run has one stage; a check is part of daily unless its marker excludes it."""
     suite.write(THREE)
 
     verdict = suite.run("-m", expression, "--target", stub.url).verdict
@@ -108,7 +108,7 @@ def test_stage_kind_and_severity_select(suite: Suite, stub: Stub, expression: st
 
 
 def test_only_runs_the_named_checks(suite: Suite, stub: Stub, tmp_path: Path) -> None:
-    """How the gate runs the red ones again."""
+    """The gate runs the red checks again by this option."""
     suite.write(THREE)
     (tmp_path / "red").write_text("tests/smoke/test_small.py::test_second\n", encoding="utf-8")
 
@@ -118,7 +118,7 @@ def test_only_runs_the_named_checks(suite: Suite, stub: Stub, tmp_path: Path) ->
 
 
 def test_a_check_named_alone_runs_in_its_own_stage(suite: Suite, stub: Stub) -> None:
-    """Before the promotion there is nothing to be found at night: elsewhere the check would be red for no reason."""
+    """Before a promotion a nightly check has nothing to find, and would be red for no reason."""
     suite.write(THREE)
 
     outcome = suite.run("-k", "before_only", "--target", stub.url)
@@ -127,7 +127,7 @@ def test_a_check_named_alone_runs_in_its_own_stage(suite: Suite, stub: Stub) -> 
 
 
 def test_a_stage_that_was_named_stays(suite: Suite, stub: Stub) -> None:
-    """A verdict of another stage than the one that was asked for would be taken for torn."""
+    """The gate refuses a verdict of another stage."""
     suite.write(THREE)
 
     outcome = suite.run("-k", "before_only", "--stage", "postdeploy", "--target", stub.url)
@@ -136,7 +136,7 @@ def test_a_stage_that_was_named_stays(suite: Suite, stub: Stub) -> None:
 
 
 def test_collecting_asks_nobody(suite: Suite) -> None:
-    """An editor collects after every change: no sandbox, no request, and no trouble when it ends at once."""
+    """An editor collects after every change: nothing starts, nothing is asked, and an early end is no error."""
     suite.write("@post\n@P0\n@asks('GET /', account='student')\ndef test_one(answer):\n    pass\n" + THREE)
 
     outcome = suite.run("--collect-only")
@@ -147,7 +147,7 @@ def test_collecting_asks_nobody(suite: Suite) -> None:
 
 
 def test_list_checks_runs_nothing(suite: Suite, stub: Stub) -> None:
-    """The catalogue asks nobody."""
+    """The list of checks asks nobody."""
     suite.write("@post\n@P0\n@asks('GET /x')\ndef test_one(answer):\n    assert answer.status\n")
 
     outcome = suite.run("--list-checks", "--target", stub.url)
@@ -158,7 +158,7 @@ def test_list_checks_runs_nothing(suite: Suite, stub: Stub) -> None:
 
 
 def test_sides_alternate(suite: Suite, stub: Stub, tmp_path: Path) -> None:
-    """Interleaved, so that what changes with time changes both sides alike."""
+    """Sides alternate, so that a change over time affects both sides equally."""
     stub.json("GET /x", "{}")
     suite.write("@post\n@P0\n@asks('GET /x')\ndef test_one(answer):\n    assert answer.status == 200\n")
     variants = tmp_path / "sides.json"

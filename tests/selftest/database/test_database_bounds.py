@@ -73,8 +73,8 @@ def test_a_private_server_starts_whatever_the_machine_says(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The restore drill starts a server inside the run."""
-    for name in ("PGHOST", "PGPORT", "PGUSER", "PGOPTIONS", "PGSERVICE", "PGSSLMODE", "PGTARGETSESSIONATTRS"):
-        monkeypatch.setenv(name, HOSTILE[name])
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
 
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as started:
         assert take(started.dsn("synthetic_monitor"), [Query(WHERE, 1)], "test").trouble is None

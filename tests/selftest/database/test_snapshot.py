@@ -260,6 +260,14 @@ def test_a_large_table_that_grows_by_a_quarter_is_told() -> None:
     assert (found.name, found.detail, found.severity) == ("table_growth", "events", Severity.P2)
 
 
+def test_a_name_of_the_database_begins_no_line_of_the_report() -> None:
+    """A table may be called like a line of this report, or like a command of GitHub's runner."""
+    after = made_up(60.0)
+    after.unusable_indexes = ['"x\n::error::y\nok  deadlocks: 0"']
+
+    assert [line for line in compare(made_up(), after).lines() if "\n" in line] == []
+
+
 @pytest.mark.parametrize(
     ("change", "void", "reason"),
     [

@@ -170,7 +170,7 @@ def test_unknown_target_is_wrong_usage(targets: Path) -> None:
         examine("nowhere", file=targets)
 
 
-def test_sight_of_a_blind_role_comes_with_the_grants_that_mend_it(tmp_path: Path) -> None:
+def test_each_missing_privilege_comes_with_its_grant(tmp_path: Path) -> None:
     """A role without rights reads zero rows of a full table, and everything looks well."""
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:

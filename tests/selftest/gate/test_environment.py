@@ -173,7 +173,7 @@ def test_set_up_is_done_once_and_follows_the_lock(project: Project, tmp_path: Pa
     assert newer.stdout.startswith("2 ")
 
 
-def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_mends(project: Project) -> None:
+def test_package_that_is_not_the_locked_one_is_refused_and_the_next_run_repairs(project: Project) -> None:
     """A package that nobody reviewed must not run: one line, "cannot tell", and nothing half installed stays."""
     good = project.wheel("1")
     project.lock("tiny==1 --hash=sha256:" + "0" * 64 + "\n")
@@ -210,7 +210,7 @@ def test_two_at_once_set_up_one_after_the_other(project: Project) -> None:
     assert sum("waiting for the set-up" in err for (_, err), _ in ended) == 1
 
 
-def test_python_without_ensurepip_is_mended_by_apt_or_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_without_ensurepip_is_installed_by_apt_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Debian packs it separately, and the message of venv about that is a paragraph."""
     asked: list[str] = []
     package = f"python3.{sys.version_info.minor}-venv"

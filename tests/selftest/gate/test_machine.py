@@ -69,9 +69,7 @@ def test_browser_that_was_chosen_wrongly_is_not_replaced(tmp_path: Path, monkeyp
         provide_browser()
 
 
-def test_browser_that_cannot_be_had_ends_in_the_command_that_mends(
-    program: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_browser_is_named_with_its_fix(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, at 3 a.m., without a traceback."""
     monkeypatch.setattr(sys, "executable", str(program("python", "echo getaddrinfo ENOTFOUND; exit 1")))
 
@@ -120,7 +118,7 @@ def test_failed_installation_of_the_vercel_cli_leaves_nothing_that_looks_whole(
 
 
 @pytest.mark.usefixtures("program")
-def test_missing_pgbouncer_is_said_with_what_mends_it(
+def test_a_missing_pgbouncer_is_named_with_its_fix(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Tests that are skipped must not look like tests that passed."""
@@ -131,7 +129,7 @@ def test_missing_pgbouncer_is_said_with_what_mends_it(
 
 
 @pytest.mark.usefixtures("program")
-def test_missing_node_is_said_with_what_mends_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_node_is_named_with_its_fix(capsys: pytest.CaptureFixture[str]) -> None:
     """An ordinary user cannot apt-get it."""
     assert provide_vercel_cli() is None
     assert "nodejs and npm not found; fix, as root: apt-get install -y nodejs npm" in capsys.readouterr().err

@@ -157,7 +157,7 @@ class TestChoose:
         """It could not change the decision."""
         assert choose([a_check(severity="P2", outcome=FAILED)], {}, COMPARISON).pairs == []
 
-    def test_what_the_platform_rations_is_not_used_up(self) -> None:
+    def test_a_rate_limit_of_the_platform_is_not_used_up(self) -> None:
         """Ten for five pairs, or two for one; one more for the proof that production healed."""
         check = a_check(outcome=FAILED, spends={"searches": 1})
 
@@ -177,4 +177,4 @@ class TestChoose:
 
 def choose_reason(what: str) -> str:
     """Return the sentence for a check that would use up a rate limit."""
-    return f"re-running it would use up the platform's {what}"
+    return f"not re-run: that would use up the platform's rate limit of {what}"

@@ -115,7 +115,7 @@ def test_the_body_says_what_a_status_does_not() -> None:
     assert red.answer == ["expected object", '{"error": "x is no function"}']
 
 
-def test_what_a_third_party_broke_is_not_ours_to_mend() -> None:
+def test_a_fault_of_a_third_party_leads_to_its_status_page() -> None:
     """More connections do not repair a database that its provider has lost."""
     down = a_check(outcome=Outcome.FAILED)
     causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page says major")}

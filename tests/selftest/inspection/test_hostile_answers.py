@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -75,6 +76,13 @@ def test_a_page_that_no_parser_ends_is_a_finding(name: str, said: str) -> None:
     assert said in " ".join(_look(answer)["cut"])
     with pytest.raises(AssertionError, match=said):
         _ = answer.page
+
+
+def test_a_cut_answer_is_a_finding_and_searched_for_secrets() -> None:
+    """Secrets count wherever they are; everything else would take seconds for each answer of five megabytes."""
+    answer = replace(_answer("sk_live_4eC39HqLyjWDarjtT1zdp7dc a@b.co"), cut="more than 5 MB, cut")
+
+    assert LOOKER.findings_of(answer) == {"secrets": ["a Stripe secret key"], "cut": ["more than 5 MB, cut"]}
 
 
 def test_ordinary_large_pages_are_whole() -> None:

@@ -142,7 +142,7 @@ def test_where_nothing_was_asked_nothing_was_judged(suite: Suite, stub: Stub) ->
     outcome = suite.run("-k", "nothing_secret", "--target", stub.url)
 
     assert outcome.check("nothing_secret").outcome is Outcome.NOT_MEASURED
-    assert "has asked anything" in outcome.check("nothing_secret").reason
+    assert "has sent a request yet" in outcome.check("nothing_secret").reason
 
 
 def _again(suite: Suite, stub: Stub, directory: Path, variant: str) -> Outcome:
@@ -190,7 +190,7 @@ def test_a_variant_that_refuses_us_is_not_measured(suite: Suite, stub: Stub, tmp
     again = ("-m", "postdeploy", "--target", stub.url, "-k", "nothing_secret", _variants(tmp_path / "s", stub.url))
     check = suite.run(*again, environment=run).check("nothing_secret")
     assert check.outcome is Outcome.NOT_MEASURED
-    assert "could not be asked again" in check.reason
+    assert "could not be repeated" in check.reason
 
 
 def test_what_changed_something_is_not_asked_again(suite: Suite, stub: Stub, tmp_path: Path) -> None:

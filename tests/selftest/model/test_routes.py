@@ -1,4 +1,4 @@
-"""The table of routes against the checks, the sandbox and the guards: a route that nobody judges is named."""
+"""Compares the table of routes with the checks, the sandbox and the guards; names a route that no check judges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASKED_OUTSIDE = ("OPTIONS /*", "GET /7p-verify-boyle-bir-sayfa-yok")
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[CheckResult]]:
-    """Return every check by the name of its function, as `--list-checks` says it."""
+    """Return every check by the name of its function, as `--list-checks` prints it."""
     verdict = tmp_path_factory.mktemp("plan") / "verdict.json"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--list-checks", f"--verdict={verdict}"]
     subprocess.run(command, cwd=ROOT, env=environment_of_a_run(), capture_output=True, timeout=60, check=True)
@@ -34,24 +34,24 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[CheckResu
 
 
 def _reaches(asked: str, route: str) -> bool:
-    """Whether what a check declares, `*` allowed, can mean this route of the table."""
+    """Whether the declaration of a check, `*` allowed, can match this route of the table."""
     return fnmatchcase(probe(route), asked) or bool(pattern(route).fullmatch(asked))
 
 
 def test_the_table_names_exactly_what_the_sandbox_serves() -> None:
-    """A route that is missing here is judged by nobody; one that is missing there is judged by nothing."""
+    """No check judges a route that is missing in the table; a route that only the table has does not exist."""
     assert sorted(routes()) == sorted(healthy_routes())
 
 
 def test_every_route_has_a_check_or_a_written_reason() -> None:
-    """Neither is forgotten, both is a lie."""
+    """A route with neither is forgotten; a route with both contradicts itself."""
     silent = [name for name, route in routes().items() if bool(route.checks) is bool(route.waiver)]
 
     assert silent == []
 
 
 def test_every_check_of_a_route_exists_and_depends_on_it(checks: dict[str, list[CheckResult]]) -> None:
-    """A check that was renamed, or asks something else by now, judges the route no longer."""
+    """A check that has a new name, or asks another route now, no longer judges this one."""
     wrong = [
         (name, check)
         for name, route in routes().items()
@@ -63,7 +63,7 @@ def test_every_check_of_a_route_exists_and_depends_on_it(checks: dict[str, list[
 
 
 def test_a_route_is_as_severe_as_the_worst_of_its_checks(checks: dict[str, list[CheckResult]]) -> None:
-    """One table: what it says of a route is what a red check raises."""
+    """The severity in the table is the severity that a red check has."""
     wrong = {
         name: (route.severity, route.rollback, worst.severity, worst.rollback_eligible)
         for name, route in routes().items()
@@ -76,14 +76,14 @@ def test_a_route_is_as_severe_as_the_worst_of_its_checks(checks: dict[str, list[
 
 
 def test_nothing_critical_is_waived() -> None:
-    """What the runbook calls critical has to be judged by somebody."""
+    """A check judges each route that the runbook calls critical."""
     waived = {name: route.severity for name, route in routes().items() if route.waiver}
 
     assert {name: severity for name, severity in waived.items() if severity is not Severity.P2} == {}
 
 
 def test_every_route_that_a_check_asks_is_in_the_table(checks: dict[str, list[CheckResult]]) -> None:
-    """A misspelt address answers 404, and a check of a 404 page proves nothing of the platform."""
+    """A misspelt address answers 404, and a check of a 404 page proves nothing about the platform."""
     asked = {route for known in checks.values() for check in known for route in check.asks}
     unknown = {
         route
@@ -97,7 +97,7 @@ def test_every_route_that_a_check_asks_is_in_the_table(checks: dict[str, list[Ch
 
 
 def test_every_guarded_route_is_probed_without_credentials(checks: dict[str, list[CheckResult]]) -> None:
-    """A new guard is tried from its first day, because the probes are made of the table."""
+    """A new guard is probed from its first day, because the probes come from the table."""
     asked = {route for known in checks.values() for check in known if not check.spends for route in check.asks}
     wanted = {probe(name) for name, route in routes().items() if route.guard} - {"POST /api/enroll/free"}
 
@@ -118,7 +118,7 @@ def _ask(client: httpx.Client, route: str) -> httpx.Response:
 
 
 def test_the_guard_of_the_table_is_the_guard_of_the_sandbox(app: RunningApp) -> None:
-    """Strangers are turned away where it says so, and let in where it says nothing."""
+    """The sandbox refuses strangers on guarded routes, and admits them on the others."""
     with app.client() as other_student:
         guards = {name: _is_guarded(_ask(other_student, name)) for name in routes() if name.startswith("GET /")}
 
@@ -130,7 +130,7 @@ def _is_guarded(answer: httpx.Response) -> bool:
 
 
 def test_a_student_is_kept_from_what_asks_for_more(app: RunningApp) -> None:
-    """403 on the API and the way back on a page, for `instructor` and `admin`; nothing of it for `student`."""
+    """Routes of `instructor` and `admin` refuse a student, by 403 or by a redirect; routes of `student` do not."""
     above = [name for name, route in routes().items() if route.guard in {"instructor", "admin"}]
     with app.client("student") as student:
         got = {name: _ask(student, name).status_code for name in above}
@@ -139,7 +139,7 @@ def test_a_student_is_kept_from_what_asks_for_more(app: RunningApp) -> None:
 
 
 def test_a_probe_names_what_does_not_exist() -> None:
-    """Ids are of nobody, so that a destructive request that gets through destroys nothing."""
+    """No row has the id of a probe, so a destructive request that is not refused destroys nothing."""
     assert probe("DELETE /api/courses/{id}") == f"DELETE /api/courses/{NOBODY}"
     assert probe("GET /courses/{slug}/modules/{module}/lessons/{lesson}").count("7p-verify") == 3
     assert "GET /admin/users" in guarded("GET", pages=True, role="admin")

@@ -1,4 +1,4 @@
-"""A mistake in one of the project's own tables: one line with file, table and key, exit 2, by both ways in."""
+"""Shows a mistake in a table of the project as one line with file, table and key, and exit 2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "reports", "__pycache__", ".*
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project, to be spoilt."""
+    """Return a copy of the project that a test may break."""
     return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("checkout") / "project", ignore=LEFT_OUT))
 
 
@@ -49,7 +49,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_mistake_in_a_table_is_one_line_and_exit_2(
     checkout: Path, entry: str, table: str, old: str, new: str, says: str
 ) -> None:
-    """Whoever edits a table finds out what is wrong with it before anything is set up or asked."""
+    """A person who edits a table reads about a mistake before anything starts or is asked."""
     file = checkout / "fixtures" / table
     healthy = file.read_text(encoding="utf-8")
     assert old in healthy
@@ -74,7 +74,7 @@ def test_a_mistake_in_a_table_is_one_line_and_exit_2(
 
 
 def test_a_copy_of_the_targets_is_sent_to_where_its_words_are_explained(tmp_path: Path) -> None:
-    """Nobody copies the comments along."""
+    """A copy of the table has no comments, so the message names the original."""
     file = tmp_path / "t.toml"
     file.write_text('[mine]\nurl = "https://x.test"\nmode = "shadw"\n', encoding="utf-8")
 
@@ -83,13 +83,13 @@ def test_a_copy_of_the_targets_is_sent_to_where_its_words_are_explained(tmp_path
 
 
 def test_a_file_of_targets_that_is_not_there_is_named_with_its_variable(tmp_path: Path) -> None:
-    """The path alone does not say who asks for it."""
+    """A path alone does not say which option needs it."""
     with pytest.raises(UsageError, match=rf"^SYNTHETIC_TARGETS={tmp_path}/none\.toml: no such file; name a"):
         load("mine", environ={}, file=tmp_path / "none.toml")
 
 
 def test_what_is_not_set_is_named_with_what_needs_it(tmp_path: Path) -> None:
-    """All of it at once, and only what the caller makes use of."""
+    """Everything at once, and only the parts that the caller uses."""
     file = tmp_path / "t.toml"
     file.write_text(
         """

@@ -1,4 +1,4 @@
-"""The database's health on one page: what is said of each check, and when the page is printed at all."""
+"""Checks the table of the health of the database: its rows, and when it is printed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def a_verdict(*checks: CheckResult) -> Verdict:
 
 
 def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
-    """Whoever reads the page must not have to open the verdict."""
+    """A reader of the table does not need the verdict."""
     measured = [
         Measurement(name="examined", value=12, unit="rows"),
         Measurement(name="transaction_age", value=1250.456, unit="s", limit=300),
@@ -47,7 +47,7 @@ def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
 
 
 def test_a_check_without_a_number_counts_its_offenders() -> None:
-    """`0 found` of none allowed is what such a check has measured."""
+    """Such a check counts offenders: none found, none allowed."""
     passed = a_check("a", Outcome.PASSED)
     failed = a_check("b", Outcome.FAILED, reason="expected: b\ngot: 3 exceptions, the first is public.x\npublic.y")
 
@@ -58,7 +58,7 @@ def test_a_check_without_a_number_counts_its_offenders() -> None:
 
 
 def test_parameters_share_a_line_while_all_of_them_are_well() -> None:
-    """Ten statements of the runbook would be a sixth of the page; the one that fails has a line to itself."""
+    """Ten statements of the runbook would fill a sixth of the page; a failed one has its own line."""
     rows = [Measurement(name="examined", value=2, unit="rows")]
     checks = [
         msgspec.structs.replace(
@@ -74,7 +74,7 @@ def test_parameters_share_a_line_while_all_of_them_are_well() -> None:
 
 
 def test_what_is_wrong_stands_first() -> None:
-    """A page is read from the top."""
+    """A reader begins at the top."""
     checks = [
         a_check("a", Outcome.PASSED),
         a_check("b", Outcome.NOT_APPLICABLE, reason="the target lacks: supabase"),
@@ -87,14 +87,14 @@ def test_what_is_wrong_stands_first() -> None:
 
 @pytest.mark.parametrize("kinds", [(), ("smoke",), ("smoke", "database")])
 def test_other_runs_have_no_such_page(kinds: tuple[str, ...]) -> None:
-    """A stage has its own summary, and forty lines more would bury it."""
+    """A stage has its own summary, and the table would hide it."""
     checks = [a_check(f"check {kind}", Outcome.PASSED, kind) for kind in kinds]
 
     assert table_of(a_verdict(*checks)) == []
 
 
 def test_it_is_printed_at_the_end_of_a_run_of_the_database(suite: Suite) -> None:
-    """`pytest -m database` is what a person types when the database is slow."""
+    """An engineer runs `pytest -m database` when the database is slow."""
     suite.write(
         """
 @post

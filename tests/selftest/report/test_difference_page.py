@@ -1,4 +1,4 @@
-"""The drawn difference: what is wrong stands first, and nothing that the database said becomes markup."""
+"""Checks the page of the difference: violations stand first, and no text of the database becomes markup."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def drawn(folder: Path) -> str:
 
 
 def test_what_the_database_said_is_text(tmp_path: Path) -> None:
-    """Whoever can name a table could otherwise act in the browser of whoever reads the report."""
+    """A person who can name a table could otherwise run a script in the browser of a reader."""
     page = drawn(tmp_path)
 
     assert "<script" not in page
@@ -35,7 +35,7 @@ def test_what_the_database_said_is_text(tmp_path: Path) -> None:
 
 
 def test_it_stands_alone(tmp_path: Path) -> None:
-    """A report that loads something tells others that it is read, and is empty when it is read elsewhere."""
+    """A page that loads something reveals its readers, and is empty offline."""
     page = drawn(tmp_path)
 
     assert [word for word in ("http", "url(", "@import", "src=", "<link") if word in page] == []
@@ -43,7 +43,7 @@ def test_it_stands_alone(tmp_path: Path) -> None:
 
 
 def test_what_is_over_its_limit_stands_first(tmp_path: Path) -> None:
-    """A page is read from the top."""
+    """A reader begins at the top."""
     page = drawn(tmp_path)
     order = [page.index(f"<td>{what}</td>") for what in ("new unusable indexes", "deadlocks", "changed policies")]
 
@@ -53,7 +53,7 @@ def test_what_is_over_its_limit_stands_first(tmp_path: Path) -> None:
 
 
 def test_no_secret_gets_into_it(tmp_path: Path) -> None:
-    """It is attached to reports that many can read."""
+    """The page is attached to reports that many people read."""
     redaction.register(["hunter2-hunter2"])
 
     assert "hunter2" not in drawn(tmp_path)

@@ -1,4 +1,4 @@
-"""The endpoints' times on one page: what a number stands on, and when the page is printed at all."""
+"""Checks the table of response times: the samples behind each value, and when it is printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def taken(request: str, *seconds: float, code: int | None = 200) -> list[Inspect
 
 
 def test_a_row_says_on_how_many_readings_it_stands() -> None:
-    """Three readings have a median and a worst, and no percentile."""
+    """Three samples have a median and a maximum, and no percentile."""
     _, line = table_of(taken("GET /api/courses?page=2", 0.031, 0.02, 0.088))
 
     assert line.split() == [
@@ -23,7 +23,7 @@ def test_a_row_says_on_how_many_readings_it_stands() -> None:
 
 
 def test_enough_readings_have_a_percentile() -> None:
-    """59 of them, so that "95 % are faster" is wrong in one of twenty cases at most."""
+    """With 59 samples, "95 % are faster" is wrong in at most one of twenty cases."""
     enough = [(index + 1) / 1000 for index in range(NEEDED)]
 
     assert "57 ms" in table_of(taken("GET /", *enough))[1]
@@ -31,20 +31,20 @@ def test_enough_readings_have_a_percentile() -> None:
 
 
 def test_what_the_runbook_monitors_stands_first_and_the_slowest_next() -> None:
-    """A page is read from the top."""
+    """A reader begins at the top."""
     seen = [*taken("GET /", 0.5), *taken("GET /login", 0.9), *taken("GET /api/health", 0.1)]
 
     assert [line.split()[1] for line in table_of(seen)[1:]] == ["/api/health", "/login", "/"]
 
 
 def test_a_median_over_the_limit_is_marked() -> None:
-    """The page is not only for those who know the limit."""
+    """A reader need not know the limit."""
     assert table_of(taken("GET /api/ping", 2.5))[1].endswith("2000 ms  OVER")
     assert table_of(taken("GET /marketplace", 2.5))[1].endswith("1 of 59 samples")
 
 
 def test_what_did_not_answer_took_no_time() -> None:
-    """A refused connection is quick."""
+    """A refused connection is fast, and is no response."""
     assert table_of(taken("GET /", 0.001, code=None)) == []
 
 
@@ -64,7 +64,7 @@ def test_shares(answer):
 
 
 def test_a_smoke_run_prints_each_answer_once(suite: Suite, stub: Stub) -> None:
-    """Two checks that share an answer are no second reading."""
+    """Two checks that share an answer are one sample."""
     for route in ("GET /api/health", "GET /api/courses"):
         stub.json(route, "{}")
     suite.write(SMALL)

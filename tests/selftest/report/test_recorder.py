@@ -1,4 +1,4 @@
-"""The verdict: every outcome, early end, interruption, workers, secrets."""
+"""Checks the verdict: every outcome, early end, interruption, workers, secrets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_needs_payments():
 
 
 def test_every_outcome_is_told_apart(suite: Suite, stub: Stub) -> None:
-    """What did not run did not pass, and what cannot apply is not missing."""
+    """A check that did not run did not pass, and a check that is not applicable is not missing."""
     stub.json("GET /good", "{}")
     suite.write(EVERY_OUTCOME)
 
@@ -80,7 +80,7 @@ def test_every_outcome_is_told_apart(suite: Suite, stub: Stub) -> None:
 
 
 def test_workers_give_the_same_verdict(suite: Suite, stub: Stub) -> None:
-    """Outcomes must not depend on how many processes ran them."""
+    """The outcomes do not depend on the number of processes."""
     stub.json("GET /good", "{}")
     suite.write(EVERY_OUTCOME)
 
@@ -94,7 +94,7 @@ def test_workers_give_the_same_verdict(suite: Suite, stub: Stub) -> None:
 
 
 def test_a_red_p0_ends_the_run(suite: Suite, stub: Stub) -> None:
-    """The rollback does not wait for what nobody will read."""
+    """The rollback does not wait for checks that cannot change the decision."""
     suite.write(
         """
 @post
@@ -127,7 +127,7 @@ def test_red(answer):
 
 
 def test_every_hop_must_name_the_deployment(suite: Suite, stub: Stub) -> None:
-    """An answer that does not say who it is from proves nothing about a deployment."""
+    """An answer that names no deployment proves nothing about one."""
     stub.json("GET /named", "{}", x_deployment_id="dpl_one")
     stub.json("GET /nameless", "{}")
     suite.write(
@@ -155,7 +155,7 @@ def test_partly(answers):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_run_leaves_an_incomplete_verdict(suite: Suite, stub: Stub, number: signal.Signals) -> None:
-    """What was judged before the signal is kept, and nobody takes it for the whole."""
+    """The verdict keeps the outcomes before the signal, and says that it is incomplete."""
     stub.json("GET /good", "{}")
     suite.write(
         """
@@ -194,7 +194,7 @@ def test_endless(site):
 
 
 def test_a_killed_worker_loses_its_test_only(suite: Suite, stub: Stub) -> None:
-    """The check that its worker died of is not measured; the others are judged, and the verdict stands."""
+    """Only the check of the dead worker is not measured; the verdict has all others."""
     suite.write(
         """
 import os, signal
@@ -224,7 +224,7 @@ def test_other(number):
 
 
 def test_nothing_selected_is_an_empty_verdict(suite: Suite, stub: Stub) -> None:
-    """The gate holds on it: nothing ran."""
+    """The gate holds on an empty verdict."""
     suite.write("@post\n@P0\ndef test_one():\n    pass\n")
 
     outcome = suite.run("-m", "predeploy", "--target", stub.url)
@@ -233,7 +233,7 @@ def test_nothing_selected_is_an_empty_verdict(suite: Suite, stub: Stub) -> None:
 
 
 def test_nothing_of_an_earlier_run_is_left(suite: Suite, stub: Stub) -> None:
-    """Yesterday's screenshot and yesterday's decision would be taken for today's; the ledger of leftovers stays."""
+    """A screenshot or decision of yesterday would look like one of today; the ledger of leftovers stays."""
     suite.write("@post\n@P0\ndef test_one():\n    pass\n")
     for name in ("evidence/old/page.png", "rerun/pairs/verdict.json", "decision.json", "summary.md", "leftovers.json"):
         path = suite.reports / name
@@ -247,7 +247,7 @@ def test_nothing_of_an_earlier_run_is_left(suite: Suite, stub: Stub) -> None:
 
 
 def test_a_missed_budget_is_as_severe_as_its_step(suite: Suite, stub: Stub) -> None:
-    """119 % of a budget is the runbook's P3, whatever the check could raise at worst."""
+    """119 % of a budget is P3 in the runbook, although the check can be worse."""
     suite.write("@post\n@P1\ndef test_paint(budgets):\n    assert 2975 <= budgets.lcp\n")
 
     outcome = suite.run("-m", "postdeploy", "--target", stub.url)
@@ -259,7 +259,7 @@ def test_a_missed_budget_is_as_severe_as_its_step(suite: Suite, stub: Stub) -> N
 
 
 def test_no_secret_reaches_terminal_verdict_or_allure(suite: Suite, stub: Stub, tmp_path: Path) -> None:
-    """A report travels further than anyone thinks."""
+    """Many people read a report."""
     secrets = {"database password": "pw-9f3kq2zz", "token": "nextjwt0123456789abcdef"}
     stub.json("GET /leak", f'{{"dsn": "postgresql://app:{secrets["database password"]}@db/app"}}')
     suite.write(
@@ -283,7 +283,7 @@ def test_leak(answer):
 
 
 def test_the_shipped_schema_is_the_verdicts() -> None:
-    """Consumers validate against it; made by `python -m fixtures.model.verdict > fixtures/verdict.schema.json`."""
+    """Consumers validate against it; `python -m fixtures.model.verdict > fixtures/verdict.schema.json` writes it."""
     shipped = msgspec.json.decode((ROOT / "fixtures" / "verdict.schema.json").read_bytes())
 
     assert shipped == msgspec.json.schema(Verdict)

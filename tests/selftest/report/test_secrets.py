@@ -1,4 +1,4 @@
-"""No secret leaves a run: not by the terminal, not by a file, not by the process table."""
+"""Checks that no secret leaves a run: by the terminal, by a file, or by the process table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEVERITY = {"P0": "blocker", "P1": "critical", "P2": "normal", "P3": "minor"}
 
 
 class Witness:
-    """Reads every command line of the machine, and the run's own cookies, for as long as the run takes."""
+    """Reads every command line of the machine, and the cookies of the run, while the run lasts."""
 
     def __init__(self, temporary: Path) -> None:
         self.commands: set[str] = set()
@@ -70,7 +70,7 @@ def _cookies(path: Path) -> Iterator[str]:
 def witnessed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RunningPlatform, Ran, Witness]]:
-    """Return a platform, what one run on it left, and who watched."""
+    """Return a platform, the result of one run on it, and the witness."""
     folder = tmp_path_factory.mktemp("secrets")
     temporary = folder / "temporary"
     temporary.mkdir()
@@ -84,7 +84,7 @@ def witnessed(
 
 
 def secrets_of(platform: RunningPlatform, witness: Witness) -> dict[str, str]:
-    """Return every text that gives a secret away -> which secret."""
+    """Return every text that reveals a secret -> the name of the secret."""
     handle = platform.handle
     values = dict.fromkeys(filter(None, handle.secrets()), "a secret of the handle")
     values[urlsplit(handle.database_dsn).password or ""] = "the password of the database"
@@ -98,7 +98,7 @@ def secrets_of(platform: RunningPlatform, witness: Witness) -> dict[str, str]:
 
 
 def test_nothing_that_was_written_holds_a_secret(witnessed: tuple[RunningPlatform, Ran, Witness]) -> None:
-    """A report travels further than anyone thinks."""
+    """Many people read a report."""
     platform, ran, witness = witnessed
     files = [path for path in (*platform.reports.rglob("*"), *(platform.folder / "state").rglob("*")) if path.is_file()]
     texts = {str(path.relative_to(platform.folder)): path.read_bytes() for path in files}
@@ -118,7 +118,7 @@ def test_nothing_that_was_written_holds_a_secret(witnessed: tuple[RunningPlatfor
 
 
 def test_no_process_was_started_with_a_secret(witnessed: tuple[RunningPlatform, Ran, Witness]) -> None:
-    """Everyone on the machine reads command lines."""
+    """Every user of the machine can read command lines."""
     platform, _, witness = witnessed
     assert any("pytest" in command for command in witness.commands)
     assert any("--remote-debugging-pipe" in command for command in witness.commands)
@@ -130,7 +130,7 @@ def test_no_process_was_started_with_a_secret(witnessed: tuple[RunningPlatform, 
 
 
 def test_screenshots_hold_pixels_only(witnessed: tuple[RunningPlatform, Ran, Witness]) -> None:
-    """A text in an image is compressed, and no search finds it."""
+    """A text in an image is compressed, so no search finds it."""
     platform, ran, _ = witnessed
     images = list(platform.reports.rglob("*.png"))
     assert bool(images) == (ran.code == 1)
@@ -149,7 +149,7 @@ def _chunks(image: bytes) -> Iterator[bytes]:
 def test_allure_shows_every_check_with_its_severity_section_kind_and_evidence(
     witnessed: tuple[RunningPlatform, Ran, Witness],
 ) -> None:
-    """Whoever opens the report finds the P0 of a section, and what was seen of it."""
+    """A reader of the report finds the P0 of a section and its evidence."""
     platform, ran, _ = witnessed
     folder = platform.reports / "allure-results"
     results = [json.loads(path.read_text()) for path in folder.glob("*-result.json")]
@@ -185,7 +185,7 @@ def _expected(check: CheckResult) -> list[str]:
 
 
 def test_what_a_traceback_shows_of_its_arguments_is_harmless() -> None:
-    """Pytest prints arguments, and cuts the long ones in the middle: what is left of a secret has no known value."""
+    """Pytest prints arguments, and cuts long ones in the middle: a piece of a secret has no registered value."""
     session = Session(role="student", url="http://127.0.0.1", cookies={"next-auth.session-token": "the-beginning"})
     account = Account("a@b.test", "hunter2", "student")
     cut = "cookies = {'__Secure-next-auth.session-token': '.eJwtjkF...WyAZc47'}"

@@ -136,7 +136,10 @@ def test_an_error_of_the_suite_itself_is_one_line_and_exit_3(suite: Suite) -> No
 
     assert outcome.code == 3, said
     (kept,) = suite.reports.glob("7p-verify-error-*.txt")
-    assert re.search(rf"7P Verify itself failed at .*: RuntimeError: password=.*; its traceback: {kept}", outcome.err)
+    assert re.search(
+        rf"an error of the suite itself, not of the target: RuntimeError: password=.* \(at .*\); its traceback: {kept}",
+        outcome.err,
+    )
     assert "Traceback" not in said
     assert "INTERNALERROR" not in said
     assert "hunter2" not in said + kept.read_text(encoding="utf-8")

@@ -198,7 +198,7 @@ def test_a_silent_host_gets_a_short_time_for_each_request(
     hostile: Callable[[Pieces], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two hundred requests of ten seconds each would need minutes to show the same outage."""
-    monkeypatch.setattr(bounded_http, "_patience", bounded_http.Patience())
+    monkeypatch.setattr(bounded_http, "PATIENCE", bounded_http.Patience())
     monkeypatch.setattr(bounded_http, "SILENT_REQUESTS", 2)
     monkeypatch.setattr(bounded_http, "SILENT_S", 0.5)
     monkeypatch.setattr(bounded_http, "SHORT_S", 0.25)

@@ -136,6 +136,19 @@ def test_janitor_names_what_is_left_and_keeps_it(
     assert Ledger(own_run).entries() == [entry]
 
 
+def test_a_torn_ledger_is_put_aside_and_named(config: pytest.Config, own_run: Run, own_target: Target) -> None:
+    """The next write must not lose what a person can still read in it."""
+    own_run.reports.mkdir()
+    Ledger(own_run).path.write_text('[{"target": "loop')
+
+    (line,) = clean_up(config)
+    entry = _announce(own_run, own_target)
+
+    assert "leftovers.torn cannot be read" in line
+    assert Ledger(own_run).entries() == [entry]
+    assert Ledger(own_run).torn.read_text() == '[{"target": "loop'
+
+
 def test_janitor_that_cannot_sign_in_says_so(config: pytest.Config, own_run: Run, own_target: Target) -> None:
     """An account that is gone cannot clean up after itself."""
     _announce(own_run, own_target, role="other_student")

@@ -84,8 +84,8 @@ def test_an_authority_that_nobody_named_is_not_trusted(suite: Suite, tmp_path: P
     with _served(tmp_path, http2=True) as front:
         outcome = suite.run("-m", "postdeploy", "--target", front.url)
 
-    assert "no trusted TLS" in outcome.check("test_swept").reason
-    assert outcome.check("test_swept").attempts[0].blocker == "runner"
+    assert "no trusted TLS" in outcome.check("test_ahead").reason
+    assert outcome.check("test_ahead").attempts[0].blocker == "runner"
     assert front.protocols == {}
 
 

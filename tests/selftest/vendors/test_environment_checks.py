@@ -82,7 +82,7 @@ def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
         (having(NEXTAUTH_URL="7peducation.vercel.app"), "NEXTAUTH_URL is on no host"),
         (having(NEXTAUTH_URL=f"{URL}/login"), "NEXTAUTH_URL has a path"),
         (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "the two Stripe keys are of different modes"),
-        (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "STRIPE_SECRET_KEY is a test key, live is meant"),
+        (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "STRIPE_SECRET_KEY is a test key, live is expected"),
         (having(SUPABASE_SERVICE_KEY="anonymous-key-of-the-selftest"), "SUPABASE_SERVICE_KEY is the anonymous key"),
         (having(NEXT_PUBLIC_KEY="service-key-of-the-selftest"), "NEXT_PUBLIC_KEY publishes a secret"),
         (having(MAINTENANCE_MODE="true"), "MAINTENANCE_MODE is on"),
@@ -115,8 +115,8 @@ def test_live_keys_where_a_test_is_meant_are_a_mistake_too() -> None:
     found = variables.mistaken_keys(having(), live=False)
 
     assert found == [
-        "STRIPE_SECRET_KEY is a live key, test is meant",
-        "NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY is a live key, test is meant",
+        "STRIPE_SECRET_KEY is a live key, test is expected",
+        "NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY is a live key, test is expected",
     ]
 
 
@@ -189,6 +189,17 @@ def test_the_command_line_names_file_and_line_of_what_is_wrong_with_a_file(tmp_p
     assert f"WRONG: {file}, lines 1, 13: NODE_ENV is set more than once; the last value counts\n" in twice.stdout
     assert "payments disabled: PAYMENTS_MODE is not set\n" in twice.stdout
     assert broken.stderr.startswith(f"{file}, line 13: not NAME=value; ")
+
+
+def test_the_command_line_shows_no_active_character(tmp_path: Path) -> None:
+    """A value, a name or the file itself could rewrite the terminal or give a command to GitHub's runner."""
+    file = tmp_path / "a\x1b[31m\n::error::.env"
+    file.write_text("NEXTAUTH_URL=https://x\x1b[2J\u202e.test\nA=1\n")
+    judged, missing = _command_line(str(file)), _command_line(f"{file}x")
+
+    for printed in (judged.stdout, missing.stderr):
+        assert printed.replace("\n", "").isprintable()
+        assert "\n::error" not in printed
 
 
 def test_the_command_line_takes_one_file_and_no_options() -> None:

@@ -168,7 +168,7 @@ class TestStripe:
             ([an_endpoint("https://7peducation.test.evil.test/api/webhooks/stripe")], "no endpoint is on"),
             ([an_endpoint(status="disabled")], "is disabled"),
             ([an_endpoint(f"{URL}/api/webhooks/stripe", NEEDED[0])], "charge.refunded is not sent to"),
-            ([an_endpoint(live=False)], "is of the test mode"),
+            ([an_endpoint(live=False)], "is in test mode, live is expected"),
         ],
         ids=["none", "path", "host", "disabled", "event", "mode"],
     )
@@ -213,8 +213,8 @@ class TestStripe:
         assert mixed_modes("rk_live_x", live, "pk_live_x", live=True) == []
         assert mixed_modes("rk_test_x", test, None, live=False) == []
         assert mixed_modes("rk_test_x", test, "pk_live_x", live=True) == [
-            "the restricted key is of the test mode, live is meant",
-            "Stripe's answer to it is of the test mode, live is meant",
+            "the restricted key is of test mode, live is expected",
+            "Stripe's answer to it is of test mode, live is expected",
         ]
 
 
