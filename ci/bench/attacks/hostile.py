@@ -112,7 +112,8 @@ def active_text(arena: Arena, seen: Seen) -> list[str]:
     for name, text in (("the terminal", seen.out), ("its errors", seen.err)):
         if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text):
             problems.append(f"a control character in {name}")
-        if re.search(rf"^\s*::\w[^\n]*{_WORD}", text, re.MULTILINE) or "::set-output" in text:
+        # GitHub reads a command only at the start of a line, after spaces as well.
+        if re.search(r"^\s*::(?:error|set-output)\b", text, re.MULTILINE):
             problems.append(f"a workflow command in {name}")
     for path in sorted(arena.folder.rglob("*")):
         if not path.is_file() or path.suffix not in {".md", ".html", ""} or path.parent == arena.folder:

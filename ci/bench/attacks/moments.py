@@ -1,4 +1,4 @@
-"""Named moments of a run, at which an attack may begin."""
+"""The named moments of a run at which an attack may begin."""
 
 from __future__ import annotations
 

@@ -22,16 +22,16 @@ ATTACKS = catalogue(SEED)
 LEAST = 150
 # A few seconds each, one of each kind; `python -m ci.bench.chaos` carries all of them out.
 QUICK = (
-    "kills/gate-request-loses",
+    "kills/gate-asked",
     "kills/sigint-browser-up",
-    "environment/PYTHONHASHSEED/broken",
-    "environment/PGOPTIONS-1/broken",
-    "terminal/umask-077/broken",
-    "terminal/background/healthy",
+    "environment/PYTEST_ADDOPTS-1/broken",
+    "environment/PYTHONOPTIMIZE-1/broken",
+    "terminal/read-by-head/broken",
     "command-line/url-with-password",
-    "command-line/state-nowhere",
-    "command-line/workers-word",
-    "state/good-unknown",
+    "command-line/state-empty",
+    "command-line/reports-empty",
+    "state/last-good.json/torn/broken",
+    "hostile/turkish-header",
 )
 
 

@@ -1,4 +1,4 @@
-"""Enrolling, learning and leaving: every refusal, and the rows in the database afterwards."""
+"""Enrolment, lessons and cancellation: every refusal, and the rows in the database afterwards."""
 
 from __future__ import annotations
 
