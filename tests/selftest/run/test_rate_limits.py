@@ -64,7 +64,7 @@ def test_the_sixth_sign_in_is_refused_and_says_until_when(book: RateLimitLedger,
 
     assert "allows this address 5 in 15 min" in str(refused.value)
     assert "(3 by run first, 2 by run second)" in str(refused.value)
-    assert "from 2026-09-21 14:28:25 UTC on" in str(refused.value)
+    assert "left until 2026-09-21 14:28:25 UTC" in str(refused.value)
 
 
 def test_after_the_window_there_is_more(book: RateLimitLedger, clock: Clock) -> None:
