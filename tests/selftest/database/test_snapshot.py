@@ -47,7 +47,7 @@ def visit(postgres: Postgres, statement: str, calls: int = CALLS) -> None:
 
 
 def test_an_ordinary_release_changes_nothing_worth_telling(postgres: Postgres, tmp_path: Path) -> None:
-    """Between the snapshots is traffic, and the first one is read from its file."""
+    """Normal traffic between the two snapshots gives no finding; the first snapshot comes from its file."""
     shoot(postgres).write(tmp_path / "before.json")
     visit(postgres, "SELECT count(*) FROM public.courses WHERE published")
     comparison = compare(Snapshot.read(tmp_path / "before.json"), shoot(postgres))

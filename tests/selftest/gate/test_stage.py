@@ -82,7 +82,7 @@ class TestRollback:
 
 
 class TestEscalate:
-    """Rejected, and production still needs a human: exit 5."""
+    """The deployment is rejected, and production still needs a human: exit 5."""
 
     def test_refused_by_vercel(self, world: World) -> None:
         """Hobby plan: only the immediately previous one."""
