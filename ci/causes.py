@@ -38,7 +38,7 @@ def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | 
         if Cause.RUNNER in blockers:
             return Attribution(Cause.RUNNER, _message(check) or "the database cannot be reached from here")
         return Attribution(
-            Cause.EXISTING, "the database is the same under every deployment; a rollback does not repair it"
+            Cause.EXISTING, "the database is the same under every deployment; a rollback does not change it"
         )
     return None
 
@@ -50,7 +50,7 @@ def without_pairs(check: CheckResult, around: Circumstances, comparison: Compari
         return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page says {trouble}")
     if not _host_bound_and_passed(check, comparison):
         return Attribution(Cause.UNKNOWN, reason)
-    control = f"{comparison.control_name} passed this check when it was let stand"
+    control = f"{comparison.control_name} passed this check when this suite kept it"
     ledger = f"production serves {comparison.candidate_id}, and {control}"
     return Attribution(Cause.DEPLOYMENT, f"not paired ({reason}); by alias and ledger: {ledger}")
 

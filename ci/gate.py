@@ -29,7 +29,7 @@ MEANING = {
     Decision.BLOCK: "promotion blocked",
     Decision.HOLD: "cannot tell; nothing was changed",
     Decision.INCIDENT: "something is wrong that a rollback would not repair",
-    Decision.ESCALATE: "rejected, and production still needs a human",
+    Decision.ESCALATE: "rejected, and production still needs a person",
 }
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # These causes say nothing about the platform.

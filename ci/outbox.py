@@ -75,7 +75,7 @@ def deliver(state: State, webhook: str) -> list[str]:
             begun = Notice(message=message, begun=True)
             state.keep_document(NAME, Outbox(waiting=[*unsent, begun, *waiting[place:]]))
             problem = send(webhook, shown)
-            notes.append(problem or f"told Slack: {shown.title} ({shown.status})")
+            notes.append(problem or f"sent to Slack: {shown.title} ({shown.status})")
             unsent += [notice] if problem else []
             state.keep_document(NAME, Outbox(waiting=[*unsent, *waiting[place:]]))
     return notes

@@ -80,7 +80,7 @@ def blocks(red: Iterable[RedCheck]) -> list[Block]:
 
 def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedCheck]:
     """Return the red checks with their causes, worst first."""
-    unknown = Attribution(Cause.UNKNOWN, "no cause was looked for")
+    unknown = Attribution(Cause.UNKNOWN, "the gate did not look for a cause")
     return [
         _red_check(check, causes.get(check.node_id, unknown), verdict.url)
         for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))
@@ -122,7 +122,6 @@ def _first_action(check: CheckResult, cause: Cause, url: str) -> str:
     if answers and all(answer.startswith("no answer") for answer in answers):
         return f"`curl -sv {url}` from here and from another network: is it this runner's, or the site, that is down?"
     if cause is Cause.THIRD_PARTY:
-        return (
-            f"Follow the vendor's status page: nothing of ours repairs it. If all is well there: {check.first_action}"
-        )
+        wait = "Follow the vendor's status page; nothing on our side repairs this"
+        return f"{wait}. If the vendor reports no problem: {check.first_action}"
     return check.first_action

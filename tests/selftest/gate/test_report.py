@@ -47,7 +47,7 @@ def a_report() -> Report:
         rollback=RollbackReport(
             from_id="dpl_b", to_id="dpl_a", step="healed", detail="green", proofs=["the alias job succeeded"]
         ),
-        notes=["no other deployment is in the last-good ledger yet"],
+        notes=["the last-good ledger has no other deployment yet"],
         seconds={"request": 3.2, "healed": 7.04},
     )
 
@@ -65,11 +65,11 @@ def test_the_last_lines_of_the_terminal() -> None:
         "    see: evidence/health.txt",
         "P1 pages",
         "    got: LCP 2.98 s, limit 2.5 s (3 samples)",
-        "    cause: unknown: no cause was looked for",
+        "    cause: unknown: the gate did not look for a cause",
         "    first: Look at the deployment",
-        "note: no other deployment is in the last-good ledger yet",
+        "note: the last-good ledger has no other deployment yet",
         "times: request 3.2 s, healed 7.0 s",
-        "done: rolled back dpl_b -> dpl_a, three times proved; healed 7.0 s after the start",
+        "done: rolled back dpl_b -> dpl_a, proved by alias job, alias and fresh request; healed 7.0 s after the start",
         "decision: ROLLBACK (exit 1: this deployment was rejected); postdeploy on sandbox, mode act",
     ]
 
@@ -227,7 +227,7 @@ def test_a_drawn_page_is_linked(tmp_path: Path) -> None:
     report.write(tmp_path)
 
     assert "- [database-difference.html](database-difference.html)" in (tmp_path / "summary.md").read_text()
-    assert "drawn: database-difference.html" in report.lines()
+    assert "page: database-difference.html" in report.lines()
 
 
 def test_reds_with_one_root_are_one_block() -> None:

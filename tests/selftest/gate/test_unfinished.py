@@ -74,7 +74,7 @@ class TestOutbox:
         notes = deliver(state, HOOK)
 
         assert slack.titles == [MESSAGE.title, OTHER.title]
-        assert notes == ["told Slack: Health is red (Identified)", "told Slack: Pages are red (Identified)"]
+        assert notes == ["sent to Slack: Health is red (Identified)", "sent to Slack: Pages are red (Identified)"]
         assert deliver(state, HOOK) == []
 
     def test_killed_while_it_tells(self, state: State, slack: Slack) -> None:

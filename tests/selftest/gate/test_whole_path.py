@@ -215,5 +215,5 @@ class TestCannotTell:
 
         assert ran.code == 2, ran.out
         place = pages_500.folder / "state"
-        assert f"--state {place}: cannot hold a state (File exists); name a directory" in ran.err.splitlines()[-1]
+        assert f"--state {place}: File exists; name a directory" in ran.err.splitlines()[-1]
         assert is_untouched(pages_500)
