@@ -17,6 +17,7 @@ from ci.comparison import Comparison
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single
 from ci.runs import RunError, Runs, Started
+from ci.silence import of_candidate
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
@@ -52,12 +53,16 @@ class Diagnosis:
         around = look_around(self.target, [check.third_party for check in red if check.third_party])
         causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
         unsettled = [check for check in red if check.node_id not in causes]
+        silence = of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
         choice = self._choose(unsettled, verdict.left)
         control_proof = self._prove_control(unsettled, verdict, choice.single)
         try:
             if self.comparison.gone:
                 passes, why = self._judge_control_proof(control_proof)
                 causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
+            elif silence:
+                causes |= {check.node_id: Attribution(Cause.DEPLOYMENT, silence) for check in unsettled}
+                passes, why = self._judge_control_proof(control_proof)
             else:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired

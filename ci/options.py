@@ -13,6 +13,8 @@ from fixtures.model.stages import STAGES, Stage
 from fixtures.target.addresses import shown
 from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
 
+# More share no work: a run has some two hundred checks.
+_MOST_WORKERS = 32
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
 MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 
@@ -180,7 +182,7 @@ def _absolute(text: str) -> Path:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        msg = f"{text!r} is not a number of workers"
+    if not text.isascii() or not text.isdecimal() or int(text) > _MOST_WORKERS:
+        msg = f"{text!r} is not a number of workers; give 0 to {_MOST_WORKERS}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)

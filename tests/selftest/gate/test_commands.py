@@ -49,6 +49,7 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         (["postdeploy", "--tarrget", "x"], "unrecognized arguments: --tarrget x"),
         (["postdeploy", "production"], "production: not expected after postdeploy; a target is named by --target"),
         (["postdeploy", "-n", "two"], "'two' is not a number of workers"),
+        (["postdeploy", "-n", "1000"], "'1000' is not a number of workers; give 0 to 32"),
         (["postdeploy", "--mode", "dry"], "'dry' (choose from 'off', 'shadow', 'act')"),
         (["selftest", "--fault", "health-down"], "--fault: only for a stage"),
         (["doctor", "--dry-run"], "--dry-run: only for a stage"),
