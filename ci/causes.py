@@ -47,7 +47,7 @@ def without_pairs(check: CheckResult, around: Circumstances, comparison: Compari
     """Return the cause of a check that could not be paired, and why it was not."""
     trouble = around.vendors.get(check.third_party or "")
     if trouble:
-        return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page says {trouble}")
+        return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page reports {trouble}")
     if not _host_bound_and_passed(check, comparison):
         return Attribution(Cause.UNKNOWN, reason)
     control = f"{comparison.control_name} passed this check when this suite kept it"

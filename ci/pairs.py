@@ -55,9 +55,7 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
                 "not re-run: it needs the production host, where no deployment can be pinned"
             )
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
-            choice.reasons[check.node_id] = (
-                f"not diagnosed: {_A_KIND} checks of its kind were re-run, and that is the most"
-            )
+            choice.reasons[check.node_id] = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
         elif not _missing(check, ROUNDS, left):
             choice.pairs.append(check)
             left = _without(check, ROUNDS, left)
@@ -127,7 +125,7 @@ def _not_the_deployment(
 ) -> Attribution:
     trouble = around.vendors.get(check.third_party or "")
     if check.third_party and (trouble or (failed_before and chance >= _EVEN)):
-        said = f"its status page says {trouble}" if trouble else "candidate and control fail equally"
+        said = f"its status page reports {trouble}" if trouble else "candidate and control fail equally"
         return Attribution(Cause.THIRD_PARTY, f"{check.third_party}: {said}; {shown}")
     if failed_before and chance >= _EVEN:
         return Attribution(Cause.EXISTING, f"{shown}: the control fails too")

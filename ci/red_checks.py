@@ -19,6 +19,8 @@ from fixtures.model.verdict import Cause, CheckResult, Verdict
 _LINE = 300
 _MORE_LINES = 2
 _RAISED = "AssertionError: "
+# Of checks with one root, the one with the clearest cause is shown; other causes lie between these two.
+_CLEARNESS = {Cause.DEPLOYMENT.value: 0, Cause.UNKNOWN.value: 2}
 _EXPECTED, _GOT = "expected: ", "got: "
 # What came back for a request: "500 x-vercel-error …" or "no answer: refused".
 _ANSWER = re.compile(r" -> (.+?) in \d+(?:\.\d+)? m?s\b")
@@ -73,7 +75,7 @@ def blocks(red: Iterable[RedCheck]) -> list[Block]:
     for check in red:
         by_root.setdefault(check.root, []).append(check)
     return [
-        Block(shown=min(same, key=lambda check: check.cause != Cause.DEPLOYMENT), checks=same)
+        Block(shown=min(same, key=lambda check: _CLEARNESS.get(check.cause, 1)), checks=same)
         for same in by_root.values()
     ]
 

@@ -116,7 +116,7 @@ def test_unknown_pages_answer_404(answer: Answer) -> None:
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /robots.txt")
 def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None:
-    """Search engines show attackers the admin and API addresses; a disallowed `/` makes the shop disappear."""
+    """Without it search engines list the admin addresses; if it disallows `/`, the shop disappears from them."""
     assert answer.status == HTTPStatus.OK
     rules = {" ".join(line.split()) for line in answer.text.splitlines()}
 

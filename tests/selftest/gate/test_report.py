@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci.causes import Attribution
-from ci.red_checks import red_checks
+from ci.red_checks import blocks, red_checks
 from ci.report import Report, RollbackReport, cut, unjudged
 from fixtures.model import redaction
 from fixtures.model.verdict import Cause, Measurement, Outcome
@@ -115,10 +115,21 @@ def test_the_body_says_what_a_status_does_not() -> None:
     assert red.answer == ["expected object", '{"error": "x is no function"}']
 
 
+def test_a_block_shows_the_check_whose_cause_is_known() -> None:
+    """Only three checks of a kind are diagnosed: an undiagnosed one would hide the cause of the others."""
+    unknown, known = (a_check(f"t::test_{name}", outcome=Outcome.FAILED) for name in ("a", "b"))
+    for check in (unknown, known):
+        check.reason = "AssertionError: GET /api/courses -> 500 in 6 ms"
+
+    (block,) = blocks(red_checks(a_verdict(unknown, known), {known.node_id: Attribution(Cause.EXISTING, "both fail")}))
+
+    assert block.shown.cause == Cause.EXISTING
+
+
 def test_a_fault_of_a_third_party_leads_to_its_status_page() -> None:
     """More connections do not repair a database that its provider has lost."""
     down = a_check(outcome=Outcome.FAILED)
-    causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page says major")}
+    causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page reports major")}
 
     (red,) = red_checks(a_verdict(down), causes)
 
