@@ -1,7 +1,7 @@
 """
 The two deployments of a comparison: the candidate that is judged, and the control.
 
-The control is the newest deployment that this suite let stand, from its own ledger; where there is none yet, the newest
+The control is the newest deployment that this suite kept, from its own ledger; when the ledger has none yet, the newest
 that served production before, and the report says so. A deployment that was rolled back from is never a control.
 """
 

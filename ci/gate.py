@@ -49,7 +49,7 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        """The exit code this decision ends with."""
+        """The exit code of this decision."""
         return EXIT[self.decision]
 
     @property

@@ -105,7 +105,7 @@ def roll_back(
     deadline: float = PROOF_DEADLINE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Try it and prove it, within `deadline` seconds. Whatever Vercel says ends in a Result; raises StateError."""
+    """Roll back and prove it, within `deadline` seconds. Every answer of Vercel ends in a Result; raises StateError."""
     record = RollbackRecord(
         run_id=order.run_id,
         deployment_id=order.deployment_id,
@@ -227,7 +227,7 @@ class _Attempt:
 
 
 def named_deployment(url: str) -> str:
-    """Return which deployment answers a new client without cookies; in words when none says so."""
+    """Return the deployment that answers a new client without cookies; in words when no answer names one."""
     try:
         with new_client(5.0) as client:
             response = client.get(url, headers={"cache-control": "no-cache"})

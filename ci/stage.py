@@ -289,7 +289,7 @@ class _Gate:
         return decide(None, {}, self.options.stage, problem=problem)
 
     def _unmoved(self, judgement: Judgement) -> Judgement:
-        """Hold when production moved meanwhile: a verdict over two deployments is a verdict over neither."""
+        """Hold when production changed during the run: a verdict about two deployments proves nothing about either."""
         if self.vercel is None or self.comparison.candidate_id is None:
             return judgement
         try:

@@ -132,7 +132,7 @@ def test_a_deadlock_is_counted(postgres: Postgres) -> None:
 
 
 def test_counters_that_were_reset_are_not_compared(postgres: Postgres) -> None:
-    """A difference over a reset is negative or wrong."""
+    """A difference across a reset of the counters is negative or wrong."""
     before = shoot(postgres)
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("SELECT extensions.pg_stat_statements_reset()")

@@ -1,4 +1,4 @@
-"""A pytest run as a child: signals reach it, and nothing of it is left behind."""
+"""A pytest run as a child: signals reach it, and no process or file of it remains."""
 
 from __future__ import annotations
 

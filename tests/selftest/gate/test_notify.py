@@ -168,7 +168,7 @@ class TestLifeOfAnIncident:
         assert slack.posts[0]["blocks"][0]["text"]["text"].startswith("[INCIDENT] health and 1 more")
 
     def test_who_could_not_be_told_is_told_by_the_next_run(self, slack: Slack, state: State) -> None:
-        """And the run says so."""
+        """The run reports it too."""
         slack.answers = [(404, {})]
         notes = tell(a_report(RED), RED_VERDICT, state, slack.url)
         assert notes == ["Slack could not be told: 404 no_service"]

@@ -192,7 +192,7 @@ class TestRefused:
         assert "health: failed" in (refuse(order, patient.state, patient.vercel) or "")
 
     def test_once_a_deployment(self, patient: Patient) -> None:
-        """A rollback that did not help once needs a human."""
+        """After a rollback that did not help, a person must decide."""
         patient.roll_back()
         again = replace(patient.order, run_id="run-2", cooldown=0)
 

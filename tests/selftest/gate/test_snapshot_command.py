@@ -124,7 +124,7 @@ def test_a_milder_difference_is_an_alert(command: Command, postgres: Postgres, t
 
 
 def test_counters_that_were_reset_are_cannot_tell(command: Command, postgres: Postgres, tmp_path: Path) -> None:
-    """A difference over a reset is no measurement, and exit 0 would say that it was."""
+    """A difference across a reset of the counters measures nothing; exit 0 would claim that it does."""
     visit(postgres)
     command()
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:

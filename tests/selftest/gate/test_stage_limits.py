@@ -135,7 +135,7 @@ class TestCannotTell:
     def test_a_torn_state_file_does_not_stop_the_judging_of_an_outage(
         self, world: World, name: str, content: str
     ) -> None:
-        """It is named, kept under another name, and nothing is guessed from it."""
+        """The gate names the file, keeps it under another name, and takes no facts from it."""
         (world.state.path / f"{name}.json").write_bytes(content.encode("latin-1"))
         world.suite.broken = {HEALTH: {world.bad.id}}
 

@@ -166,7 +166,7 @@ class TestKilled:
         at: str,
         asked: bool,  # noqa: FBT001
     ) -> None:
-        """A request that was never made is made; one that was made is proved, and not made again."""
+        """The next run sends a request that was not sent; it proves a request that was sent, and does not repeat it."""
         with monkeypatch.context() as patch:
             patch.setattr(rollback._Attempt, at, die)  # noqa: SLF001  (the only place between the two)
             with pytest.raises(Killed):

@@ -51,7 +51,7 @@ def test_a_run_keeps_its_own_variables(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_other_variables_are_dropped_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret of another program is none of a run's business."""
+    """A run must not get the secrets of other programs."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
 
     assert "AWS_SECRET_ACCESS_KEY" not in child_environment()

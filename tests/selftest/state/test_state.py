@@ -57,7 +57,7 @@ class TestLedger:
         assert state.last_good() is None
 
     def test_newest_first_and_not_the_one_in_question(self, state: State) -> None:
-        """A deployment that is let stand again moves to the top."""
+        """A deployment that is kept again moves to the top."""
         for deployment in ("dpl_a", "dpl_b", "dpl_a"):
             state.record_good(good(deployment))
 
