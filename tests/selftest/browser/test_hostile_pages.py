@@ -191,7 +191,7 @@ def test_pop_ups_are_bounded(page: Page, watch: Watch) -> None:
 
 
 def test_dialogs_hold_nobody_up(page: Page) -> None:
-    """Each is dismissed."""
+    """The suite dismisses every dialog that a page opens."""
     page.goto("/dialogs")
 
     expect(page.get_by_role("heading", name="7P")).to_be_visible()
@@ -209,7 +209,7 @@ def test_a_page_without_an_end_is_closed(page: Page, watch: Watch, path: str, wh
 
 
 def test_an_odd_method_and_turkish_headers_are_answers(page: Page, watch: Watch) -> None:
-    """Neither raises where pages are counted and looked at."""
+    """Neither of them raises an error where the suite counts and inspects the requests of pages."""
     page.goto("/odd-method")
     expect(page).to_have_title("x")
 

@@ -318,5 +318,5 @@ def test_too_few_rows_are_blind(postgres: Postgres) -> None:
     """An empty table proves nothing about its rows."""
     query = Query("SELECT 0 AS examined, 0 AS wrong", 1)
 
-    with pytest.raises(NotMeasured, match="blind: the query examined 0 rows, at least 1 are expected"):
+    with pytest.raises(NotMeasured, match="too few rows: the query examined 0, at least 1 are expected"):
         judge(take(postgres.dsn("synthetic_monitor"), [query], "test"), query)

@@ -199,7 +199,7 @@ def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
 
 
 def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> None:
-    """Under row-level security it would dump empty tables."""
+    """Row level security would make such a role dump empty tables."""
     with Postgres.start(tmp_path / "postgres") as server:
         told = {
             role: [*privileges.look_at_copying(server.dsn(role))] for role in ("synthetic_dump", "synthetic_monitor")

@@ -167,7 +167,7 @@ def test_the_same_reason_is_told_once() -> None:
 
 
 def test_a_green_run_says_why() -> None:
-    """And that nothing was changed."""
+    """It also says that nothing was changed."""
     green = Report(
         run_id="1", stage="daily", target="t", url="u", mode="act", decision="keep", exit_code=0, reasons=["all green"]
     )
@@ -209,7 +209,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_github_drops_a_summary_above_one_mebibyte() -> None:
-    """So it is cut below that, between two characters, and says so."""
+    """So the summary is cut below that size, between two characters, with a note at its end."""
     short, long = "kısa".encode(), ("ş" * MIB).encode()
 
     assert cut(short) == short

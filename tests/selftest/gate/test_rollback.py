@@ -135,7 +135,7 @@ class TestNotProved:
 
 
 class TestRefused:
-    """By Vercel, or by the gate's own rules: nothing moves."""
+    """Vercel or a rule of the gate refuses the rollback: production does not change."""
 
     @pytest.mark.parametrize("status", [400, 402, 403, 410, 422])
     def test_by_vercel(self, patient: Patient, status: int) -> None:
@@ -186,7 +186,7 @@ class TestRefused:
         assert "production serves" in result.detail
 
     def test_a_target_that_does_not_pass_p0(self, patient: Patient) -> None:
-        """From one outage to another is no help."""
+        """A rollback to a broken deployment would replace one outage by another."""
         order = replace(patient.order, passes_p0=False, p0_evidence="health: failed")
 
         assert "health: failed" in (refuse(order, patient.state, patient.vercel) or "")
@@ -199,7 +199,7 @@ class TestRefused:
         assert "tried once" in (refuse(again, patient.state, patient.vercel) or "")
 
     def test_once_in_the_cooldown(self, patient: Patient) -> None:
-        """Also of another deployment."""
+        """A second rollback in the cooldown is refused, also for another deployment."""
         patient.roll_back()
         other = patient.running.publish()
         again = replace(patient.order, run_id="run-2", deployment_id=other.id)

@@ -163,7 +163,7 @@ def test_a_role_that_sees_no_statements_is_told(
         connection.execute("GRANT pg_monitor TO synthetic_monitor")
 
     assert code == 3
-    assert "not seen: pg_stat_statements: blind: other roles' statements are hidden" in capsys.readouterr().out
+    assert "not seen: pg_stat_statements: statements of other roles are hidden" in capsys.readouterr().out
 
 
 def test_a_torn_snapshot_is_named_and_not_guessed(

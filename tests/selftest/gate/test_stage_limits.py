@@ -89,7 +89,7 @@ class TestCannotTell:
         assert world.suite.runs == []
 
     def test_a_torn_verdict(self, world: World) -> None:
-        """Nothing runs again, and nothing is undone."""
+        """After an incomplete verdict the gate re-runs nothing and rolls back nothing."""
         world.suite.broken, world.suite.complete = {HEALTH: {world.bad.id}}, False
 
         assert world.run() == 3

@@ -69,7 +69,7 @@ class TestOutbox:
     """A notice arrives at least once, and a repeat says so."""
 
     def test_told_once(self, state: State, slack: Slack) -> None:
-        """In the order in which it happened."""
+        """Messages are sent once, in the order in which they were queued."""
         queue(state, [MESSAGE, OTHER])
         notes = deliver(state, HOOK)
 
@@ -211,7 +211,7 @@ class TestTwoGates:
     """One gate acts; the other names it and calls nobody."""
 
     def test_the_other_gate_is_named(self, state: State) -> None:
-        """By run, process and time."""
+        """The error names the run, process and time of the other gate."""
         with acting(state, "run-1", wait=0):
             expected = rf"the gate of run run-1 \(process {os.getpid()}\) rolls back since 20..-..-.. ..:..:.. UTC"
             with pytest.raises(StateBusyError, match=expected), acting(state, "run-2", wait=0):

@@ -43,7 +43,7 @@ def is_untouched(platform: RunningPlatform) -> bool:
 
 
 class TestHealthy:
-    """Nothing is wrong."""
+    """The platform has no fault."""
 
     def test_it_is_kept_and_leaves_no_trace(self, healthy: RunningPlatform) -> None:
         """A run that forgets to cancel an enrolment would fill production by the minute."""

@@ -175,7 +175,7 @@ def test_the_check_is_red_where_the_name_does_not_resolve(suite: Suite) -> None:
 
 
 def test_on_loopback_neither_applies(suite: Suite, stub: Stub) -> None:
-    """Not applicable, which nobody has to wait for; not "not measured"."""
+    """The outcome is "not applicable" and needs no action; "not measured" would make the gate hold."""
     suite.write(
         """
 @pytest.mark.daily
