@@ -132,7 +132,7 @@ def test_a_wait_that_ends_in_time_is_left_alone(page: Page, watch: Watch) -> Non
 
 
 def test_a_page_that_crashes_fails_the_check(page: Page, watch: Watch) -> None:
-    """It is something the page did, and no error of the suite."""
+    """A crash of the page is a failure of the page, not an error of the suite."""
     with pytest.raises(Error):
         page.goto("chrome://crash")
     with pytest.raises(Error) as crashed:
@@ -236,7 +236,7 @@ def test_a_third_party_that_does_not_answer_holds_nobody_up_for_long(
 def test_an_own_picture_that_does_not_answer_is_waited_for(
     visit: Visit, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the platform's fault, and the check is red."""
+    """The platform is at fault, so the check is red."""
     monkeypatch.setattr("fixtures.browser.visits.NAVIGATION_MS", 1_000)
     with pytest.raises(Error, match="Timeout"):
         visit("/own-pixel")

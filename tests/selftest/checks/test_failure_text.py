@@ -169,7 +169,7 @@ Call log:
 
 @pytest.mark.parametrize(("said", "shown"), PLAYWRIGHT.items())
 def test_what_the_browser_waited_for_is_named(said: str, shown: tuple[str, str]) -> None:
-    """Its log of sixty lines says the same."""
+    """The text has two lines in place of Playwright's log of sixty."""
     text = failure_text("sign in", AssertionError(said), [])
 
     assert text.splitlines() == [f"expected: sign in: {shown[0]}", f"got: {shown[1]}"]

@@ -165,7 +165,7 @@ def test_a_url_is_examined_without_a_word_in_the_table(
 
 
 def test_unknown_target_is_wrong_usage(targets: Path) -> None:
-    """One line, before anything is asked."""
+    """The doctor prints one line and sends no request."""
     with pytest.raises(UsageError, match=rf"^doctor nowhere: not in {targets}; use a URL or one of staging$"):
         examine("nowhere", file=targets)
 

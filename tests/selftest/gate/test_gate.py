@@ -48,7 +48,7 @@ class TestRow2:
         assert decide(a_verdict(a_check(severity="P3", outcome=outcome)), {}, "postdeploy").rule == 2
 
     def test_a_problem_of_the_gate_wins_over_everything(self) -> None:
-        """Its verdict may be wrong in any direction."""
+        """After an error of the gate, its verdict may be wrong in any direction."""
         green = a_verdict(a_check())
 
         assert decide(green, {}, "postdeploy", problem="the gate itself failed").exit_code == 3
@@ -102,7 +102,7 @@ class TestRow4:
 
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED])
     def test_our_own_trouble_does_not_block(self, cause: Cause) -> None:
-        """It holds."""
+        """The decision is `hold`."""
         assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.HOLD
 
 
@@ -111,7 +111,7 @@ class TestRow5:
 
     @pytest.mark.parametrize("cause", [Cause.EXISTING, Cause.THIRD_PARTY])
     def test_not_the_deployment(self, cause: Cause) -> None:
-        """It was so before, or it is a vendor's."""
+        """The fault is older than the deployment, or a vendor's: incident, no rollback."""
         assert decision_of(a_check(outcome=FAILED), cause) is Decision.INCIDENT
 
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN])

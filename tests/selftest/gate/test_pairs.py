@@ -154,7 +154,7 @@ class TestChoose:
         assert list(reasons) == ["t::test_2"]
 
     def test_p2_is_not_re_run(self) -> None:
-        """It could not change the decision."""
+        """A re-run of a P2 could not change the decision."""
         assert choose([a_check(severity="P2", outcome=FAILED)], {}, COMPARISON).pairs == []
 
     def test_a_rate_limit_of_the_platform_is_not_used_up(self) -> None:

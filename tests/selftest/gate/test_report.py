@@ -180,7 +180,7 @@ def test_a_green_run_says_why() -> None:
 
 
 def test_what_a_check_without_numbers_says() -> None:
-    """Its first line; a check that says nothing is still red."""
+    """The report shows the first line of its reason; without a reason the check is still red."""
     silent = a_check(outcome=Outcome.FAILED)
 
     (red,) = red_checks(a_verdict(silent), {})

@@ -95,7 +95,7 @@ class TestNotProved:
         self.unproved(patient, SHORT, "the alias job is in-progress")
 
     def test_failed(self, patient: Patient) -> None:
-        """It is over at once."""
+        """A failed alias job ends the attempt at once."""
         patient.edge.job_outcome = "failed"
         self.unproved(patient, 60, "the alias job is failed")
 
@@ -139,7 +139,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("status", [400, 402, 403, 410, 422])
     def test_by_vercel(self, patient: Patient, status: int) -> None:
-        """It is asked once and said as it is."""
+        """The gate asks once, and reports Vercel's refusal."""
         patient.edge.rollback_status = status
 
         result = patient.roll_back()
@@ -151,7 +151,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("status", [409, 500])
     def test_by_vercel_without_end(self, patient: Patient, status: int) -> None:
-        """It is asked again until the deadline."""
+        """The gate repeats the request until the deadline."""
         patient.edge.rollback_status = status
 
         assert patient.roll_back(SHORT).step == "refused"
@@ -218,7 +218,7 @@ class TestNamedDeployment:
         assert named_deployment(patient.edge.production_url).startswith("nobody")
 
     def test_the_platform_itself(self, patient: Patient) -> None:
-        """Its own 404 names no deployment."""
+        """The platform's own 404 names no deployment."""
         patient.edge.production = None
 
         assert "DEPLOYMENT_NOT_FOUND" in named_deployment(patient.edge.production_url)

@@ -193,6 +193,6 @@ def test_off_means_off(command: Command, capsys: pytest.CaptureFixture[str]) -> 
     ],
 )
 def test_a_target_without_a_database_is_wrong_usage(command: Command, instead: dict[str, Any], says: str) -> None:
-    """One line with what to do; exit 2."""
+    """Wrong usage is one line that says what to do; exit 2."""
     with pytest.raises(UsageError, match=says):
         command(**instead)

@@ -137,7 +137,7 @@ class TestNoRollback:
         assert (world.causes, world.posts) == ({HEALTH: "existing"}, 0)
 
     def test_the_database(self, world: World) -> None:
-        """It is never paired."""
+        """A check of the database is never paired, and a red one is an incident."""
         world.suite.broken = {ACCESS: {"*"}}
 
         assert world.run() == 4

@@ -83,7 +83,7 @@ class TestCannotTell:
     """Never green by accident."""
 
     def test_wrong_usage(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        """One line, exit 2, nothing ran."""
+        """Wrong usage gives one line and exit 2, and no check runs."""
         assert world.run(replace(world.options, target="nowhere")) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
         assert world.suite.runs == []

@@ -89,10 +89,10 @@ class TestOutbox:
         assert slack.titles == [MESSAGE.title, f"{MESSAGE.title} (again: it may have arrived)", OTHER.title]
 
     def test_slack_refuses(self, state: State, slack: Slack) -> None:
-        """It is told by a later run, and is no repeat."""
+        """A later run sends the notice, without the mark "again"."""
         queue(state, [MESSAGE])
-        slack.problem = "Slack could not be told: 404"
-        assert deliver(state, HOOK) == ["Slack could not be told: 404"]
+        slack.problem = "the notice to Slack failed: 404"
+        assert deliver(state, HOOK) == ["the notice to Slack failed: 404"]
         slack.problem = None
         deliver(state, HOOK)
 
@@ -208,7 +208,7 @@ class TestKilled:
 
 
 class TestTwoGates:
-    """One gate acts; the other names it and calls nobody."""
+    """One gate acts; the other names it and notifies nobody."""
 
     def test_the_other_gate_is_named(self, state: State) -> None:
         """The error names the run, process and time of the other gate."""

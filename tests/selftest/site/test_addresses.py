@@ -86,7 +86,7 @@ def test_a_certificate_says_until_when_it_is_valid(port: int, certificate: Path)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(port: int) -> None:
-    """Its dates are worth nothing, and browsers do not open the page."""
+    """The dates of such a certificate prove nothing, and browsers do not open the page."""
     with pytest.raises(ssl.SSLCertVerificationError, match="self-signed certificate"):
         certificate_of("127.0.0.1", port)
 

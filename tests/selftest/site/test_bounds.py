@@ -308,7 +308,7 @@ def test_a_cookie_is_read_as_a_browser_reads_it(line: str, kept: dict[str, str])
 
 
 def test_a_cookie_beyond_ascii_is_sent_back(hostile: Callable[[Pieces], str], own_run: Run) -> None:
-    """It came from the platform; sending it must not raise."""
+    """The cookie came from the platform; sending it back must not raise an error."""
     url = hostile(lambda: iter([HEAD, b"\r\n"]))
     with new_client() as client:
         target = Target(name="hostile", url=url, mode="shadow")

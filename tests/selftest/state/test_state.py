@@ -109,7 +109,7 @@ def test_incidents_and_shadow_log(state: State) -> None:
 
 
 def test_nobody_else_can_read_it(state: State) -> None:
-    """It names incidents and deployments."""
+    """The state names incidents and deployments."""
     state.record_good(good("dpl_a"))
 
     assert stat.S_IMODE(state.path.stat().st_mode) == 0o700
