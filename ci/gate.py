@@ -112,7 +112,7 @@ def _torn(verdict: Verdict | None, stage: str) -> str | None:
     if verdict.stage != stage:
         return f"the verdict is of stage {verdict.stage}, not {stage}"
     if not verdict.complete:
-        return f"the verdict is torn: the run ended before its last check ({len(verdict.checks)} judged)"
+        return f"the verdict is incomplete: the run ended before its last check ({len(verdict.checks)} judged)"
     if not any(check.outcome in _RAN for check in verdict.checks):
         return f"no check ran: {_tally(verdict)}"
     if verdict.missing:

@@ -89,7 +89,7 @@ def _of_rollbacks(records: list[RollbackRecord], run_ids: list[str]) -> Iterable
                 title=f"{record.deployment_id} was rolled back to {record.target_id}: {record.step}",
                 severity="P0",
                 status="Resolved" if record.step == "healed" else "Identified",
-                impact=f"run {record.run_id} ended before it told anybody",
+                impact=f"run {record.run_id} ended before it sent its notice",
                 lines=[became, f"Reason: {record.reason}"],
             )
 

@@ -115,7 +115,7 @@ class RollbackFlow:
         migrations = read(self.target, self.report.run_id)
         if migrations is None:
             self.report.notes.append(
-                "whether the schema still fits the rollback target is not known: no migrations read"
+                "it is unknown whether the schema still fits the rollback target: the migrations could not be read"
             )
             return ()
         seen = self.comparison.good.migrations if self.comparison.good else None

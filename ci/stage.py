@@ -136,7 +136,7 @@ class _Gate:
         except (RunUsageError, UsageError):
             raise
         except Interrupted as interrupted:
-            self._decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
+            self._decided(self._cannot_tell(f"ended by {interrupted} before it could decide"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
             problem = own_error(error, self.options.reports)
             if self.decided:

@@ -145,7 +145,7 @@ def test_what_the_address_says_is_not_to_be_claimed(tmp_path: Path) -> None:
     file = tmp_path / "targets.toml"
     file.write_text('[x]\nurl = "http://7p.test"\nmode = "off"\ncapabilities = ["tls"]\n')
 
-    with pytest.raises(UsageError, match=r"x\.capabilities has tls, which its url tells; take it out"):
+    with pytest.raises(UsageError, match=r"x\.capabilities has tls, which its url already says; take it out"):
         load("x", environ={}, file=file)
 
 
