@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -35,6 +36,11 @@ P1 = pytest.mark.check(severity="P1", runbook="application-health")
 P2 = pytest.mark.check(severity="P2", runbook="application-health")
 post = pytest.mark.postdeploy
 """
+
+
+def pytest_configure() -> None:
+    """Let SIGHUP end the processes of the self-tests, also below nohup, which has them ignore it."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def environment_of_a_run() -> dict[str, str]:

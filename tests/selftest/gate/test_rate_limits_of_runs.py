@@ -33,5 +33,5 @@ def test_two_runs_fit_in_a_quarter_of_an_hour_and_the_third_says_until_when(tmp_
         assert third.decided == ("hold", 3), third.out
         assert {check.outcome for check in refused} == {Outcome.NOT_MEASURED}
         assert {attempt.blocker for check in refused for attempt in check.attempts} == {Cause.SELF_INFLICTED}
-        assert re.search(r"the next one from 20..-..-.. ..:..:.. UTC on", third.out)
+        assert re.search(r"no sign-ins are left until 20..-..-.. ..:..:.. UTC", third.out)
         assert platform.state["sign_ins"] == 5

@@ -156,7 +156,7 @@ def test_a_target_that_says_nothing_is_one_line() -> None:
 
 def test_the_same_reason_is_told_once() -> None:
     """Twenty-two checks that wait for the same rate limit are one line."""
-    why = "not-measured, cause self-inflicted (all are taken: the next one from 14:11:38 on)"
+    why = "not-measured, cause self-inflicted (no sign-ins are left until 14:11:38 UTC)"
     hold = Report(run_id="1", stage="daily", target="t", url="u", mode="act", reasons=[])
     hold.reasons = [*(f"P1 t::test_{number}: {why}" for number in range(22)), "P0 t::test_x: not-measured"]
 
