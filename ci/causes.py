@@ -38,7 +38,7 @@ def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | 
         if Cause.RUNNER in blockers:
             return Attribution(Cause.RUNNER, _message(check) or "the database cannot be reached from here")
         return Attribution(
-            Cause.EXISTING, "the database is the same under every deployment; a rollback does not repair it"
+            Cause.EXISTING, "the database is the same under every deployment; a rollback does not change it"
         )
     return None
 
@@ -47,10 +47,10 @@ def without_pairs(check: CheckResult, around: Circumstances, comparison: Compari
     """Return the cause of a check that could not be paired, and why it was not."""
     trouble = around.vendors.get(check.third_party or "")
     if trouble:
-        return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page says {trouble}")
+        return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page reports {trouble}")
     if not _host_bound_and_passed(check, comparison):
         return Attribution(Cause.UNKNOWN, reason)
-    control = f"{comparison.control_name} passed this check when it was let stand"
+    control = f"{comparison.control_name} passed this check when this suite kept it"
     ledger = f"production serves {comparison.candidate_id}, and {control}"
     return Attribution(Cause.DEPLOYMENT, f"not paired ({reason}); by alias and ledger: {ledger}")
 

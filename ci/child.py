@@ -1,5 +1,5 @@
 """
-One pytest run as a child in a process group of its own: signals are passed on, and nothing of it is left behind.
+One pytest run as a child in a process group of its own: signals are passed on, and no process or file of it remains.
 
 The child ends with this process, kill -9 included: it holds the read end of a pipe, which closes when we are gone. Its
 output reaches the terminal through this process: a terminal that closes or cannot show a letter does not end the run.

@@ -1,7 +1,7 @@
 """
 The two deployments of a comparison: the candidate that is judged, and the control.
 
-The control is the newest deployment that this suite let stand, from its own ledger; where there is none yet, the newest
+The control is the newest deployment that this suite kept, from its own ledger; when the ledger has none yet, the newest
 that served production before, and the report says so. A deployment that was rolled back from is never a control.
 """
 
@@ -17,7 +17,7 @@ from fixtures.target.target import Target
 from fixtures.target.variants import Variant
 from fixtures.target.vercel import Deployment, Project, Vercel, VercelError
 
-PINNED = "a rollback pins production: new deployments stay staged until one is promoted by hand"
+PINNED = "a rollback pins production: a new deployment goes live only when somebody promotes it by hand"
 
 
 @dataclass(frozen=True)
@@ -141,14 +141,14 @@ def _control(
             return deployment, f"last good of run {good.run_id}", good
         notes.append(f"the last good {good.deployment_id} is {gone}")
     else:
-        notes.append("no other deployment is in the last-good ledger yet")
+        notes.append("the last-good ledger has no other deployment yet")
     before = candidate.created if candidate else None
     for deployment in vercel.deployments():
         older = before is None or deployment.created < before
         if older and deployment.substate == "PROMOTED" and deployment.id not in rejected:
-            notes.append(f"control is {deployment.id}, the newest that served production before")
+            notes.append(f"the control is {deployment.id}, the newest deployment that served production before")
             return deployment, "newest that served production before", None
-    notes.append("and no earlier deployment has served production: there is no control and nothing to roll back to")
+    notes.append("no earlier deployment has served production: there is no control and no rollback target")
     return None, "", None
 
 

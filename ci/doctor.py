@@ -154,7 +154,7 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
     for secret, variable in variables.items():
         there = variable not in missing
         yield Finding(
-            variable, f"{secret}, {'set' if there else 'not set'}", there, f"export {variable}=…", absent=True
+            variable, f"{secret}, {'set' if there else 'not set'}", there, f"set the variable {variable}", absent=True
         )
     yield _reach("site", target.url)
     for address in target.control_addresses:
@@ -183,7 +183,7 @@ def _reach(about: str, url: str) -> Finding:
         status = httpx.get(url, timeout=_SECONDS, follow_redirects=False, verify=certificates()).status_code
     except httpx.HTTPError as error:
         return Finding(
-            about, f"{url}: no answer ({type(error).__name__})", good=False, remedy=f"curl -sv {url} says where it ends"
+            about, f"{url}: no answer ({type(error).__name__})", good=False, remedy=f"curl -sv {url} shows why"
         )
     return Finding(about, f"{url}: answers {status}")
 

@@ -29,7 +29,7 @@ MEANING = {
     Decision.BLOCK: "promotion blocked",
     Decision.HOLD: "cannot tell; nothing was changed",
     Decision.INCIDENT: "something is wrong that a rollback would not repair",
-    Decision.ESCALATE: "rejected, and production still needs a human",
+    Decision.ESCALATE: "rejected, and production still needs a person",
 }
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # These causes say nothing about the platform.
@@ -49,7 +49,7 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        """The exit code this decision ends with."""
+        """The exit code of this decision."""
         return EXIT[self.decision]
 
     @property
@@ -112,7 +112,7 @@ def _torn(verdict: Verdict | None, stage: str) -> str | None:
     if verdict.stage != stage:
         return f"the verdict is of stage {verdict.stage}, not {stage}"
     if not verdict.complete:
-        return f"the verdict is torn: the run ended before its last check ({len(verdict.checks)} judged)"
+        return f"the verdict is incomplete: the run ended before its last check ({len(verdict.checks)} judged)"
     if not any(check.outcome in _RAN for check in verdict.checks):
         return f"no check ran: {_tally(verdict)}"
     if verdict.missing:

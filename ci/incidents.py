@@ -31,7 +31,7 @@ def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) ->
     messages += [_resolved(change.resolved)] if change.resolved else []
     if webhook is None:
         state.replace_incidents([*change.open, *change.resolved])
-        return ["nobody was told: the target has no Slack webhook"] if messages else []
+        return ["no notice was sent: the target has no Slack webhook"] if messages else []
     queue(state, messages, told_of=report.run_id)
     open_ = [one for one in change.open if not _repaired(report, one)]
     state.replace_incidents([msgspec.structs.replace(one, notified=True) for one in open_])

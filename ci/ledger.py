@@ -1,4 +1,4 @@
-"""The memory of a run for the next ones: the deployment that it let stand, and its decision in shadow mode."""
+"""The memory of a run for the next ones: the deployment that it kept, and its decision in shadow mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def remember(report: Report, verdict: Verdict | None, state: State, migrations: 
     """
     Write to the ledger, in shadow also to the shadow log. Raises StateError.
 
-    Only a complete run that nobody narrowed is let stand: the decision of any other is hold.
+    Only a complete run that nobody narrowed enters the ledger: the decision of any other is hold.
     migrations: reads the versions that are applied now, None: it cannot.
     """
     if report.mode == "shadow":

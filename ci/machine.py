@@ -91,7 +91,7 @@ def provide_vercel_cli() -> Path | None:
 
 
 def find_pgbouncer() -> Path | None:
-    """Return PgBouncer, which lies where only root looks."""
+    """Return PgBouncer; Debian installs it in a directory that is only in the PATH of root."""
     found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
     return Path(found) if found else None
 

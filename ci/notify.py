@@ -103,7 +103,7 @@ def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = tim
                 wait = min(float(after), _LONGEST_WAIT) if after.isdecimal() else wait
             if attempt < _TRIES - 1:
                 sleep(wait)
-    return f"Slack could not be told: {problem}"
+    return f"the notice to Slack failed: {problem}"
 
 
 def _text(text: str) -> dict[str, str]:

@@ -45,7 +45,7 @@ class Options(TargetOptions):
     One stage to run.
 
     fault: how the sandbox is broken.  mode: None: the target's own.  workers: pytest-xdist's, 0: none.
-    dry_run: measure and decide, but roll nothing back and tell nobody.
+    dry_run: measure and decide, but change nothing and notify nobody.
     """
 
     stage: Stage
@@ -95,34 +95,34 @@ def parser() -> argparse.ArgumentParser:
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
         epilog="Exit codes: 0 the deployment stays, 1 promotion blocked, or rolled back and verified, 2 wrong "
         "usage or configuration, 3 cannot tell, 4 something is wrong that a rollback would not repair, 5 rejected, and "
-        "production still needs a human.",
+        "production still needs a person.",
         allow_abbrev=False,
     )
     parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     parser.add_argument(
-        "subject", nargs="?", metavar="TARGET", help="target that the doctor examines besides the machine"
+        "subject", nargs="?", metavar="TARGET", help="target that doctor examines, in addition to this machine"
     )
     listing = parser.add_mutually_exclusive_group()
-    listing.add_argument("--list-checks", action="store_true", help="name every check, its stages, kind and severity")
-    listing.add_argument("--list-faults", action="store_true", help="name every way the sandbox can be broken")
+    listing.add_argument(
+        "--list-checks", action="store_true", help="list every check with its severity, kind and section"
+    )
+    listing.add_argument("--list-faults", action="store_true", help="list every way to break the sandbox")
     stage = parser.add_argument_group("options of a stage")
     stage.add_argument("--target", metavar="NAME|URL", type=_named, help="default: SYNTHETIC_TARGET, else the sandbox")
-    stage.add_argument("--fault", metavar="NAME", type=_named, help="break the sandbox in this way")
+    stage.add_argument("--fault", metavar="NAME", type=_named, help="break the sandbox in this way (see --list-faults)")
     stage.add_argument(
-        "--state", metavar="DIR", type=_absolute, help="directory that outlives a run (last good, rollbacks, …)"
+        "--state", metavar="DIR", type=_absolute, help="directory kept between runs (last good, rollbacks, …)"
     )
     repo = "checkout of the platform, for its migrations (default: SYNTHETIC_PLATFORM_REPO)"
     stage.add_argument("--platform-repo", metavar="PATH", type=_absolute, help=repo)
-    stage.add_argument("--mode", choices=MODES, help="instead of the target's own mode")
-    stage.add_argument("--reports", metavar="DIR", type=_absolute, help="where the run writes (default: reports)")
+    stage.add_argument("--mode", choices=MODES, help="replaces the mode of the target")
+    stage.add_argument("--reports", metavar="DIR", type=_absolute, help="directory for the results (default: reports)")
     stage.add_argument("-n", "--workers", metavar="N", type=_count, help="pytest-xdist workers (default: none)")
-    stage.add_argument("--dry-run", action="store_true", help="measure and decide, roll nothing back, tell nobody")
+    stage.add_argument("--dry-run", action="store_true", help="measure and decide, change nothing, notify nobody")
     snapshot = parser.add_argument_group(
         "options of snapshot, besides --target, --state, --reports and --platform-repo"
     )
-    snapshot.add_argument(
-        "--compare", action="store_true", help="some time later: judge the changes since the snapshot"
-    )
+    snapshot.add_argument("--compare", action="store_true", help="judge the changes since the earlier snapshot")
     return parser
 
 

@@ -75,7 +75,7 @@ def deliver(state: State, webhook: str) -> list[str]:
             begun = Notice(message=message, begun=True)
             state.keep_document(NAME, Outbox(waiting=[*unsent, begun, *waiting[place:]]))
             problem = send(webhook, shown)
-            notes.append(problem or f"told Slack: {shown.title} ({shown.status})")
+            notes.append(problem or f"sent to Slack: {shown.title} ({shown.status})")
             unsent += [notice] if problem else []
             state.keep_document(NAME, Outbox(waiting=[*unsent, *waiting[place:]]))
     return notes
@@ -89,7 +89,7 @@ def _of_rollbacks(records: list[RollbackRecord], run_ids: list[str]) -> Iterable
                 title=f"{record.deployment_id} was rolled back to {record.target_id}: {record.step}",
                 severity="P0",
                 status="Resolved" if record.step == "healed" else "Identified",
-                impact=f"run {record.run_id} ended before it told anybody",
+                impact=f"run {record.run_id} ended before it sent its notice",
                 lines=[became, f"Reason: {record.reason}"],
             )
 

@@ -55,7 +55,7 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
                 "not re-run: it needs the production host, where no deployment can be pinned"
             )
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
-            choice.reasons[check.node_id] = f"not re-run: {_A_KIND} checks of its kind were"
+            choice.reasons[check.node_id] = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
         elif not _missing(check, ROUNDS, left):
             choice.pairs.append(check)
             left = _without(check, ROUNDS, left)
@@ -94,7 +94,7 @@ def from_single(
         return without_pairs(check, around, comparison, reason)
     ((candidate, control),) = pairs
     shown = f"{candidate.outcome} again on {comparison.candidate_id}, {control.outcome} on {comparison.control_name}"
-    shown += "; a rate limit allows one pair only"
+    shown += "; a rate limit allows only one pair"
     if candidate.outcome is Outcome.PASSED:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
     if control.outcome is Outcome.FAILED:
@@ -125,10 +125,10 @@ def _not_the_deployment(
 ) -> Attribution:
     trouble = around.vendors.get(check.third_party or "")
     if check.third_party and (trouble or (failed_before and chance >= _EVEN)):
-        said = f"its status page says {trouble}" if trouble else "it fails both alike"
+        said = f"its status page reports {trouble}" if trouble else "candidate and control fail equally"
         return Attribution(Cause.THIRD_PARTY, f"{check.third_party}: {said}; {shown}")
     if failed_before and chance >= _EVEN:
-        return Attribution(Cause.EXISTING, f"{shown}: the control fails alike")
+        return Attribution(Cause.EXISTING, f"{shown}: the control fails too")
     if failed == 0:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
     return Attribution(Cause.UNKNOWN, f"{shown} (p={chance:.3f}): the difference is too small to blame the deployment")

@@ -77,7 +77,7 @@ def guard(main: Callable[[], int]) -> Never:
 
 
 def hand_over(command: list[str], environment: Mapping[str, str]) -> Never:
-    """Replace this process by another program, which receives the signals that arrive in between."""
+    """Replace this process by another program; it also receives signals that arrive during the change."""
     signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
     os.execve(command[0], command, environment)  # noqa: S606  (our own interpreter, our own arguments)
 

@@ -19,6 +19,8 @@ from fixtures.model.verdict import Cause, CheckResult, Verdict
 _LINE = 300
 _MORE_LINES = 2
 _RAISED = "AssertionError: "
+# Of checks with one root, the one with the clearest cause is shown; other causes lie between these two.
+_CLEARNESS = {Cause.DEPLOYMENT.value: 0, Cause.UNKNOWN.value: 2}
 _EXPECTED, _GOT = "expected: ", "got: "
 # What came back for a request: "500 x-vercel-error …" or "no answer: refused".
 _ANSWER = re.compile(r" -> (.+?) in \d+(?:\.\d+)? m?s\b")
@@ -73,14 +75,14 @@ def blocks(red: Iterable[RedCheck]) -> list[Block]:
     for check in red:
         by_root.setdefault(check.root, []).append(check)
     return [
-        Block(shown=min(same, key=lambda check: check.cause != Cause.DEPLOYMENT), checks=same)
+        Block(shown=min(same, key=lambda check: _CLEARNESS.get(check.cause, 1)), checks=same)
         for same in by_root.values()
     ]
 
 
 def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedCheck]:
     """Return the red checks with their causes, worst first."""
-    unknown = Attribution(Cause.UNKNOWN, "no cause was looked for")
+    unknown = Attribution(Cause.UNKNOWN, "the gate did not look for a cause")
     return [
         _red_check(check, causes.get(check.node_id, unknown), verdict.url)
         for check in sorted(red_of(verdict), key=lambda check: (check.severity, check.node_id))
@@ -122,7 +124,6 @@ def _first_action(check: CheckResult, cause: Cause, url: str) -> str:
     if answers and all(answer.startswith("no answer") for answer in answers):
         return f"`curl -sv {url}` from here and from another network: is it this runner's, or the site, that is down?"
     if cause is Cause.THIRD_PARTY:
-        return (
-            f"Follow the vendor's status page: nothing of ours repairs it. If all is well there: {check.first_action}"
-        )
+        wait = "Follow the vendor's status page; nothing on our side repairs this"
+        return f"{wait}. If the vendor reports no problem: {check.first_action}"
     return check.first_action

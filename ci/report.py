@@ -1,5 +1,5 @@
 """
-The report of the gate: decision, reasons and deeds in reports/decision.json, reports/summary.md and on the terminal.
+The report of the gate: decision, reasons and actions in reports/decision.json, reports/summary.md and on the terminal.
 
 Every text is redacted, then escaped for its medium; nothing is decided here.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ci.gate import Judgement
-from ci.red_checks import RedCheck, blocks
+from ci.red_checks import Block, RedCheck, blocks
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
@@ -44,7 +44,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     The decision and everything that led to it.
 
     rule: row of the decision table.  seconds: by event, since the platform could be asked.  notes: further facts for
-    the reader.  pages: drawn ones, beside this report.
+    the reader.  pages: HTML pages beside this report.
     """
 
     run_id: str
@@ -92,13 +92,13 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         lines = ["===== 7P Verify gate ====="]
         faults = blocks(self.red)
         for block in faults[:_SHOWN]:
-            lines += [block.title, *(f"    {name}: {text}" for name, text in _facts(block.shown))]
+            lines += [block.title, *(f"    {name}: {text}" for name, text in _facts(block))]
         beyond = sum(len(block.checks) for block in faults[_SHOWN:])
         lines += [f"and {beyond} more red checks: summary.md shows all"] if beyond else []
         lines += [f"because: {reason}" for reason in _grouped(self.reasons)[:_NOTES] if not self.red]
         lines += [f"note: {note}" for note in self.notes[:_NOTES]]
         lines += [f"and {len(self.notes) - _NOTES} more notes: see summary.md"] if len(self.notes) > _NOTES else []
-        lines += [f"drawn: {page}" for page in self.pages]
+        lines += [f"page: {page}" for page in self.pages]
         if self.seconds:
             lines.append("times: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
         lines += [f"report: {directory / 'summary.md'}"] if directory else []
@@ -118,14 +118,14 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         lines += ["## Why", "", *(f"- {_text(reason)}" for reason in _grouped(self.reasons)), ""]
         for block in blocks(self.red):
             lines += [f"### {_text(block.title)}", ""]
-            lines += [f"- {name}: {_text(text)}" for name, text in _facts(block.shown)]
+            lines += [f"- {name}: {_text(text)}" for name, text in _facts(block)]
             lines += [
                 f"- also: {_text(f'{check.title}: {check.measured}')}" for check in block.checks if check != block.shown
             ]
             lines.append("")
         if self.rollback:
             lines += ["## Rollback", "", *(f"- {_text(proof)}" for proof in self.rollback.proofs), ""]
-        lines += ["## Drawn", "", *(f"- [{page}]({page})" for page in self.pages), ""] if self.pages else []
+        lines += ["## Pages", "", *(f"- [{page}]({page})" for page in self.pages), ""] if self.pages else []
         lines += ["## Notes", "", *(f"- {_text(note)}" for note in self.notes), ""] if self.notes else []
         return lines
 
@@ -138,7 +138,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         return f"{self.decision.upper()} (exit {self.exit_code}: {self.meaning}); {where}"
 
     def deed(self) -> str:
-        """Return the deeds of the run in one sentence."""
+        """Return in one sentence what the run changed."""
         rollback = self.rollback
         if rollback is None:
             return "nothing was changed"
@@ -146,7 +146,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         match rollback.step:
             case "healed":
                 healed = self.seconds.get("healed", 0)
-                return f"rolled back {move}, three times proved; healed {healed:.1f} s after the start"
+                proofs = "proved by alias job, alias and fresh request"
+                return f"rolled back {move}, {proofs}; healed {healed:.1f} s after the start"
             case "would":
                 by_hand = f"by hand: `vercel rollback {rollback.to_id} --yes`"
                 return f"nothing was changed; would roll back {move} ({rollback.detail}); {by_hand}"
@@ -158,10 +159,12 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
                 return f"rollback {move} is {step}: {rollback.detail}. Look at production now"
 
 
-def _facts(check: RedCheck) -> Iterator[tuple[str, str]]:
-    """Yield the facts of one red check that a person reads, by name."""
+def _facts(block: Block) -> Iterator[tuple[str, str]]:
+    """Yield the facts about a block that a person reads, by name; a title that stands first is not repeated."""
+    check = block.shown
     if check.expected:
-        yield "expected", check.expected
+        is_first = check is block.checks[0]
+        yield "expected", check.expected.removeprefix(f"{check.title}: ") if is_first else check.expected
     yield "got", check.measured
     yield from (("answer", line) for line in check.answer)
     yield from (("asked", line) for line in check.asked)

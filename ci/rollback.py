@@ -72,7 +72,8 @@ def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
     if tried or named_in_unreadable(state, "rollbacks.json", order.deployment_id):
         return f"a rollback of {order.deployment_id} was tried before; it is tried once"
     if any(record.step != "refused" and time.time() - record.intended_at < order.cooldown for record in made):
-        return f"production was rolled back less than {order.cooldown / 60:g} min ago; twice in that time needs a human"
+        minutes = f"{order.cooldown / 60:g} min"
+        return f"production was rolled back less than {minutes} ago; a person must decide about a second rollback"
     if not order.passes_p0:
         return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
     if order.breaking:
@@ -91,7 +92,8 @@ def _forbidden_by_vercel(order: Order, vercel: Vercel) -> str | None:
     if last.from_deployment_id == order.deployment_id:
         return f"Vercel was asked before to roll {order.deployment_id} back; it is tried once"
     if time.time() - last.requested_at / 1000 < order.cooldown:
-        return f"Vercel was asked for a rollback less than {order.cooldown / 60:g} min ago; another needs a human"
+        minutes = f"{order.cooldown / 60:g} min"
+        return f"Vercel was asked for a rollback less than {minutes} ago; a person must decide about another one"
     return None
 
 
@@ -103,7 +105,7 @@ def roll_back(
     deadline: float = PROOF_DEADLINE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Try it and prove it, within `deadline` seconds. Whatever Vercel says ends in a Result; raises StateError."""
+    """Roll back and prove it, within `deadline` seconds. Every answer of Vercel ends in a Result; raises StateError."""
     record = RollbackRecord(
         run_id=order.run_id,
         deployment_id=order.deployment_id,
@@ -225,7 +227,7 @@ class _Attempt:
 
 
 def named_deployment(url: str) -> str:
-    """Return which deployment answers a new client without cookies; in words when none says so."""
+    """Return the deployment that answers a new client without cookies; in words when no answer names one."""
     try:
         with new_client(5.0) as client:
             response = client.get(url, headers={"cache-control": "no-cache"})

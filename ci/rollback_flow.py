@@ -66,7 +66,7 @@ class RollbackFlow:
             if self.acts:
                 return self._act(order, self.vercel)
             return self._would(order, self.vercel)
-        except Exception as error:  # noqa: BLE001  (after the request an error of ours needs a human, not a hold)
+        except Exception as error:  # noqa: BLE001  (after the request an error of ours needs a person, not a hold)
             expected = isinstance(error, StateError | VercelError | OSError)
             problem = str(error) if expected else own_error(error, self.options.reports)
             self._tell_step(self.report.rollback.step, problem)
@@ -78,7 +78,7 @@ class RollbackFlow:
             self._need_no_other(order)
             announce(self.state, self.report.run_id)
         except StateBusyError as error:
-            # The other gate tells people, and its exit code says whether production needs a human.
+            # The other gate tells people, and its exit code says whether production needs a person.
             self._tell_step("elsewhere", str(error))
             reasons = [f"this run changes nothing: {error}", *self.judgement.reasons]
             return Judgement(Decision.HOLD, self.judgement.rule, reasons)
@@ -115,7 +115,7 @@ class RollbackFlow:
         migrations = read(self.target, self.report.run_id)
         if migrations is None:
             self.report.notes.append(
-                "whether the schema still fits the rollback target is not known: no migrations read"
+                "it is unknown whether the schema still fits the rollback target: the migrations could not be read"
             )
             return ()
         seen = self.comparison.good.migrations if self.comparison.good else None

@@ -2,7 +2,7 @@
 Decides whether the code that a rollback brings back can work on the database as it is now.
 
 A rollback does not undo migrations. A migration that only adds (a table, a column that may be empty, an index) does not
-disturb older code. Any other one, known or not, needs a human. Pure, except for `read`.
+disturb older code. Any other one, known or not, needs a person. Pure, except for `read`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def versions(target: Target, run_id: str) -> list[str] | None:
 
 def unseen(migrations: Iterable[Migration], *, seen: Sequence[str] | None, built: int) -> list[Migration]:
     """
-    Return the migrations that a deployment was never let stand with.
+    Return the migrations that were not in the database when the deployment was kept.
 
     seen: the versions that were applied when it was, None: not known.  built: ms since the epoch; stands in for it, for
     code cannot know a migration that was written after it.

@@ -136,7 +136,7 @@ class _Gate:
         except (RunUsageError, UsageError):
             raise
         except Interrupted as interrupted:
-            self._decided(self._cannot_tell(f"ended by {interrupted} before it could tell"))
+            self._decided(self._cannot_tell(f"ended by {interrupted} before it could decide"))
         except Exception as error:  # noqa: BLE001  (an unexpected failure must never read as a verdict)
             problem = own_error(error, self.options.reports)
             if self.decided:
@@ -216,7 +216,7 @@ class _Gate:
             lines += finish(state, self.vercel, self.target.host, webhook)
         self.report.notes += lines
         if dropped := dropped_names():
-            ways = f"options of pytest go after --, a proxy into {PROXY_VARIABLE}, certificates into {CA_VARIABLE}"
+            ways = f"give pytest options after --, a proxy in {PROXY_VARIABLE}, certificates in {CA_VARIABLE}"
             self._note(f"these variables had no effect on the run: {', '.join(dropped)}; {ways}")
         for line in lines:
             say(redaction.redact(line))
@@ -235,7 +235,7 @@ class _Gate:
             if verdict and verdict.complete and self.target.mode == "act" and not elsewhere:
                 self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
         except (StateError, StateBusyError, OSError) as error:
-            self._note(f"not everything could be remembered: {error}")
+            self._note(f"the state is incomplete, the next run may lack facts: {error}")
 
     def _runs(self, state: State) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
@@ -289,13 +289,13 @@ class _Gate:
         return decide(None, {}, self.options.stage, problem=problem)
 
     def _unmoved(self, judgement: Judgement) -> Judgement:
-        """Hold when production moved meanwhile: a verdict over two deployments is a verdict over neither."""
+        """Hold when production changed during the run: a verdict about two deployments proves nothing about either."""
         if self.vercel is None or self.comparison.candidate_id is None:
             return judgement
         try:
             problem = moved(self.comparison, self.target, self.vercel)
         except VercelError as error:
-            self._note(f"whether production moved during the run is not known: {error}")
+            self._note(f"it is unknown whether production changed during the run: {error}")
             return judgement
         return self._cannot_tell(problem) if problem else judgement
 

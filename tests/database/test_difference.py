@@ -57,7 +57,7 @@ def test_queries_work_in_memory_since_the_release(difference: Difference, budget
 @pytest.mark.check(severity="P2", runbook="database-maintenance", **OF_A_RELEASE)
 @depends_on("table pg_stat_database")
 def test_transactions_are_committed_since_the_release(difference: Difference, budgets: Budgets) -> None:
-    """A transaction that is rolled back was an error for a user, or work for nothing."""
+    """A transaction that was rolled back was an error for a user, or useless work."""
     assert difference.counter("rolled_back") <= budgets.rolled_back
 
 

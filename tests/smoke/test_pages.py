@@ -75,7 +75,7 @@ def test_marketplace_shows_the_courses_of_the_api(answers: list[Answer]) -> None
 
     listing = api.read(Data[_Courses]).data
     text = shop.page.text
-    assert [course.title for course in listing.courses if course.shown_title not in text] == []
+    assert [f"{course.title} is not shown" for course in listing.courses if course.shown_title not in text] == []
     assert f"Kurslar ({listing.total})" in shop.page.headings(2)
 
 
@@ -116,7 +116,7 @@ def test_unknown_pages_answer_404(answer: Answer) -> None:
 @pytest.mark.check(severity="P2", runbook="deployment-checklist")
 @asks("GET /robots.txt")
 def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None:
-    """Search engines show attackers the admin and API addresses; a disallowed `/` makes the shop disappear."""
+    """Without it search engines list the admin addresses; if it disallows `/`, the shop disappears from them."""
     assert answer.status == HTTPStatus.OK
     rules = {" ".join(line.split()) for line in answer.text.splitlines()}
 

@@ -44,7 +44,7 @@ HARMLESS = ("searches",)
 @depends_on("POST /api/auth/request-password-reset", "POST /api/enroll/free")
 @depends_on("GET /api/courses/search", "GET /api/courses")
 def test_rate_limits_are_enforced(fresh_clients: FreshClients, threads: ThreadPoolExecutor, target: Target) -> None:
-    """Without limits a stranger tries passwords all night, and a script reads the whole catalogue every second."""
+    """Without limits anyone can try passwords all night, and a script can read the whole catalogue every second."""
     names = tuple(ATTEMPTS) if is_loopback(target.url) else HARMLESS
     unlimited, mute = [], []
     for name in names:

@@ -79,7 +79,7 @@ class Answered(msgspec.Struct):
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
 @asks("GET /api/auth/session", account="student")
 def test_session_says_who_is_signed_in(answer: Answer, target: Target) -> None:
-    """Every page asks it: without role and id the platform treats the student as a stranger."""
+    """Every page reads the session: without role and id the platform treats the student as an anonymous visitor."""
     session = answer.read(SignedIn)
 
     assert session.user.email.casefold() == target.accounts["student"].email.casefold()

@@ -43,7 +43,7 @@ def test_the_proxy_is_hostile_only_while_production_serves_the_candidate(tmp_pat
 
 
 def test_a_compressed_bomb_grows_a_thousandfold() -> None:
-    """Each chunk of a kilobyte becomes a megabyte."""
+    """Each chunk of a kilobyte becomes a megabyte when it is unpacked."""
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
     chunks = [chunk.partition(b"\r\n")[2][:-2] for chunk, _ in zip(bomb(zlib.MAX_WBITS | 16), range(4), strict=False)]
 

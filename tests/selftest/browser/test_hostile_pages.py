@@ -132,7 +132,7 @@ def test_a_wait_that_ends_in_time_is_left_alone(page: Page, watch: Watch) -> Non
 
 
 def test_a_page_that_crashes_fails_the_check(page: Page, watch: Watch) -> None:
-    """It is something the page did, and no error of the suite."""
+    """A crash of the page is a failure of the page, not an error of the suite."""
     with pytest.raises(Error):
         page.goto("chrome://crash")
     with pytest.raises(Error) as crashed:
@@ -191,7 +191,7 @@ def test_pop_ups_are_bounded(page: Page, watch: Watch) -> None:
 
 
 def test_dialogs_hold_nobody_up(page: Page) -> None:
-    """Each is dismissed."""
+    """The suite dismisses every dialog that a page opens."""
     page.goto("/dialogs")
 
     expect(page.get_by_role("heading", name="7P")).to_be_visible()
@@ -209,7 +209,7 @@ def test_a_page_without_an_end_is_closed(page: Page, watch: Watch, path: str, wh
 
 
 def test_an_odd_method_and_turkish_headers_are_answers(page: Page, watch: Watch) -> None:
-    """Neither raises where pages are counted and looked at."""
+    """Neither of them raises an error where the suite counts and inspects the requests of pages."""
     page.goto("/odd-method")
     expect(page).to_have_title("x")
 
@@ -236,7 +236,7 @@ def test_a_third_party_that_does_not_answer_holds_nobody_up_for_long(
 def test_an_own_picture_that_does_not_answer_is_waited_for(
     visit: Visit, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the platform's fault, and the check is red."""
+    """The platform is at fault, so the check is red."""
     monkeypatch.setattr("fixtures.browser.visits.NAVIGATION_MS", 1_000)
     with pytest.raises(Error, match="Timeout"):
         visit("/own-pixel")

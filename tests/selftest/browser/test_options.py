@@ -106,7 +106,7 @@ def test_windows_take_a_browser_that_shows_them(tmp_path: Path, monkeypatch: pyt
     ],
 )
 def test_what_can_be_honoured_is_not_refused(given: dict[str, object], bare_machine: Path) -> None:
-    """These say how to look at a run, and not what is verified."""
+    """These options change how a person watches a run, not what the run verifies."""
     write_program(of_playwright(bare_machine, "ffmpeg", "ffmpeg-linux"), "exit 0")
 
     assert _refused(**given) == []

@@ -144,7 +144,7 @@ def test_pin_and_bypass_travel_as_cookies_to_the_own_host_only(
 
 
 def test_a_session_that_no_browser_takes_is_not_measured(page: Page, variant: Variant) -> None:
-    """The page was not looked at; what is wrong with the cookie is the business of the sign-in's own check."""
+    """The page was not judged; the check of the sign-in reports the wrong cookie."""
     session = Session(role="student", url=variant.url, cookies={"__Secure-next-auth.session-token": "x"})
 
     with pytest.raises(NotMeasured, match="the browser refuses the session cookies of the student"):

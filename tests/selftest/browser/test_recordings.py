@@ -92,7 +92,7 @@ def _trace(**entries: bytes) -> dict[str, str]:
 
 
 def test_cookies_and_secret_headers_are_masked_whatever_their_value() -> None:
-    """A session that the run has never seen as one is one all the same."""
+    """A session cookie is redacted also when the run did not create it."""
     headers = [{"name": "Cookie", "value": "a=1"}, {"name": "Accept", "value": "text/html"}]
     sent = {"headers": headers, "cookies": [{"name": "a", "value": "1", "path": "/"}], "url": "http://127.0.0.1:8080"}
     shown = json.loads(_trace(trace__network=json.dumps(sent).encode())["trace.network"])

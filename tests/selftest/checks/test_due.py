@@ -1,4 +1,4 @@
-"""The verdict tells which due checks were left out, whoever narrowed the run."""
+"""The verdict names the due checks that did not run, whatever narrowed the run."""
 
 from __future__ import annotations
 

@@ -61,10 +61,10 @@ WAYS = {
     "answer.status == HTTPStatus.OK": ["shown: status 200 (OK)", "GET {url}/bad -> 502 in "],
     "answer.status < 500": ["shown: a status of less than 500", "GET {url}/bad -> 502 in "],
     "[answer] == []": ["shown", "GET {url}/bad -> 502 in "],
-    "['a', 'b', 'c'] == []": ["shown", "3 exceptions, the first is a"],
+    "['a', 'b', 'c'] == []": ["shown", "3 problems, the first: a"],
     "{'student': None} == {}": ["shown", "student: nothing"],
     "answer.read(dict) == {}": ["shown: JSON", "GET {url}/bad -> 502 in "],
-    "answer.page.links() == {}": ["shown: a page of HTML", "GET {url}/bad -> 502 in "],
+    "answer.page.links() == {}": ["shown: an HTML page", "GET {url}/bad -> 502 in "],
     "1 == 2": ["shown: 2", "1"],
     "{'a': 1, 'b': True} == {'a': 1, 'b': False}": ["shown: b: no", "b: yes"],
     "'x' in ['y', 'z']": ['shown: "y", "z"', '"x"'],
@@ -131,7 +131,7 @@ def test_five_reds_fit_a_terminal(red: tuple[str, Outcomes]) -> None:
     blocks = [line for line in outcome.out.splitlines() if line.startswith("RED ")]
 
     assert len(blocks) == 5
-    assert "more checks, by the same answer" in outcome.out
+    assert "more checks with the same answer" in outcome.out
     assert len(outcome.out.partition("= 7P Verify")[2].splitlines()) <= 40
 
 
@@ -159,17 +159,17 @@ Call log:
   - waiting for locator("input[type=email]")
     - locator resolved to <input disabled type="email"/>
     - element is not enabled
-""": ('element "input[type=email]" can be filled in', "not within 5 s: element is not enabled"),
+""": ('element "input[type=email]" can be filled in', "it did not happen within 5 s: element is not enabled"),
     """Page.goto: Timeout 15000ms exceeded.
 Call log:
   - navigating to "https://platform.test/login", waiting until "load"
-""": ('"https://platform.test/login" the page opens', "not within 15 s"),
+""": ('"https://platform.test/login" the page opens', "it did not happen within 15 s"),
 }
 
 
 @pytest.mark.parametrize(("said", "shown"), PLAYWRIGHT.items())
 def test_what_the_browser_waited_for_is_named(said: str, shown: tuple[str, str]) -> None:
-    """Its log of sixty lines says the same."""
+    """The text has two lines in place of Playwright's log of sixty."""
     text = failure_text("sign in", AssertionError(said), [])
 
     assert text.splitlines() == [f"expected: sign in: {shown[0]}", f"got: {shown[1]}"]

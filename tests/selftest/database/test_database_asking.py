@@ -33,7 +33,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.mark.parametrize("pipelined", [True, False])
 def test_a_query_that_fails_takes_no_other_along(postgres: Postgres, *, pipelined: bool) -> None:
-    """A renamed table must not blind forty checks, with a pipeline or without."""
+    """A renamed table must not stop forty other checks, with a pipeline or without."""
     statements = ["SELECT 1", "SELECT no_such_column", "SELECT 2", "SELECT 1/0", "SELECT 3"]
     with connect(postgres.dsn("synthetic_monitor"), "test") as connection:
         seen = ask(connection, statements, pipelined=pipelined)

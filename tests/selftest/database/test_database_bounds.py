@@ -146,7 +146,7 @@ def test_names_with_active_characters_are_shown_as_text(postgres: Postgres) -> N
 
 @contextmanager
 def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen on a port, and serve the first client with this function."""
+    """Listen on a port and serve the first client with this function."""
     clients: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

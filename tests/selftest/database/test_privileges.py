@@ -43,7 +43,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
-    """A missing right would blind a check, and a blind P0 holds every deployment."""
+    """With a missing right a check sees nothing, and a P0 that sees nothing holds every deployment."""
     taken = take(postgres.dsn("synthetic_monitor"), CHECKS.values(), "test")
 
     assert len(CHECKS) > 40
@@ -238,7 +238,7 @@ def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres)
 def test_a_file_that_cannot_work_here_says_one_thing(
     postgres: Postgres, role: LiteralString, statement: LiteralString, told: str
 ) -> None:
-    """A role that exists only in part would blind some checks."""
+    """With only some of its rights, the role could not see what some checks judge."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute(statement)
         connection.execute(b"SET ROLE " + role.encode())
@@ -302,7 +302,7 @@ def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres
     ],
 )
 def test_counters_that_are_not_this_versions_are_not_believed(postgres: Postgres, statement: LiteralString) -> None:
-    """An older version may define 'paid' otherwise."""
+    """An older version may define 'paid' in another way."""
     (query,) = (query for name, query in CHECKS.items() if name == "test_payments_succeed")
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute(statement)
@@ -318,5 +318,5 @@ def test_too_few_rows_are_blind(postgres: Postgres) -> None:
     """An empty table proves nothing about its rows."""
     query = Query("SELECT 0 AS examined, 0 AS wrong", 1)
 
-    with pytest.raises(NotMeasured, match="blind: the query examined 0 rows, at least 1 are expected"):
+    with pytest.raises(NotMeasured, match="too few rows: the query examined 0, at least 1 are expected"):
         judge(take(postgres.dsn("synthetic_monitor"), [query], "test"), query)

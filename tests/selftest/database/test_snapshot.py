@@ -47,7 +47,7 @@ def visit(postgres: Postgres, statement: str, calls: int = CALLS) -> None:
 
 
 def test_an_ordinary_release_changes_nothing_worth_telling(postgres: Postgres, tmp_path: Path) -> None:
-    """Between the snapshots is traffic, and the first one is read from its file."""
+    """Normal traffic between the two snapshots gives no finding; the first snapshot comes from its file."""
     shoot(postgres).write(tmp_path / "before.json")
     visit(postgres, "SELECT count(*) FROM public.courses WHERE published")
     comparison = compare(Snapshot.read(tmp_path / "before.json"), shoot(postgres))
@@ -132,7 +132,7 @@ def test_a_deadlock_is_counted(postgres: Postgres) -> None:
 
 
 def test_counters_that_were_reset_are_not_compared(postgres: Postgres) -> None:
-    """A difference over a reset is negative or wrong."""
+    """A difference across a reset of the counters is negative or wrong."""
     before = shoot(postgres)
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("SELECT extensions.pg_stat_statements_reset()")

@@ -50,7 +50,6 @@ def test_a_beginning_that_needs_a_second_reading_is_recognised(text: str, *, har
     assert bool(_HARD.match(text)) is hard
 
 
-@pytest.mark.xfail(strict=False, reason="the rooms are being rewritten one by one")
 def test_no_docstring_begins_with_a_riddle() -> None:
     """A colleague who is on call at three in the morning reads a docstring once."""
     files = [file for top in ("fixtures", "ci", "tests") for file in sorted((ROOT / top).rglob("*.py"))]

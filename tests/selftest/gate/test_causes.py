@@ -52,7 +52,7 @@ class TestFirstAnswer:
         assert at_first_answer(check, around) is None
 
     def test_the_database_is_the_same_under_every_deployment(self) -> None:
-        """It is never paired."""
+        """A check of the database is never paired."""
         found = at_first_answer(a_check(outcome=FAILED, kind="database"), HEALTHY)
 
         assert found is not None

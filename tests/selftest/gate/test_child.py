@@ -1,4 +1,4 @@
-"""A pytest run as a child: signals reach it, and nothing of it is left behind."""
+"""A pytest run as a child: signals reach it, and no process or file of it remains."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TestChild:
         self.assert_gone(pids)
 
     def test_a_worker_that_was_killed_leaves_nothing(self, start: Callable[[], tuple[Child, list[int]]]) -> None:
-        """Its own children are in the group."""
+        """The children of a worker are in the same process group, and end with it."""
         child, pids = start()
         os.kill(child.pid, signal.SIGKILL)
 
@@ -89,7 +89,7 @@ def _alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("number", CAUGHT)
 def test_a_rollback_is_not_stopped_half_way(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
-    """The signal is answered and ignored: the gate ends after the decision was carried out."""
+    """The gate prints a line about the signal, ignores it, and ends after it has carried out the decision."""
     signals = Signals()
     with signals.caught():
         signals.too_late_for("the rollback")

@@ -95,7 +95,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
     command: list[str], flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the end of a run it would be too late: the measurements would be lost."""
+    """The command fails before the run: at its end, the measurements would be lost."""
     (tmp_path / "file").touch()
     monkeypatch.chdir(ROOT)
     # A job that migrates asks the database and nothing else.

@@ -165,7 +165,7 @@ def test_a_url_is_examined_without_a_word_in_the_table(
 
 
 def test_unknown_target_is_wrong_usage(targets: Path) -> None:
-    """One line, before anything is asked."""
+    """The doctor prints one line and sends no request."""
     with pytest.raises(UsageError, match=rf"^doctor nowhere: not in {targets}; use a URL or one of staging$"):
         examine("nowhere", file=targets)
 
@@ -199,7 +199,7 @@ def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
 
 
 def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> None:
-    """Under row-level security it would dump empty tables."""
+    """Row level security would make such a role dump empty tables."""
     with Postgres.start(tmp_path / "postgres") as server:
         told = {
             role: [*privileges.look_at_copying(server.dsn(role))] for role in ("synthetic_dump", "synthetic_monitor")

@@ -44,11 +44,11 @@ class TestRow2:
 
     @pytest.mark.parametrize("outcome", [Outcome.NOT_APPLICABLE, Outcome.NOT_MEASURED, Outcome.SUPERSEDED])
     def test_nothing_ran(self, outcome: Outcome) -> None:
-        """Also when only P3 checks were selected."""
+        """A run without any executed check holds, also when only P3 checks were selected."""
         assert decide(a_verdict(a_check(severity="P3", outcome=outcome)), {}, "postdeploy").rule == 2
 
     def test_a_problem_of_the_gate_wins_over_everything(self) -> None:
-        """Its verdict may be wrong in any direction."""
+        """After an error of the gate, its verdict may be wrong in any direction."""
         green = a_verdict(a_check())
 
         assert decide(green, {}, "postdeploy", problem="the gate itself failed").exit_code == 3
@@ -60,7 +60,7 @@ class TestRow3:
     @pytest.mark.parametrize("severity", ["P0", "P1"])
     @pytest.mark.parametrize("stage", ["postdeploy", "watch"])
     def test_rollback(self, severity: str, stage: str) -> None:
-        """P0 and P1 alike, after the deployment and in the watch."""
+        """P0 and P1 both lead to a rollback, in the stages postdeploy and watch."""
         judgement = decide(
             a_verdict(a_check(severity=severity, outcome=FAILED), stage=stage), {HEALTH: Cause.DEPLOYMENT}, stage
         )
@@ -97,12 +97,12 @@ class TestRow4:
 
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN, Cause.EXISTING])
     def test_block(self, cause: Cause) -> None:
-        """Nothing is lost by not promoting."""
+        """Every cause blocks the promotion: users lose nothing, because production does not change."""
         assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.BLOCK
 
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED])
     def test_our_own_trouble_does_not_block(self, cause: Cause) -> None:
-        """It holds."""
+        """The decision is `hold`."""
         assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.HOLD
 
 
@@ -111,7 +111,7 @@ class TestRow5:
 
     @pytest.mark.parametrize("cause", [Cause.EXISTING, Cause.THIRD_PARTY])
     def test_not_the_deployment(self, cause: Cause) -> None:
-        """It was so before, or it is a vendor's."""
+        """The fault is older than the deployment, or a vendor's: incident, no rollback."""
         assert decision_of(a_check(outcome=FAILED), cause) is Decision.INCIDENT
 
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN])
@@ -126,7 +126,7 @@ class TestRow5:
 
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.SELF_INFLICTED, Cause.BLOCKED])
     def test_our_own_trouble_is_no_incident(self, cause: Cause) -> None:
-        """Neither at night nor where a rollback is not eligible."""
+        """It is no incident in the stage `daily`, and none when the check is not eligible for a rollback."""
         assert decision_of(a_check(outcome=FAILED, eligible=False), cause, "daily") is Decision.HOLD
 
 
@@ -162,7 +162,7 @@ class TestRow7:
     @pytest.mark.parametrize("severity", ["P2", "P3"])
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, None])
     def test_mild(self, severity: str, cause: Cause | None) -> None:
-        """Also when the deployment is to blame."""
+        """A red P2 or P3 leads to an alert, also when the deployment is to blame."""
         judgement = decide(
             a_verdict(a_check(severity=severity, outcome=FAILED), a_check(PAGES)),
             {HEALTH: cause} if cause else {},

@@ -140,7 +140,7 @@ class TestRollback:
     """The gate ends in the middle of a rollback."""
 
     def test_a_signal_comes_too_late(self, tmp_path: Path) -> None:
-        """Half a rollback is worse than one that takes a minute."""
+        """An unfinished rollback is worse than a rollback that takes a minute."""
         with run_platform(tmp_path, fault="pages-500") as platform:
             platform.turn(job_seconds=2.0)
             gate = platform.start()
@@ -154,7 +154,7 @@ class TestRollback:
             assert ran.decision["rollback"]["step"] == "healed"
 
     def test_the_gate_is_killed(self, tmp_path: Path) -> None:
-        """Vercel finishes what it was asked for; the next gate says so, and asks for nothing again."""
+        """Vercel finishes the rollback; the next gate reports it and does not ask for it again."""
         with run_platform(tmp_path, fault="pages-500") as platform:
             bad, good = platform.handle.candidate_id, platform.handle.previous_id
             platform.turn(job_seconds=1.0)

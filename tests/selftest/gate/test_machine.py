@@ -86,7 +86,7 @@ def test_a_missing_browser_is_named_with_its_fix(program: Program, monkeypatch: 
 
 
 def test_vercel_cli_is_installed_once_without_its_scripts(program: Program, tmp_path: Path) -> None:
-    """Its dependencies' install scripts would run as whoever tests; and a half installation must not count."""
+    """The install scripts of dependencies would run as the user who tests; a half installation must not count."""
     log = tmp_path / "npm"
     program("node", "exit 0")
     program(

@@ -121,7 +121,7 @@ class TestLifeOfAnIncident:
         assert state.incidents() == []
 
     def test_another_cause_is_another_incident(self, slack: Slack, state: State) -> None:
-        """It takes the place of the old one."""
+        """The new incident replaces the old one."""
         tell(a_report(RED), RED_VERDICT, state, slack.url)
         tell(a_report((HEALTH, "P0", "unknown")), RED_VERDICT, state, slack.url)
 
@@ -155,7 +155,7 @@ class TestLifeOfAnIncident:
 
     @pytest.mark.parametrize("red", [(HEALTH, "P0", "flaky"), (HEALTH, "P3", "unknown")])
     def test_what_nobody_is_woken_for(self, slack: Slack, state: State, red: tuple[str, str, str]) -> None:
-        """It is in the report."""
+        """Such a red check is only in the report."""
         tell(a_report(red), RED_VERDICT, state, slack.url)
 
         assert (slack.posts, state.incidents()) == ([], [])
@@ -168,10 +168,10 @@ class TestLifeOfAnIncident:
         assert slack.posts[0]["blocks"][0]["text"]["text"].startswith("[INCIDENT] health and 1 more")
 
     def test_who_could_not_be_told_is_told_by_the_next_run(self, slack: Slack, state: State) -> None:
-        """And the run says so."""
+        """The run reports it too."""
         slack.answers = [(404, {})]
         notes = tell(a_report(RED), RED_VERDICT, state, slack.url)
-        assert notes == ["Slack could not be told: 404 no_service"]
+        assert notes == ["the notice to Slack failed: 404 no_service"]
 
         tell(a_report(RED), RED_VERDICT, state, slack.url)
 
@@ -213,14 +213,14 @@ class TestSend:
         slack.answers = [(429, {"retry-after": "3600"})] * 5
         waits: list[float] = []
 
-        assert send(slack.url, MESSAGE, sleep=waits.append) == "Slack could not be told: 429 no_service"
+        assert send(slack.url, MESSAGE, sleep=waits.append) == "the notice to Slack failed: 429 no_service"
         assert (len(slack.posts), waits) == (3, [10.0, 10.0])
 
     def test_nobody_answers_and_the_url_is_not_told(self) -> None:
         """The URL is the secret."""
         problem = send("http://127.0.0.1:9/services/secret-part", MESSAGE, sleep=lambda _: None)
 
-        assert problem == "Slack could not be told: no answer (ConnectError)"
+        assert problem == "the notice to Slack failed: no answer (ConnectError)"
 
 
 class TestMessage:

@@ -100,13 +100,13 @@ class TestRateLimited:
         assert from_single(self.RED, rerun(red_new, red_old, rounds=1), COMPARISON, HEALTHY).cause is cause
 
     def test_a_run_that_did_not_prove_who_answered(self) -> None:
-        """Its red attempt is half of the evidence."""
+        """The run's own red attempt is half of the evidence: without proof of the deployment the cause is unknown."""
         check = a_check(outcome=FAILED, attempts=[an_attempt(FAILED, "target", None)])
 
         assert from_single(check, rerun(1, 0, rounds=1), COMPARISON, HEALTHY).cause is Cause.UNKNOWN
 
     def test_a_pair_that_did_not_prove_it(self) -> None:
-        """And the pair is the other half."""
+        """The pair is the other half of the evidence: without it the cause is unknown."""
         assert from_single(self.RED, None, COMPARISON, HEALTHY).cause is Cause.UNKNOWN
 
 
@@ -117,7 +117,7 @@ class TestThirdParty:
     TROUBLE = Circumstances(vendors={"stripe": "major (Partial outage)"})
 
     def test_red_alike(self) -> None:
-        """Also while its status page is still green."""
+        """The vendor is to blame also while its status page is still green."""
         assert from_pairs(self.CHECK, rerun(5, 5), COMPARISON, HEALTHY).cause is Cause.THIRD_PARTY
 
     def test_its_page_says_so(self) -> None:
@@ -154,7 +154,7 @@ class TestChoose:
         assert list(reasons) == ["t::test_2"]
 
     def test_p2_is_not_re_run(self) -> None:
-        """It could not change the decision."""
+        """A re-run of a P2 could not change the decision."""
         assert choose([a_check(severity="P2", outcome=FAILED)], {}, COMPARISON).pairs == []
 
     def test_a_rate_limit_of_the_platform_is_not_used_up(self) -> None:

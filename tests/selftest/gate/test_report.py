@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci.causes import Attribution
-from ci.red_checks import red_checks
+from ci.red_checks import blocks, red_checks
 from ci.report import Report, RollbackReport, cut, unjudged
 from fixtures.model import redaction
 from fixtures.model.verdict import Cause, Measurement, Outcome
@@ -47,7 +47,7 @@ def a_report() -> Report:
         rollback=RollbackReport(
             from_id="dpl_b", to_id="dpl_a", step="healed", detail="green", proofs=["the alias job succeeded"]
         ),
-        notes=["no other deployment is in the last-good ledger yet"],
+        notes=["the last-good ledger has no other deployment yet"],
         seconds={"request": 3.2, "healed": 7.04},
     )
 
@@ -65,11 +65,11 @@ def test_the_last_lines_of_the_terminal() -> None:
         "    see: evidence/health.txt",
         "P1 pages",
         "    got: LCP 2.98 s, limit 2.5 s (3 samples)",
-        "    cause: unknown: no cause was looked for",
+        "    cause: unknown: the gate did not look for a cause",
         "    first: Look at the deployment",
-        "note: no other deployment is in the last-good ledger yet",
+        "note: the last-good ledger has no other deployment yet",
         "times: request 3.2 s, healed 7.0 s",
-        "done: rolled back dpl_b -> dpl_a, three times proved; healed 7.0 s after the start",
+        "done: rolled back dpl_b -> dpl_a, proved by alias job, alias and fresh request; healed 7.0 s after the start",
         "decision: ROLLBACK (exit 1: this deployment was rejected); postdeploy on sandbox, mode act",
     ]
 
@@ -115,10 +115,21 @@ def test_the_body_says_what_a_status_does_not() -> None:
     assert red.answer == ["expected object", '{"error": "x is no function"}']
 
 
+def test_a_block_shows_the_check_whose_cause_is_known() -> None:
+    """Only three checks of a kind are diagnosed: an undiagnosed one would hide the cause of the others."""
+    unknown, known = (a_check(f"t::test_{name}", outcome=Outcome.FAILED) for name in ("a", "b"))
+    for check in (unknown, known):
+        check.reason = "AssertionError: GET /api/courses -> 500 in 6 ms"
+
+    (block,) = blocks(red_checks(a_verdict(unknown, known), {known.node_id: Attribution(Cause.EXISTING, "both fail")}))
+
+    assert block.shown.cause == Cause.EXISTING
+
+
 def test_a_fault_of_a_third_party_leads_to_its_status_page() -> None:
     """More connections do not repair a database that its provider has lost."""
     down = a_check(outcome=Outcome.FAILED)
-    causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page says major")}
+    causes = {HEALTH: Attribution(Cause.THIRD_PARTY, "supabase's own status page reports major")}
 
     (red,) = red_checks(a_verdict(down), causes)
 
@@ -156,7 +167,7 @@ def test_the_same_reason_is_told_once() -> None:
 
 
 def test_a_green_run_says_why() -> None:
-    """And that nothing was changed."""
+    """It also says that nothing was changed."""
     green = Report(
         run_id="1", stage="daily", target="t", url="u", mode="act", decision="keep", exit_code=0, reasons=["all green"]
     )
@@ -169,7 +180,7 @@ def test_a_green_run_says_why() -> None:
 
 
 def test_what_a_check_without_numbers_says() -> None:
-    """Its first line; a check that says nothing is still red."""
+    """The report shows the first line of its reason; without a reason the check is still red."""
     silent = a_check(outcome=Outcome.FAILED)
 
     (red,) = red_checks(a_verdict(silent), {})
@@ -198,7 +209,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_github_drops_a_summary_above_one_mebibyte() -> None:
-    """So it is cut below that, between two characters, and says so."""
+    """So the summary is cut below that size, between two characters, with a note at its end."""
     short, long = "kısa".encode(), ("ş" * MIB).encode()
 
     assert cut(short) == short
@@ -227,7 +238,7 @@ def test_a_drawn_page_is_linked(tmp_path: Path) -> None:
     report.write(tmp_path)
 
     assert "- [database-difference.html](database-difference.html)" in (tmp_path / "summary.md").read_text()
-    assert "drawn: database-difference.html" in report.lines()
+    assert "page: database-difference.html" in report.lines()
 
 
 def test_reds_with_one_root_are_one_block() -> None:

@@ -95,7 +95,7 @@ class TestNotProved:
         self.unproved(patient, SHORT, "the alias job is in-progress")
 
     def test_failed(self, patient: Patient) -> None:
-        """It is over at once."""
+        """A failed alias job ends the attempt at once."""
         patient.edge.job_outcome = "failed"
         self.unproved(patient, 60, "the alias job is failed")
 
@@ -135,11 +135,11 @@ class TestNotProved:
 
 
 class TestRefused:
-    """By Vercel, or by the gate's own rules: nothing moves."""
+    """Vercel or a rule of the gate refuses the rollback: production does not change."""
 
     @pytest.mark.parametrize("status", [400, 402, 403, 410, 422])
     def test_by_vercel(self, patient: Patient, status: int) -> None:
-        """It is asked once and said as it is."""
+        """The gate asks once, and reports Vercel's refusal."""
         patient.edge.rollback_status = status
 
         result = patient.roll_back()
@@ -151,7 +151,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("status", [409, 500])
     def test_by_vercel_without_end(self, patient: Patient, status: int) -> None:
-        """It is asked again until the deadline."""
+        """The gate repeats the request until the deadline."""
         patient.edge.rollback_status = status
 
         assert patient.roll_back(SHORT).step == "refused"
@@ -186,20 +186,20 @@ class TestRefused:
         assert "production serves" in result.detail
 
     def test_a_target_that_does_not_pass_p0(self, patient: Patient) -> None:
-        """From one outage to another is no help."""
+        """A rollback to a broken deployment would replace one outage by another."""
         order = replace(patient.order, passes_p0=False, p0_evidence="health: failed")
 
         assert "health: failed" in (refuse(order, patient.state, patient.vercel) or "")
 
     def test_once_a_deployment(self, patient: Patient) -> None:
-        """A rollback that did not help once needs a human."""
+        """After a rollback that did not help, a person must decide."""
         patient.roll_back()
         again = replace(patient.order, run_id="run-2", cooldown=0)
 
         assert "tried once" in (refuse(again, patient.state, patient.vercel) or "")
 
     def test_once_in_the_cooldown(self, patient: Patient) -> None:
-        """Also of another deployment."""
+        """A second rollback in the cooldown is refused, also for another deployment."""
         patient.roll_back()
         other = patient.running.publish()
         again = replace(patient.order, run_id="run-2", deployment_id=other.id)
@@ -218,7 +218,7 @@ class TestNamedDeployment:
         assert named_deployment(patient.edge.production_url).startswith("nobody")
 
     def test_the_platform_itself(self, patient: Patient) -> None:
-        """Its own 404 names no deployment."""
+        """The platform's own 404 names no deployment."""
         patient.edge.production = None
 
         assert "DEPLOYMENT_NOT_FOUND" in named_deployment(patient.edge.production_url)

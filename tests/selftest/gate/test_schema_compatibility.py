@@ -177,7 +177,7 @@ def test_the_gate_rolls_back_past_a_migration_that_only_adds(world: World, recor
 
 
 def test_what_the_last_good_was_let_stand_with_does_not_count(world: World, record: Callable[[str], None]) -> None:
-    """It has run on that schema, and well."""
+    """The last good deployment already worked on that schema."""
     record("ALTER TABLE public.users DROP COLUMN avatar_url")
     seen = [migration.version for migration in read(load("sandbox"), "test") or []]
     good = Good(deployment_id=world.good.id, run_id="0", recorded_at=1, migrations=seen)

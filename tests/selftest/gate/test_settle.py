@@ -55,7 +55,7 @@ class TestKilled:
         return told[0], patient.state.rollbacks()[0].step
 
     def test_before_the_request_was_accepted(self, patient: Patient) -> None:
-        """It never happened, and may be tried."""
+        """The rollback never happened, so a later run may try it."""
         patient.edge.rollback_status = 500
         self.kill_when(patient, "intended")
         patient.edge.rollback_status = None
@@ -67,7 +67,7 @@ class TestKilled:
         assert refuse(replace(patient.order, run_id="run-2"), patient.state, patient.vercel) is None
 
     def test_after_the_request_was_accepted(self, patient: Patient) -> None:
-        """It goes on without the gate, and the next run sees it done."""
+        """Vercel finishes the rollback without the gate, and the next run reports it."""
         patient.edge.job_outcome = "stuck"
         self.kill_when(patient, "requested")
         told, step = self.settled(patient)
@@ -91,7 +91,7 @@ class TestKilled:
         assert settle(patient.state, patient.vercel, patient.order.host) == []
 
     def test_the_request_got_out_and_production_serves_something_else(self, patient: Patient) -> None:
-        """No reason is guessed."""
+        """The report names the facts and does not guess a reason."""
         record = RollbackRecord(
             run_id="run-0",
             deployment_id=patient.bad.id,

@@ -124,7 +124,7 @@ def test_a_milder_difference_is_an_alert(command: Command, postgres: Postgres, t
 
 
 def test_counters_that_were_reset_are_cannot_tell(command: Command, postgres: Postgres, tmp_path: Path) -> None:
-    """A difference over a reset is no measurement, and exit 0 would say that it was."""
+    """A difference across a reset of the counters measures nothing; exit 0 would claim that it does."""
     visit(postgres)
     command()
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
@@ -163,7 +163,7 @@ def test_a_role_that_sees_no_statements_is_told(
         connection.execute("GRANT pg_monitor TO synthetic_monitor")
 
     assert code == 3
-    assert "not seen: pg_stat_statements: blind: other roles' statements are hidden" in capsys.readouterr().out
+    assert "not seen: pg_stat_statements: statements of other roles are hidden" in capsys.readouterr().out
 
 
 def test_a_torn_snapshot_is_named_and_not_guessed(
@@ -193,6 +193,6 @@ def test_off_means_off(command: Command, capsys: pytest.CaptureFixture[str]) -> 
     ],
 )
 def test_a_target_without_a_database_is_wrong_usage(command: Command, instead: dict[str, Any], says: str) -> None:
-    """One line with what to do; exit 2."""
+    """Wrong usage is one line that says what to do; exit 2."""
     with pytest.raises(UsageError, match=says):
         command(**instead)

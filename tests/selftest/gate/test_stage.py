@@ -57,7 +57,7 @@ class TestRollback:
         assert world.decision["control_source"] == "last good of run 0"
 
     def test_it_is_not_repeated(self, world: World) -> None:
-        """The same build needs a human when it is promoted again."""
+        """The same build needs a person when it is promoted again."""
         world.suite.broken = {HEALTH: {world.bad.id}}
         world.run()
 
@@ -82,7 +82,7 @@ class TestRollback:
 
 
 class TestEscalate:
-    """Rejected, and production still needs a human: exit 5."""
+    """The deployment is rejected, and production still needs a person: exit 5."""
 
     def test_refused_by_vercel(self, world: World) -> None:
         """Hobby plan: only the immediately previous one."""
@@ -130,14 +130,14 @@ class TestNoRollback:
     """Something is wrong that a rollback would not repair."""
 
     def test_it_was_so_before(self, world: World) -> None:
-        """Red on both: incident, exit 4."""
+        """The check is red on both deployments: incident, exit 4."""
         world.suite.broken = {HEALTH: {"*"}}
 
         assert world.run() == 4
         assert (world.causes, world.posts) == ({HEALTH: "existing"}, 0)
 
     def test_the_database(self, world: World) -> None:
-        """It is never paired."""
+        """A check of the database is never paired, and a red one is an incident."""
         world.suite.broken = {ACCESS: {"*"}}
 
         assert world.run() == 4
@@ -209,7 +209,7 @@ class TestKeep:
         assert world.state.last_good() is None
 
     def test_production_moved_meanwhile(self, world: World) -> None:
-        """A verdict over two deployments is one over neither."""
+        """A verdict about two deployments proves nothing about either."""
         world.suite.after = lambda _: world.running.do(push())
 
         async def push() -> None:

@@ -83,13 +83,13 @@ class TestCannotTell:
     """Never green by accident."""
 
     def test_wrong_usage(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        """One line, exit 2, nothing ran."""
+        """Wrong usage gives one line and exit 2, and no check runs."""
         assert world.run(replace(world.options, target="nowhere")) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
         assert world.suite.runs == []
 
     def test_a_torn_verdict(self, world: World) -> None:
-        """Nothing runs again, and nothing is undone."""
+        """After an incomplete verdict the gate re-runs nothing and rolls back nothing."""
         world.suite.broken, world.suite.complete = {HEALTH: {world.bad.id}}, False
 
         assert world.run() == 3
@@ -135,7 +135,7 @@ class TestCannotTell:
     def test_a_torn_state_file_does_not_stop_the_judging_of_an_outage(
         self, world: World, name: str, content: str
     ) -> None:
-        """It is named, kept under another name, and nothing is guessed from it."""
+        """The gate names the file, keeps it under another name, and takes no facts from it."""
         (world.state.path / f"{name}.json").write_bytes(content.encode("latin-1"))
         world.suite.broken = {HEALTH: {world.bad.id}}
 

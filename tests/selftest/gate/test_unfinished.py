@@ -69,12 +69,12 @@ class TestOutbox:
     """A notice arrives at least once, and a repeat says so."""
 
     def test_told_once(self, state: State, slack: Slack) -> None:
-        """In the order in which it happened."""
+        """Messages are sent once, in the order in which they were queued."""
         queue(state, [MESSAGE, OTHER])
         notes = deliver(state, HOOK)
 
         assert slack.titles == [MESSAGE.title, OTHER.title]
-        assert notes == ["told Slack: Health is red (Identified)", "told Slack: Pages are red (Identified)"]
+        assert notes == ["sent to Slack: Health is red (Identified)", "sent to Slack: Pages are red (Identified)"]
         assert deliver(state, HOOK) == []
 
     def test_killed_while_it_tells(self, state: State, slack: Slack) -> None:
@@ -89,10 +89,10 @@ class TestOutbox:
         assert slack.titles == [MESSAGE.title, f"{MESSAGE.title} (again: it may have arrived)", OTHER.title]
 
     def test_slack_refuses(self, state: State, slack: Slack) -> None:
-        """It is told by a later run, and is no repeat."""
+        """A later run sends the notice, without the mark "again"."""
         queue(state, [MESSAGE])
-        slack.problem = "Slack could not be told: 404"
-        assert deliver(state, HOOK) == ["Slack could not be told: 404"]
+        slack.problem = "the notice to Slack failed: 404"
+        assert deliver(state, HOOK) == ["the notice to Slack failed: 404"]
         slack.problem = None
         deliver(state, HOOK)
 
@@ -166,7 +166,7 @@ class TestKilled:
         at: str,
         asked: bool,  # noqa: FBT001
     ) -> None:
-        """A request that was never made is made; one that was made is proved, and not made again."""
+        """The next run sends a request that was not sent; it proves a request that was sent, and does not repeat it."""
         with monkeypatch.context() as patch:
             patch.setattr(rollback._Attempt, at, die)  # noqa: SLF001  (the only place between the two)
             with pytest.raises(Killed):
@@ -208,10 +208,10 @@ class TestKilled:
 
 
 class TestTwoGates:
-    """One gate acts; the other names it and calls nobody."""
+    """One gate acts; the other names it and notifies nobody."""
 
     def test_the_other_gate_is_named(self, state: State) -> None:
-        """By run, process and time."""
+        """The error names the run, process and time of the other gate."""
         with acting(state, "run-1", wait=0):
             expected = rf"the gate of run run-1 \(process {os.getpid()}\) rolls back since 20..-..-.. ..:..:.. UTC"
             with pytest.raises(StateBusyError, match=expected), acting(state, "run-2", wait=0):

@@ -43,7 +43,7 @@ def is_untouched(platform: RunningPlatform) -> bool:
 
 
 class TestHealthy:
-    """Nothing is wrong."""
+    """The platform has no fault."""
 
     def test_it_is_kept_and_leaves_no_trace(self, healthy: RunningPlatform) -> None:
         """A run that forgets to cancel an enrolment would fill production by the minute."""
@@ -112,7 +112,7 @@ class TestRollback:
         assert pages_500.moves == [(bad, good)]
 
     def test_a_rollback_that_vercel_refuses_needs_a_human(self, pages_500: RunningPlatform) -> None:
-        """402: the plan does not allow it. Production stays broken, and the exit code says so."""
+        """Vercel refuses with 402 (the plan does not allow it): production stays broken, exit 5."""
         pages_500.turn(rollback_status=402)
 
         ran = pages_500.verify()

@@ -35,7 +35,7 @@ def walk_over(pages: Mapping[str, Answer], *, deep: bool = True, most: int = 50)
 
 
 def test_a_link_to_nothing_is_named_with_the_page_that_has_it() -> None:
-    """Otherwise somebody has to look for it."""
+    """Without the page, somebody would have to search for the link."""
     pages = {"/": page("/", "/a"), "/a": page("/a", "/gone", "/soft"), "/soft": page("/soft", title="404")}
     walk, _ = walk_over(pages)
 
@@ -107,7 +107,7 @@ def test_links_are_read_as_a_browser_reads_them() -> None:
 
 
 def test_a_walk_can_be_asked_ahead() -> None:
-    """Each stage asks what the one before it led to, nothing twice, and the last one nothing."""
+    """Each stage requests the links of the stage before it, each page once; the last stage requests nothing."""
     pages = {
         "/": page("/", "/a", "/b"),
         "/login": page("/login", "/a", "/old"),

@@ -102,7 +102,7 @@ def test_fuzzing_never_leaves_the_sandbox(target: Target, tmp_path: Path) -> Non
 
 
 def test_no_other_target_can_ask_for_it(tmp_path: Path) -> None:
-    """One line, before anything runs."""
+    """The capability on another target is one line of wrong usage before anything runs."""
     file = tmp_path / "targets.toml"
     file.write_text('[x]\nurl = "https://7p.test"\nmode = "off"\ncapabilities = ["fuzz"]\n')
 

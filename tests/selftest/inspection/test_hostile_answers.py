@@ -122,13 +122,13 @@ def test_odd_json_raises_nothing(body: str) -> None:
     "address", ["http://[", "http://[::1", "http://a]b/", "http://\u2100.test/", "//[/", "http://"]
 )
 def test_odd_addresses_raise_nothing(address: str) -> None:
-    """Neither in a page nor in a redirect."""
+    """An odd address raises no error, in a page or in a redirect."""
     _look(_answer(f'<img src="{address}"><a href="{address}">x</a><form action="{address}">'))
     _look(_answer("", location=address))
 
 
 def test_turkish_headers_raise_nothing() -> None:
-    """In UTF-8, in Latin-5, and a cookie that is JSON."""
+    """Headers in UTF-8 or Latin-5, and a cookie that is JSON, raise no error."""
     raw = [
         (b"x-greeting", "Hoş geldiniz, öğrenci".encode()),
         (b"x-old", "Hoş geldiniz".encode("iso-8859-9")),

@@ -180,7 +180,7 @@ def test_a_rerun_is_green_on_a_variant_without_it(suite: Suite, stub: Stub, tmp_
 
 @pytest.mark.parametrize("status", [401, 429])
 def test_a_variant_that_refuses_us_is_not_measured(suite: Suite, stub: Stub, tmp_path: Path, status: int) -> None:
-    """A session that is none there, or a limit: nothing was looked at, and the deployment is not to blame for it."""
+    """An invalid session or a rate limit: no answer was inspected, and the deployment is not to blame."""
     _answer(stub, read=f'{{"key": "{LEAK}"}}')
     suite.write(CHECKS)
     run = {"SYNTHETIC_RUN_DIR": str(tmp_path / "run")}

@@ -51,7 +51,7 @@ def test_a_run_keeps_its_own_variables(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_other_variables_are_dropped_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret of another program is none of a run's business."""
+    """A run must not get the secrets of other programs."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
 
     assert "AWS_SECRET_ACCESS_KEY" not in child_environment()
@@ -77,7 +77,7 @@ def test_the_variables_of_this_process_are_judged_where_that_was_asked_for(monke
 
 
 def test_a_targets_file_of_the_user_names_its_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And cannot name one that would change the run."""
+    """It cannot name a variable that would change the run."""
     (tmp_path / "t.toml").write_text('[x.variables]\nvercel_token = "MY_TOKEN"\ndsn = "PGPASSWORD"\n')
     for name, value in {"SYNTHETIC_TARGETS": str(tmp_path / "t.toml"), "MY_TOKEN": "x", "PGPASSWORD": "y"}.items():
         monkeypatch.setenv(name, value)

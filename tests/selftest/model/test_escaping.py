@@ -85,7 +85,7 @@ def test_a_line_stays_one_line(text: str) -> None:
 
 @given(TEXTS)
 def test_markdown_shows_it_and_links_nothing(text: str) -> None:
-    """A summary on GitHub renders pictures, links and mentions of whoever names a course."""
+    """A course title could put pictures, links and mentions into the summary on GitHub."""
     shown = escaping.markdown(text)
     bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", shown)
 

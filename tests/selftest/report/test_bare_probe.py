@@ -35,7 +35,7 @@ def test_the_last_three_addresses_are_asked_each_once() -> None:
 
 
 def test_only_the_targets_own_host_is_asked() -> None:
-    """A third party is none of ours to ask, and its failure none of the target's."""
+    """The probe must not ask a third party, and its failure is not a failure of the target."""
     evidence = evidence_of("https://other.test/a", "http://platform.test/b")
 
     assert bare_probe.addresses(evidence, [], URL) == [URL]

@@ -49,11 +49,11 @@ def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
 def test_a_check_without_a_number_counts_its_offenders() -> None:
     """Such a check counts offenders: none found, none allowed."""
     passed = a_check("a", Outcome.PASSED)
-    failed = a_check("b", Outcome.FAILED, reason="expected: b\ngot: 3 exceptions, the first is public.x\npublic.y")
+    failed = a_check("b", Outcome.FAILED, reason="expected: b\ngot: 3 problems, the first: public.x\npublic.y")
 
     _, red, green = table_of(a_verdict(passed, failed))
 
-    assert " ".join(red.split()) == "b 3 found 0 failed P1: 3 exceptions, the first is public.x"
+    assert " ".join(red.split()) == "b 3 found 0 failed P1: 3 problems, the first: public.x"
     assert green.split() == ["a", "0", "found", "0", "passed"]
 
 

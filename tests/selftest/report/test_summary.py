@@ -24,7 +24,7 @@ def test_checks_that_failed_with_one_exchange_are_one_block() -> None:
         "        also P1  b",
         "        also P1  c",
         "        also P1  d",
-        "        and 2 more checks, by the same answer",
+        "        and 2 more checks with the same answer",
         "        expected: JSON",
         "        got: GET /api/courses -> 500 in 0 ms",
         "        no data",
@@ -45,8 +45,8 @@ def test_a_disaster_fits_a_terminal_of_forty_lines() -> None:
     lines = lines_of(a_verdict(*checks, *blind))
 
     assert len(lines) <= 40
-    assert "and 55 more red checks: see the verdict" in lines
-    assert "and 57 more reasons: see the verdict" in lines
+    assert "and 55 more red checks: see verdict.json" in lines
+    assert "and 57 more reasons: see verdict.json" in lines
 
 
 def test_nothing_of_the_target_is_active_in_a_report(suite: Suite, stub: Stub) -> None:

@@ -58,7 +58,7 @@ def test_enrolment_is_refused(app: RunningApp, student: httpx.Client, body: obje
 
 
 def test_malformed_json_is_refused_when_signed_in_too(student: httpx.Client) -> None:
-    """Every writing route behind the sign-in does so."""
+    """Every writing route behind the sign-in refuses in this way."""
     paths = ["/api/enroll/free", f"/api/courses/{NOBODY}/enroll", "/api/student/progress/lesson"]
     paths += ["/api/payments/create-checkout-session", "/api/payments/create-payment-intent"]
 

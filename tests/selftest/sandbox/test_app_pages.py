@@ -85,7 +85,7 @@ def test_an_offer_is_bought_or_taken_for_free(app: RunningApp, client: httpx.Cli
 
 
 def test_lessons_open_to_the_enrolled_only(app: RunningApp, student: httpx.Client) -> None:
-    """Others are sent to the offer; a completed lesson says so afterwards."""
+    """Other users are redirected to the offer; a completed lesson is shown as completed."""
     course = app.course(free=False)
     places = app.lessons(course["id"])
     paths = [f"/courses/{course['slug']}/modules/{module}/lessons/{lesson}" for module, lesson in places]

@@ -103,7 +103,7 @@ def test_production_serves_the_candidate_and_the_previous_one_stands_by(handle: 
 
 
 def test_the_deployment_before_by_date_is_not_the_way_back(handle: Handle) -> None:
-    """A staged one lies between; the rollback target is the newest that served production before."""
+    """A staged deployment is in between; the rollback target is the newest that served production before."""
     listed = vercel(handle, "GET", "/v6/deployments", projectId=handle.project_id, target="production").json()
     rows = listed["deployments"]
     candidates = [row["uid"] for row in rows if row["isRollbackCandidate"]]

@@ -86,7 +86,7 @@ def test_a_certificate_says_until_when_it_is_valid(port: int, certificate: Path)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(port: int) -> None:
-    """Its dates are worth nothing, and browsers do not open the page."""
+    """The dates of such a certificate prove nothing, and browsers do not open the page."""
     with pytest.raises(ssl.SSLCertVerificationError, match="self-signed certificate"):
         certificate_of("127.0.0.1", port)
 
@@ -145,7 +145,7 @@ def test_what_the_address_says_is_not_to_be_claimed(tmp_path: Path) -> None:
     file = tmp_path / "targets.toml"
     file.write_text('[x]\nurl = "http://7p.test"\nmode = "off"\ncapabilities = ["tls"]\n')
 
-    with pytest.raises(UsageError, match=r"x\.capabilities has tls, which its url tells; take it out"):
+    with pytest.raises(UsageError, match=r"x\.capabilities has tls, which its url already says; take it out"):
         load("x", environ={}, file=file)
 
 
@@ -175,7 +175,7 @@ def test_the_check_is_red_where_the_name_does_not_resolve(suite: Suite) -> None:
 
 
 def test_on_loopback_neither_applies(suite: Suite, stub: Stub) -> None:
-    """Not applicable, which nobody has to wait for; not "not measured"."""
+    """The outcome is "not applicable" and needs no action; "not measured" would make the gate hold."""
     suite.write(
         """
 @pytest.mark.daily

@@ -238,7 +238,7 @@ def test_a_strict_client_refuses_what_is_too_large(hostile: Callable[[Pieces], s
 
 
 def test_redirects_end(hostile: Callable[[Pieces], str], own_run: Run) -> None:
-    """Each leads to an address that was not asked yet, so that no loop is seen."""
+    """Each redirect leads to a new address, so that loop detection does not find it."""
     numbers = iter(range(10_000))
     url = hostile(lambda: iter([b"HTTP/1.1 302 Found\r\nconnection: close\r\nlocation: /%d\r\n\r\n" % next(numbers)]))
     with new_client() as client:
@@ -308,7 +308,7 @@ def test_a_cookie_is_read_as_a_browser_reads_it(line: str, kept: dict[str, str])
 
 
 def test_a_cookie_beyond_ascii_is_sent_back(hostile: Callable[[Pieces], str], own_run: Run) -> None:
-    """It came from the platform; sending it must not raise."""
+    """The cookie came from the platform; sending it back must not raise an error."""
     url = hostile(lambda: iter([HEAD, b"\r\n"]))
     with new_client() as client:
         target = Target(name="hostile", url=url, mode="shadow")

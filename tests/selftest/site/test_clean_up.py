@@ -159,7 +159,7 @@ def test_janitor_that_cannot_sign_in_says_so(config: pytest.Config, own_run: Run
 
 
 def test_janitor_forgets_a_sandbox_that_has_ended(config: pytest.Config, own_run: Run) -> None:
-    """Its database went with it; nothing is asked and nothing is started."""
+    """The database ended with the sandbox, so the janitor sends no request and starts nothing."""
     _announce(own_run, Target(name="sandbox", url="http://127.0.0.1:1", mode="act"))
     del config.stash[RUNNING]
     config.stash[TARGET] = Target(name="sandbox", url="sandbox", mode="act")

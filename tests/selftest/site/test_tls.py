@@ -91,7 +91,7 @@ def test_an_authority_that_nobody_named_is_not_trusted(suite: Suite, tmp_path: P
 
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "torn"])
 def test_a_wrong_file_is_one_line(suite: Suite, tmp_path: Path, content: str | None) -> None:
-    """Said at once, not as forty checks that could not connect."""
+    """One line names the file before the run starts; forty checks that cannot connect would hide it."""
     suite.write(CHECKS)
     file = tmp_path / "ca.pem"
     if content:

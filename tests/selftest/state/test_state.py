@@ -57,7 +57,7 @@ class TestLedger:
         assert state.last_good() is None
 
     def test_newest_first_and_not_the_one_in_question(self, state: State) -> None:
-        """A deployment that is let stand again moves to the top."""
+        """A deployment that is kept again moves to the top."""
         for deployment in ("dpl_a", "dpl_b", "dpl_a"):
             state.record_good(good(deployment))
 
@@ -109,7 +109,7 @@ def test_incidents_and_shadow_log(state: State) -> None:
 
 
 def test_nobody_else_can_read_it(state: State) -> None:
-    """It names incidents and deployments."""
+    """The state names incidents and deployments."""
     state.record_good(good("dpl_a"))
 
     assert stat.S_IMODE(state.path.stat().st_mode) == 0o700

@@ -162,7 +162,7 @@ def test_a_row_that_cannot_be_read_hides_no_other() -> None:
 
 
 def test_the_token_is_nowhere() -> None:
-    """It is in no repr and in no error."""
+    """No repr and no error contains the token."""
     api = Api([error(403)])
 
     with api.client() as vercel, pytest.raises(VercelError) as refused:
@@ -204,7 +204,7 @@ class TestAgainstTheEdge:
         assert found[0].commit == staged.build.commit
 
     def test_the_alias(self, running: RunningEdge, vercel: Vercel) -> None:
-        """It may name a deleted deployment, or none."""
+        """The alias may name a deleted deployment, or none."""
         host = running.edge.production_listener.address
         assert vercel.production_id(host) is None
         deployment = running.publish(promote=True)

@@ -111,7 +111,7 @@ def test_each_mistake_is_named(environment: Environment, problem: str) -> None:
 
 
 def test_live_keys_where_a_test_is_meant_are_a_mistake_too() -> None:
-    """They would charge real cards."""
+    """Live keys would charge real cards."""
     found = variables.mistaken_keys(having(), live=False)
 
     assert found == [

@@ -237,7 +237,7 @@ def test_only_completed_backups_count() -> None:
 
 
 def test_point_in_time_recovery_stands_in_where_there_is_no_list() -> None:
-    """With recovery the list may be empty; it hides no missing backup of a list."""
+    """With point-in-time recovery the list may be empty; a missing backup of a list is still found."""
     assert some(recovery=(160, 1)).newest == NOW - timedelta(hours=1)
     assert some(30, recovery=(160, 1)).newest == NOW - timedelta(hours=30)
 
