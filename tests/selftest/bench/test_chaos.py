@@ -23,10 +23,7 @@ LEAST = 150
 # A few seconds each, one of each kind; `python -m ci.bench.chaos` carries all of them out.
 QUICK = (
     "kills/gate-asked",
-    "kills/sigint-browser-up",
     "environment/PYTEST_ADDOPTS-1/broken",
-    "environment/PYTHONOPTIMIZE-1/broken",
-    "terminal/read-by-head/broken",
     "command-line/url-with-password",
     "command-line/state-empty",
     "command-line/reports-empty",
