@@ -97,7 +97,7 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
 
 def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
     aside = put_unreadable_aside(state)
-    verdict, report, comparison = judge(target, state, directory, run_id)
+    verdict, report, comparison = judge_difference(target, state, directory, run_id)
     report.notes += aside
     try:
         if verdict and target.mode == "act":
@@ -111,7 +111,7 @@ def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
     return report.exit_code
 
 
-def judge(
+def judge_difference(
     target: Target, state: State, directory: Path, run_id: str
 ) -> tuple[Verdict | None, Report, Comparison | None]:
     """

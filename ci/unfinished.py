@@ -77,7 +77,7 @@ def finish(state: State, vercel: Vercel | None, host: str, webhook: str | None) 
     try:
         with state.lock("rollback", wait=0):
             try:
-                lines += settle(state, vercel, host, wait=_JOB_WAIT) if vercel else []
+                lines += finish_rollbacks(state, vercel, host, wait=_JOB_WAIT) if vercel else []
             except VercelError as error:
                 lines.append(f"{error}; it is not known how an earlier rollback ended")
             if webhook:
@@ -107,7 +107,7 @@ def named_in_unreadable(state: State, name: str, word: str) -> bool:
     return any(word.encode() in path.read_bytes() for path in state.path.glob(f"{name}.unreadable-*"))
 
 
-def settle(state: State, vercel: Vercel, host: str, *, wait: float = 0) -> list[str]:
+def finish_rollbacks(state: State, vercel: Vercel, host: str, *, wait: float = 0) -> list[str]:
     """
     Find out how the rollbacks of killed gates ended, write that into their records, and return it in words.
 

@@ -142,7 +142,7 @@ def test_collecting_asks_nobody(suite: Suite) -> None:
     outcome = suite.run("--collect-only")
 
     assert outcome.code == pytest.ExitCode.OK
-    assert "7p-sweep" not in outcome.out + outcome.err
+    assert "7p-prefetch" not in outcome.out + outcome.err
     assert "4 tests collected" in outcome.out
 
 

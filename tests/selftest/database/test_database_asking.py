@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from fixtures.checks.declarations import Query
-from fixtures.database.rows import settle, take_once
+from fixtures.database.rows import median_when_over, take_once
 from fixtures.database.session import ask, connect, take
 from fixtures.run.current_run import Run
 from fixtures.sandbox.database.postgres import Postgres
@@ -214,6 +214,6 @@ def test_a_burst_does_not_count(
     """Serverless functions come in bursts; a burst is over at the second or third reading."""
     monkeypatch.setattr("fixtures.database.rows._APART_SECONDS", 0)
     readings = iter(later)
-    found = settle(first, lambda: next(readings), limit=80)
+    found = median_when_over(first, lambda: next(readings), limit=80)
 
     assert (found, found.samples, list(readings)) == (settled, samples, [])

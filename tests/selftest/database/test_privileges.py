@@ -13,7 +13,7 @@ import pytest
 from fixtures.checks.declarations import Privilege, Query
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.privileges import ROLE_FILE, remedy, views
-from fixtures.database.rows import judge
+from fixtures.database.rows import checked_rows
 from fixtures.database.session import take
 from fixtures.sandbox.database.postgres import Postgres
 from tests.selftest.database.database_checks import declared
@@ -285,7 +285,7 @@ def test_a_blind_role_measures_nothing_and_says_what_mends_it(postgres: Postgres
     assert taken.privileges[what] is False
     for query in queries.values():
         with pytest.raises(NotMeasured, match=re.escape(remedy(query.sees[0]))):
-            judge(taken, query)
+            checked_rows(taken, query)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_counters_that_are_not_this_versions_are_not_believed(postgres: Postgres
         connection.execute(ROLE_FILE.read_bytes())
 
     with pytest.raises(NotMeasured, match=r"run ci/sql/monitor_role\.sql again"):
-        judge(taken, query)
+        checked_rows(taken, query)
     assert take(postgres.dsn("synthetic_monitor"), [query], "test").privileges["counters"] is True
 
 
@@ -319,4 +319,4 @@ def test_too_few_rows_are_blind(postgres: Postgres) -> None:
     query = Query("SELECT 0 AS examined, 0 AS wrong", 1)
 
     with pytest.raises(NotMeasured, match="too few rows: the query examined 0, at least 1 are expected"):
-        judge(take(postgres.dsn("synthetic_monitor"), [query], "test"), query)
+        checked_rows(take(postgres.dsn("synthetic_monitor"), [query], "test"), query)

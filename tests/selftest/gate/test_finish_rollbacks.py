@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ci.rollback import refuse
-from ci.unfinished import settle
+from ci.unfinished import finish_rollbacks
 from fixtures.state.state import RollbackRecord
 from tests.selftest.gate.patient import Patient, access_of
 
@@ -50,7 +50,7 @@ class TestKilled:
 
     def settled(self, patient: Patient) -> tuple[str, str]:
         """Settle; return the line for the report and the step of the record."""
-        told = settle(patient.state, patient.vercel, patient.order.host)
+        told = finish_rollbacks(patient.state, patient.vercel, patient.order.host)
         assert len(told) == 1
         return told[0], patient.state.rollbacks()[0].step
 
@@ -88,7 +88,7 @@ class TestKilled:
         """A finished one is not told again."""
         patient.roll_back()
 
-        assert settle(patient.state, patient.vercel, patient.order.host) == []
+        assert finish_rollbacks(patient.state, patient.vercel, patient.order.host) == []
 
     def test_the_request_got_out_and_production_serves_something_else(self, patient: Patient) -> None:
         """The report names the facts and does not guess a reason."""
