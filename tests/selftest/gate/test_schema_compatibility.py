@@ -206,5 +206,5 @@ def test_a_database_that_does_not_tell_stops_no_rollback(world: World, tmp_path:
     msgspec.structs.replace(Handle.read(file), database_dsn=silent).write(file)
 
     assert world.run() == 1
-    assert [note for note in world.decision["notes"] if "no migrations read" in note]
+    assert [note for note in world.decision["notes"] if "the migrations could not be read" in note]
     assert read(Target(name="x", url="http://x", mode="shadow"), "test") is None
