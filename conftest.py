@@ -17,6 +17,7 @@ pytest_plugins = (
     "fixtures.site.client",
     "fixtures.site.fresh_clients",
     "fixtures.site.accounts",
+    "fixtures.site.wrong_password",
     "fixtures.site.clean_up",
     "fixtures.site.prefetch",
     "fixtures.database.rows",

@@ -15,10 +15,11 @@ from ci.causes import Attribution, at_first_answer, from_alias, without_pairs
 from ci.circumstances import Circumstances, look_around
 from ci.comparison import Comparison
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single
+from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single
 from ci.runs import RunError, Runs, Started
 from ci.silence import of_candidate
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from fixtures.run.rate_limits import WRONG_PASSWORDS
 from fixtures.target.target import Target
 
 
@@ -55,7 +56,7 @@ class Diagnosis:
         unsettled = [check for check in red if check.node_id not in causes]
         silence = of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
         choice = self._choose(unsettled, verdict.left)
-        control_proof = self._prove_control(unsettled, verdict, choice.single)
+        control_proof = self._prove_control(unsettled, verdict, [*choice.single, *choice.control])
         try:
             if self.comparison.gone:
                 passes, why = self._judge_control_proof(control_proof)
@@ -116,7 +117,7 @@ class Diagnosis:
         Start the P0 proof of the control where a rollback may come of it.
 
         Checks of the database prove nothing about a deployment, because both use the same one. A check under a rate
-        limit is proved by its one pair.
+        limit is proved by its one attempt on the control.
         """
         blamed = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
@@ -138,11 +139,11 @@ class Diagnosis:
     def _paired(
         self, unsettled: list[CheckResult], choice: Choice, around: Circumstances
     ) -> tuple[dict[str, Attribution], str]:
-        """Return the causes, and the P0 checks under a rate limit that the control did not pass in their pair."""
-        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1)]
+        """Return the causes, and the P0 checks under a rate limit that the control did not pass in their attempt."""
+        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1), self._start_once(choice.control)]
         reruns: dict[str, CheckResult] = {}
         reasons = dict(choice.reasons)
-        for checks, started in zip((choice.pairs, choice.single), running, strict=True):
+        for checks, started in zip((choice.pairs, choice.single, choice.control), running, strict=True):
             try:
                 reruns |= by_node(started.finish().checks) if started else {}
             except RunError as error:
@@ -154,9 +155,11 @@ class Diagnosis:
                 causes[check.node_id] = without_pairs(check, around, self.comparison, reasons[check.node_id])
             elif check in choice.single:
                 causes[check.node_id] = from_single(check, rerun, self.comparison, around)
+            elif check in choice.control:
+                causes[check.node_id] = from_control(check, rerun, self.comparison, around)
             else:
                 causes[check.node_id] = from_pairs(check, rerun, self.comparison, around)
-        urgent = [check for check in choice.single if check.severity is Severity.P0]
+        urgent = [check for check in [*choice.single, *choice.control] if check.severity is Severity.P0]
         return causes, "; ".join(check.title for check in urgent if not _control_passes(reruns.get(check.node_id)))
 
     def _start(self, checks: list[CheckResult], rounds: int) -> Started | None:
@@ -165,6 +168,10 @@ class Diagnosis:
         return self.runs.pairs(
             checks, self.comparison.variant("candidate"), self.comparison.variant("control"), rounds=rounds
         )
+
+    def _start_once(self, checks: list[CheckResult]) -> Started | None:
+        node_ids = [check.node_id for check in checks]
+        return self.runs.once(node_ids, self.comparison.variant("control")) if checks else None
 
     def _missing_variant(self) -> str:
         if self.comparison.candidate is None:
@@ -186,10 +193,11 @@ def left_out(check: CheckResult) -> bool:
     """
     Return whether a proof run skipped the check because of a rate limit that the check itself does not use.
 
-    Proof runs do not sign in again. The check of the sign-in itself does, and proves that signing in works.
+    Proof runs do not sign in again, and try no wrong password unless the run's own was accepted. The check of the
+    sign-in itself does sign in, and proves that signing in works.
     """
     rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
-    return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends
+    return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends.keys() - {WRONG_PASSWORDS}
 
 
 def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:

@@ -142,6 +142,10 @@ class Runs:
         variants = [candidate, control]
         return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, variants=variants, rounds=rounds)
 
+    def once(self, node_ids: Iterable[str], control: Variant) -> Started:
+        """Start checks once, on the control alone."""
+        return self._rerun("once", node_ids, None, variants=[control])
+
     def prove_control(self, node_ids: Iterable[str], control: Variant) -> Started:
         """Start the P0 checks on the rollback target."""
         return self._rerun("control", node_ids, None, variants=[control])

@@ -135,7 +135,7 @@ def test_the_sixth_sign_in_within_a_quarter_of_an_hour_waits(app: RunningApp, cl
     assert statuses == [401] * 5
     assert refused.status_code == 429
     assert 0 < int(refused.headers["retry-after"]) <= 900
-    assert app.platform.limits.spent.keys() == {("sign-in", "127.0.0.1")}
+    assert app.platform.limits.spent.keys() == {("sign-in", f"127.0.0.1 {email}")}
 
 
 def test_registration_leads_to_an_account_that_can_sign_in(client: httpx.Client) -> None:
