@@ -77,9 +77,9 @@ def _carry_out(request: Request) -> int:
     if request.command == "selftest":
         return _selftest(request.pytest_args)
     if request.command == "doctor":
-        from ci.doctor import examine  # noqa: PLC0415  (httpx and psycopg are heavy)
+        from ci.doctor import compare, examine  # noqa: PLC0415  (httpx and psycopg are heavy)
 
-        return examine(request.subject)
+        return compare(request.subject) if request.subject and request.contract else examine(request.subject)
     if request.command == "list-faults":
         return _list_faults()
     code = Child(["--list-checks", *request.pytest_args], child_environment()).wait(_LISTING_SECONDS)

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from ci import environment, machine, privileges
+from ci.contract import survey
 from ci.gate import EXIT_USAGE
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
 from fixtures.model import escaping, redaction
@@ -70,6 +71,15 @@ def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
         _show(f"Target {subject}", about)
         findings += about
     return EXIT_USAGE if any(finding.good is False for finding in findings) else 0
+
+
+def compare(subject: str, *, file: Path = TARGETS_FILE) -> int:
+    """Print where a target departs from the contract; 0, also where it does. Raises UsageError, SetupError."""
+    target = load(subject, file=file, uses={"accounts"})
+    target.redact_secrets()
+    with _running(target) as resolved:
+        survey(resolved)
+    return 0
 
 
 def _show(title: str, findings: list[Finding]) -> None:

@@ -69,11 +69,13 @@ class Request:
     One command line.
 
     command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine.
+    contract: the doctor compares the target with the contract, and examines nothing else.
     options: only for a stage.  snapshot: only for that command.  pytest_args: the arguments after `--`.
     """
 
     command: str
     subject: str | None = None
+    contract: bool = False
     options: Options | None = None
     snapshot: SnapshotOptions | None = None
     pytest_args: tuple[str, ...] = ()
@@ -90,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ci/verify",
         usage="ci/verify STAGE [options] [-- PYTEST ARGS]\n       ci/verify snapshot [--compare] [options]\n"
-        "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET]\n"
+        "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET [--contract]]\n"
         "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
         epilog="Exit codes: 0 the deployment stays, 1 promotion blocked, or rolled back and verified, 2 wrong "
@@ -123,6 +125,10 @@ def parser() -> argparse.ArgumentParser:
         "options of snapshot, besides --target, --state, --reports and --platform-repo"
     )
     snapshot.add_argument("--compare", action="store_true", help="judge the changes since the earlier snapshot")
+    doctor = parser.add_argument_group("options of doctor")
+    doctor.add_argument(
+        "--contract", action="store_true", help="show where the answers and pages of TARGET depart from the contract"
+    )
     return parser
 
 
@@ -146,6 +152,9 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
     if given.compare and command != "snapshot":
         msg = f"--compare: only for snapshot, not for {command}"
         raise UsageError(msg)
+    if given.contract and not (command == "doctor" and given.subject):
+        msg = "--contract: only for doctor with a target, as in ci/verify doctor sandbox --contract"
+        raise UsageError(msg)
     around = {"target": given.target, "state": given.state, "reports": given.reports or root / "reports"}
     around["platform_repo"] = given.platform_repo
     if command in STAGES:
@@ -167,7 +176,7 @@ def parse(argv: Sequence[str], *, root: Path) -> Request:
         raise UsageError(msg)
     if command == "snapshot":
         return Request(command, snapshot=SnapshotOptions(**around, compare=given.compare))
-    return Request(command, subject=given.subject, pytest_args=pytest_args)
+    return Request(command, subject=given.subject, contract=given.contract, pytest_args=pytest_args)
 
 
 def _named(text: str) -> str:
