@@ -73,6 +73,7 @@ class Diagnosis:
             if control_proof:
                 control_proof.end()
             raise
+        causes |= changed(red, causes, verdict)
         return DiagnosisResult(causes, passes if control_proof else None, why)
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
@@ -118,7 +119,7 @@ class Diagnosis:
         Checks of the database prove nothing about a deployment, because both use the same one. A check under a rate
         limit is proved by its one pair.
         """
-        blamed = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
+        blamed = [check for check in unsettled if check.can_roll_back and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
@@ -170,6 +171,27 @@ class Diagnosis:
         if self.comparison.candidate is None:
             return "it is not known which deployment production serves"
         return "" if self.comparison.control else "there is no earlier deployment to compare with"
+
+
+def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
+    """
+    Return the red checks that only show a redesign: an element is gone, and a journey still reaches the effect.
+
+    A difference between two deployments is no defect. Where no journey reached the effect, it is absent.
+    """
+    reached = {
+        check.effect: check
+        for check in verdict.checks
+        if check.effect and check.kind == "journey" and check.outcome is Outcome.PASSED
+    }
+    return {
+        check.node_id: Attribution(Cause.CHANGED, f"{found.evidence}; yet passed: {reached[check.effect].title}")
+        for check in red
+        if (found := causes.get(check.node_id))
+        and found.cause is Cause.DEPLOYMENT
+        and check.effect in reached
+        and not any(attempt.symptom for attempt in check.attempts)
+    }
 
 
 def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:

@@ -29,7 +29,7 @@ from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compa
 from fixtures.migrations.rehearsal import read_repo
 from fixtures.model import escaping, redaction
 from fixtures.model.runbook import runbook
-from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
+from fixtures.model.verdict import Cause, CheckResult, Decision, Judges, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
 from fixtures.run.directory import need_writable, new_run_id
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
@@ -211,7 +211,7 @@ def _result(name: str, outcome: Outcome) -> CheckResult:
         kind="database",
         severity=worst,
         section=section,
-        rollback_eligible=False,
+        judges=Judges.UPKEEP,
         outcome=outcome,
         first_action=runbook().sections[section].first_action,
     )

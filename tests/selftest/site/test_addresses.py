@@ -179,7 +179,7 @@ def test_on_loopback_neither_applies(suite: Suite, stub: Stub) -> None:
     suite.write(
         """
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("dns",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("dns",))
 def test_name(target):
     raise AssertionError
 """
