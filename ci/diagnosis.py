@@ -14,6 +14,7 @@ import msgspec
 from ci.causes import Attribution, at_first_answer, from_alias, without_pairs
 from ci.circumstances import Circumstances, look_around
 from ci.comparison import Comparison
+from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single
 from ci.runs import RunError, Runs, Started
@@ -104,6 +105,21 @@ class Diagnosis:
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
 
+    def compare_errors(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
+        """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
+        blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
+        if blamed or self._missing_variant() or self.comparison.gone or not shows_errors(verdict.checks):
+            return verdict, findings
+        check, found = compare(self.target, self.comparison, verdict.left)
+        verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])
+        if check.outcome is Outcome.PASSED:
+            return verdict, findings
+        findings = replace(findings, causes={**findings.causes, check.node_id: found})
+        if findings.passes_p0 is None and (proof := self._prove_control([check], verdict, [])):
+            passes, why = self._judge_control_proof(proof)
+            findings = replace(findings, passes_p0=passes, p0_evidence=why)
+        return verdict, findings
+
     def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
         missing = self._missing_variant()
         if missing or self.comparison.gone:
@@ -124,7 +140,7 @@ class Diagnosis:
             return None
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
         proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
-        p0 = [check.node_id for check in proofs if check.node_id not in by_node(single)]
+        p0 = [check.node_id for check in proofs if check.node_id not in {*by_node(single), NODE_ID}]
         return self.runs.prove_control(p0, self.comparison.variant("control"))
 
     def _judge_control_proof(self, control_proof: Started | None) -> tuple[bool, str]:

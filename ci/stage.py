@@ -150,12 +150,7 @@ class _Gate:
         return self.report.exit_code
 
     def _judge_and_act(self) -> None:
-        root = root_of(self.target, self.options.state)
-        try:
-            state = open_state(root, self.target.name)
-        except OSError as error:
-            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
-            raise UsageError(msg) from None
+        state = self._open_state()
         if self.target.vercel is not None:
             self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
         self._finish_earlier_runs(state)
@@ -177,7 +172,9 @@ class _Gate:
             problem = str(error)
         self._mark("checks")
         diagnosis = Diagnosis(self.target, self.comparison, runs)
-        findings = diagnosis.into(verdict) if verdict and verdict.complete else DiagnosisResult()
+        findings = DiagnosisResult()
+        if verdict and verdict.complete:
+            verdict, findings = diagnosis.compare_errors(verdict, diagnosis.into(verdict))
         judgement = self._decide(verdict, findings, problem)
         if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
             verdict, findings = diagnosis.confirm(verdict, findings)
@@ -207,6 +204,14 @@ class _Gate:
         self._decided(judgement)
         if not self.options.dry_run:
             self._keep_books(verdict, state)
+
+    def _open_state(self) -> State:
+        root = root_of(self.target, self.options.state)
+        try:
+            return open_state(root, self.target.name)
+        except OSError as error:
+            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
+            raise UsageError(msg) from None
 
     def _finish_earlier_runs(self, state: State) -> None:
         """Finish an earlier run that was killed, and say so first; a dry run leaves the state as it is."""
