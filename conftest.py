@@ -15,7 +15,6 @@ pytest_plugins = (
     "fixtures.checks.budgets",
     "fixtures.checks.evidence",
     "fixtures.site.client",
-    "fixtures.site.fresh_clients",
     "fixtures.site.accounts",
     "fixtures.site.clean_up",
     "fixtures.site.prefetch",
