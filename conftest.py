@@ -8,7 +8,6 @@ pytest_plugins = (
     "fixtures.target.plugin",
     "fixtures.checks.marker",
     "fixtures.checks.pairs",
-    "fixtures.checks.due",
     "fixtures.checks.selection",
     "fixtures.checks.listing",
     "fixtures.checks.failure_text",
