@@ -35,8 +35,7 @@ pytest_plugins = (
     "fixtures.report.attempt",
     "fixtures.report.recorder",
     "fixtures.report.difference_page",
-    "fixtures.report.database_table",
-    "fixtures.report.endpoint_times",
+    "fixtures.report.tables",
     "fixtures.report.summary",
     "fixtures.report.allure",
 )
