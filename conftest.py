@@ -25,7 +25,7 @@ pytest_plugins = (
     "fixtures.migrations.lint",
     "fixtures.browser.options",
     "fixtures.browser.recordings",
-    "fixtures.browser.meter",
+    "fixtures.browser.watch",
     "fixtures.browser.red_pages",
     "fixtures.browser.pages",
     "fixtures.browser.visits",

@@ -15,11 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Error, Page, expect
 
-from fixtures.browser.deadline import ends_within, finding_of
 from fixtures.browser.options import dropped_variables
-from fixtures.browser.red_pages import WATCH, leave_evidence, pytest_runtest_call
+from fixtures.browser.red_pages import ends_within, finding_of, leave_evidence, pytest_runtest_call
 from fixtures.browser.visits import Visit
-from fixtures.browser.watch import MOST_LINES, MOST_PAGES, Watch
+from fixtures.browser.watch import MOST_LINES, MOST_PAGES, WATCH, Watch
 from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import Evidence
 from fixtures.target.target import Target
