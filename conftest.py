@@ -15,7 +15,7 @@ pytest_plugins = (
     "fixtures.checks.evidence",
     "fixtures.site.client",
     "fixtures.site.accounts",
-    "fixtures.site.clean_up",
+    "fixtures.site.leftovers",
     "fixtures.site.prefetch",
     "fixtures.database.rows",
     "fixtures.database.difference",
