@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fixtures.model.verdict import CheckResult, Measurement, Outcome, Severity
-from fixtures.report.tables import health_table
+from fixtures.report.summary import health_table
 from tests.selftest.conftest import Suite
 
 

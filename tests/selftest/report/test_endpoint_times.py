@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.inspection.inspected import Inspection
-from fixtures.report.tables import NEEDED, times_table
+from fixtures.report.summary import NEEDED, times_table
 from tests.selftest.conftest import Stub, Suite
 
 
