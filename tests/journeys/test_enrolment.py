@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.browser.visits import Visit
+from fixtures.browser.pages import Visit
 from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Course

@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.browser.visits import Visit
+from fixtures.browser.pages import Visit
 from fixtures.checks.declarations import depends_on
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.browser.visits import Visit
+from fixtures.browser.pages import Visit
 from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.target.target import Target

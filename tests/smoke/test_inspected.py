@@ -11,8 +11,7 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.inspection.detectors import APIS, PAGES, kind_of
-from fixtures.inspection.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
-from fixtures.inspection.inspected import Inspected
+from fixtures.inspection.inspected import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS, Inspected
 from fixtures.model.routes import readable
 from fixtures.site.client import AT_ONCE
 

@@ -12,8 +12,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import depends_on
 from fixtures.run.rate_limits import RATE_LIMITS
 from fixtures.site.accounts import csrf_token
-from fixtures.site.client import Site, cookies_of
-from fixtures.site.fresh_clients import FreshClients, is_loopback
+from fixtures.site.client import FreshClients, Site, cookies_of, is_loopback
 from fixtures.target.target import Target
 
 # No account has this password, and the platform refuses it as too weak.

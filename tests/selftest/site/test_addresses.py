@@ -116,7 +116,7 @@ def test_each_address_of_a_name_is_tried(stub: Stub, monkeypatch: pytest.MonkeyP
         found = [(four, *tcp, ("127.0.0.1", port)), (four, *tcp, ("127.0.0.1", dead))]
         monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
 
-        assert addresses_of("7p.test", 443) == Addresses(("127.0.0.1",), ("127.0.0.1",), ())
+        assert addresses_of("7p.test", 443) == Addresses(["127.0.0.1"], ["127.0.0.1"], [])
 
 
 def test_a_name_that_nobody_knows_does_not_resolve() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.model.verdict import Outcome
-from fixtures.site.fresh_clients import is_loopback
+from fixtures.site.client import is_loopback
 from fixtures.target.target import load
 from tests.selftest.conftest import Stub, Suite
 
