@@ -29,12 +29,13 @@ from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compa
 from fixtures.migrations.rehearsal import read_repo
 from fixtures.model import escaping, redaction
 from fixtures.model.runbook import runbook
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
 from fixtures.run.directory import need_writable, new_run_id
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
-from fixtures.target.target import Target, UsageError, load
+from fixtures.target.target import Target, load
 
 STAGE: Final = "compare"
 # A job that migrates holds no other secret.

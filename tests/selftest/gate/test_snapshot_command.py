@@ -14,10 +14,11 @@ import pytest
 from ci import snapshot
 from ci.options import SnapshotOptions
 from fixtures.database.difference import kept_before
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Outcome, Severity, Verdict
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.state.state import StateError, open_state
-from fixtures.target.target import Target, UsageError
+from fixtures.target.target import Target
 
 CALLS = 60
 Command = Callable[..., int]
