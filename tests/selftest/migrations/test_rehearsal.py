@@ -171,7 +171,7 @@ def test_a_script_that_is_no_text_is_not_measured(repo: Repo) -> None:
     """The message names the file."""
     repo.add(NEXT, "", None)
     (repo.path / "supabase" / "migrations" / NEXT).write_bytes(b"SELECT '\xff';")
-    script = read_repo(repo.path).scripts[-1]
+    script = read_repo(repo.path)[-1]
 
     with pytest.raises(NotMeasured, match=f"migrations/{NEXT}: not UTF-8"):
         assert script.written
