@@ -14,11 +14,11 @@ from fixtures.target.target import Target
 from fixtures.vendors import commit_status
 
 if TYPE_CHECKING:
-    from fixtures.target.candidate import Candidate
+    from fixtures.target.vercel import Deployment
 
 
 @pytest.fixture
-def commit(candidate: Candidate | None) -> str:
+def commit(candidate: Deployment | None) -> str:
     """Return the candidate's commit."""
     if candidate is None or candidate.commit is None:
         reason = "Vercel names no commit for the candidate, because it was not built from GitHub"
