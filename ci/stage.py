@@ -29,15 +29,14 @@ from ci.steps import say
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Decision, Verdict
 from fixtures.report.difference_page import PAGE
-from fixtures.run.certificates import CA_VARIABLE
-from fixtures.run.directory import RunDirectory, new_run_id
+from fixtures.run.directory import ReportFolder, RunDirectory, new_run_id
+from fixtures.run.network import CA_VARIABLE, PROXY_VARIABLE
 from fixtures.run.own_error import own_error
-from fixtures.run.proxy import PROXY_VARIABLE
-from fixtures.run.report_folder import ReportFolder
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
-from fixtures.target.target import Target, UsageError, load
+from fixtures.target.target import Target, load
 from fixtures.target.variants import asked_deployment
 from fixtures.target.vercel import Vercel, VercelError
 

@@ -9,7 +9,7 @@ from fixtures.checks.declarations import asks_database, depends_on
 from fixtures.checks.evidence import Evidence
 from fixtures.database.rows import Rows
 from fixtures.migrations.lint import Complaint
-from fixtures.migrations.rehearsal import PlatformRepo, Rehearsal, Script
+from fixtures.migrations.rehearsal import Rehearsal, Script
 from fixtures.run.current_run import Run
 from fixtures.vendors.supabase import Backups
 
@@ -27,9 +27,9 @@ VERSIONS = asks_database(
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure", needs=("platform-repo",))
 @VERSIONS
-def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: PlatformRepo, run: Run) -> None:
+def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: list[Script], run: Run) -> None:
     """Code fails without its migrations, and a migration that is in no repository is lost with the database."""
-    applied, known = rows.column(), platform_repo.versions
+    applied, known = rows.column(), [script.version for script in platform_repo]
     # Before a deployment its migrations are not applied yet.
     due = [] if run.stage == "predeploy" else known
 
@@ -49,14 +49,12 @@ def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: Plat
     min_rows=1,
     sees=("migrations",),
 )
-def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo: PlatformRepo) -> None:
+def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo: list[Script]) -> None:
     """Every new database would get another schema than production, so tests there prove nothing about production."""
     applied = dict(rows)
 
     assert [
-        script.up.name
-        for script in platform_repo.scripts
-        if applied.get(script.version, script.written) != script.written
+        script.up.name for script in platform_repo if applied.get(script.version, script.written) != script.written
     ] == []
 
 

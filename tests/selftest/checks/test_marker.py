@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.target.target import TARGETS_FILE
+from fixtures.target.targets_file import TARGETS_FILE
 from tests.selftest.conftest import Stub, Suite
 
 
