@@ -17,7 +17,7 @@ from ci.child import Child, ChildTimeoutError
 from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
-from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
+from fixtures.run.directory import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
 from fixtures.run.own_error import ERROR_FILE
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE

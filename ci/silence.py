@@ -16,8 +16,7 @@ import httpx
 from ci.comparison import Comparison
 from ci.pairs import ROUNDS, fisher
 from ci.web import new_client
-from fixtures.site.client import BYPASS
-from fixtures.target.target import Target
+from fixtures.target.target import BYPASS, Target
 
 _SECONDS = 3.0
 

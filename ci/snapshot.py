@@ -32,6 +32,7 @@ from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
 from fixtures.run.directory import need_writable, new_run_id
+from fixtures.run.report_folder import DIFFERENCE_PAGE
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import Target, UsageError, load
@@ -142,7 +143,7 @@ def judge_difference(
                 complete=True,
                 checks=checks,
             )
-            difference_page.write(directory / difference_page.PAGE, before, after, comparison, about=target.name)
+            difference_page.write(directory / DIFFERENCE_PAGE, before, after, comparison, about=target.name)
             verdict.write(directory / "verdict.json")
     except (SnapshotError, StateError) as error:
         problem = str(error)
@@ -151,7 +152,7 @@ def judge_difference(
     if verdict:
         same = Attribution(Cause.EXISTING, "the database is the same under every deployment")
         report.red = red_checks(verdict, dict.fromkeys(red, same))
-        report.pages = [difference_page.PAGE]
+        report.pages = [DIFFERENCE_PAGE]
     return verdict, report, comparison
 
 
@@ -189,7 +190,7 @@ def _judged(findings: Iterable[Finding]) -> Iterator[CheckResult]:
         if over:
             result.severity = min((one.severity for one in over if one.severity), key=str)
             result.reason = "\n".join(one.detail or f"{one.value:g} {one.unit}" for one in over)
-            result.evidence = [difference_page.PAGE]
+            result.evidence = [DIFFERENCE_PAGE]
         yield result
 
 

@@ -30,12 +30,11 @@ from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names
 from fixtures.model.verdict import Decision, Verdict
-from fixtures.report.difference_page import PAGE
 from fixtures.run.certificates import CA_VARIABLE
 from fixtures.run.directory import RunDirectory, new_run_id
 from fixtures.run.own_error import own_error
 from fixtures.run.proxy import PROXY_VARIABLE
-from fixtures.run.report_folder import ReportFolder
+from fixtures.run.report_folder import DIFFERENCE_PAGE, ReportFolder
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.target import Target, UsageError, load
 from fixtures.target.variants import asked_deployment
@@ -303,7 +302,7 @@ class _Gate:
         self.signals.too_late_for("the report")
         self._mark("end")
         forget(self.options.reports, before=self.started)
-        self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
+        self.report.pages = [DIFFERENCE_PAGE] if (self.options.reports / DIFFERENCE_PAGE).exists() else []
         try:
             self.report.write(self.options.reports)
         except OSError as error:
