@@ -1,8 +1,8 @@
 """
 The project's own `.venv` beside pyproject.toml, which holds exactly the packages of the locks.
 
-Standard library only, and nothing slow is imported before it is known to be needed: this runs ahead of every command.
-A lock's stamp is written after its installation, so that an interrupted set-up is noticed and done again.
+Standard library only: this runs ahead of every command. A lock's stamp is written after its installation, so that an
+interrupted set-up is noticed and done again.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+from ci.steps import SetupError, apt_install, need_apt, run_step, say
+from fixtures.model.child_environment import child_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = "requirements.lock"
@@ -59,8 +63,6 @@ def _key(lock: str, root: Path) -> str:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    from ci.steps import SetupError, say  # noqa: PLC0415  (not on the warm path)
-
     directory = root / ".verify"
     try:
         directory.mkdir(exist_ok=True)
@@ -78,25 +80,18 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 def _make(root: Path) -> None:
-    from ci.steps import run_step  # noqa: PLC0415
-
     unfinished = root / ".venv" / _UNFINISHED
     if _works(root) and not unfinished.exists():
         return
     need_ensurepip()
     unfinished.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "venv", "--clear", str(root / ".venv")]
-    fix = f"{sys.executable} -m venv --clear .venv"
-    run_step("making .venv", command, fix=fix, limit=120)
+    run_step("making .venv", command, fix=f"{sys.executable} -m venv --clear .venv", limit=120)
     unfinished.touch()
 
 
 def _works(root: Path) -> bool:
     """Return whether there is an environment whose interpreter starts and finds its packages."""
-    import subprocess  # noqa: PLC0415
-
-    from fixtures.model.child_environment import child_environment  # noqa: PLC0415
-
     if not python_of(root).exists():
         return False
     probe = [str(python_of(root)), "-c", "import pip"]
@@ -105,21 +100,14 @@ def _works(root: Path) -> bool:
 
 def need_ensurepip() -> None:
     """Install the module that puts pip into an environment, which Debian packs separately; raises SetupError."""
-    from ci.steps import SetupError, apt_install, may_use_apt  # noqa: PLC0415
-
     if find_spec("ensurepip") is not None:
         return
     package = f"python3.{sys.version_info.minor}-venv"
-    fix = f"apt-get install -y {package}"
-    if not may_use_apt():
-        msg = f"{sys.executable} cannot make environments (no ensurepip); fix, as root: {fix}"
-        raise SetupError(msg)
-    apt_install(package, fix=fix)
+    need_apt(f"{sys.executable} cannot make environments (no ensurepip)", package)
+    apt_install(package)
 
 
 def _install(lock: str, root: Path) -> None:
-    from ci.steps import run_step  # noqa: PLC0415
-
     unfinished = root / ".venv" / _UNFINISHED
     unfinished.touch()
     command = [str(python_of(root)), "-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:"]

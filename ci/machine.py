@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ci import environment
-from ci.steps import SetupError, apt_install, may_use_apt, run_step, say
+from ci import environment, steps
+from ci.steps import SetupError, apt_install, need_apt, run_step, say
 from fixtures.browser.executable import INSTALL, SHELL, BrowserError, find_browser
 from fixtures.postgres.binaries import Binaries, PostgresMissing, cache_root, locate
 
@@ -36,14 +36,11 @@ def provide_browser() -> Path:
     try:
         run_step("downloading Playwright's headless shell", command, fix=INSTALL, limit=180, environment=hurry)
     except SetupError as error:
-        if not may_use_apt():
+        if not steps.may_use_apt():
             raise
         say(f"{error}; trying Debian's package first")
-    else:
-        found = find_browser()
-        if found:
-            return found
-    if may_use_apt():
+    found = find_browser()
+    if not found and steps.may_use_apt():
         apt_install(SHELL, fix=INSTALL)
         found = find_browser()
     if not found:
@@ -102,20 +99,13 @@ def provide_pgbouncer() -> Path | None:
 
     None, after saying why, when it cannot be had: only self-tests use it, and they report themselves skipped.
     """
-    fix = "apt-get install -y pgbouncer"
     try:
         if find_pgbouncer() is None:
-            _need_apt("pgbouncer not found", fix)
-            apt_install("pgbouncer", fix=fix)
+            need_apt("pgbouncer not found", "pgbouncer")
+            apt_install("pgbouncer")
     except SetupError as error:
         say(f"the self-tests behind PgBouncer will be skipped: {error}")
     return find_pgbouncer()
-
-
-def _need_apt(what: str, fix: str) -> None:
-    if not may_use_apt():
-        msg = f"{what}; fix, as root: {fix}"
-        raise SetupError(msg)
 
 
 def _vercel_directory() -> Path:
@@ -125,9 +115,9 @@ def _vercel_directory() -> Path:
 def _need_node() -> None:
     missing = [package for package, program in (("nodejs", "node"), ("npm", "npm")) if not shutil.which(program)]
     if missing:
-        _need_apt(f"{' and '.join(missing)} not found", "apt-get install -y nodejs npm")
+        need_apt(f"{' and '.join(missing)} not found", "nodejs npm")
     for package in missing:
-        apt_install(package, fix=f"apt-get install -y {package}")
+        apt_install(package)
 
 
 def _install_vercel_cli() -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from ci.causes import Attribution
 from ci.gate import EXIT, decide
 from ci.incidents import tell
-from ci.options import SnapshotOptions
+from ci.options import Options
 from ci.red_checks import red_checks
 from ci.report import Report
 from ci.steps import say
@@ -50,7 +50,7 @@ _SECTIONS = {
 _MILLISECONDS = 1000
 
 
-def run(options: SnapshotOptions) -> int:
+def run(options: Options) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
     target = load(options.target, environ=options.environ, uses=_USES)
     target.redact_secrets()

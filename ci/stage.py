@@ -19,12 +19,12 @@ from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import tell
 from ci.ledger import LET_STAND, remember
 from ci.options import Options
+from ci.process import Interrupted, Signals
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
 from ci.schema_compatibility import versions
-from ci.signals import Interrupted, Signals
 from ci.steps import say
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
@@ -69,7 +69,7 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
     from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
 
     fault = CATALOGUE[str(options.fault)]
-    if fault.stage != options.stage:
+    if fault.stage != options.command:
         return [f"{fault.name} is a fault of another stage: `ci/verify {fault.stage} --fault {fault.name}`"]
     return [f"{fault.name}: {line}" for line in surprises(fault, verdict.checks)]
 
@@ -109,7 +109,7 @@ class _Gate:
         self.comparison = Comparison()
         self.report = Report(
             run_id=new_run_id(),
-            stage=options.stage,
+            stage=options.command,
             target=target.name,
             url=target.url,
             mode=target.mode,
@@ -122,7 +122,7 @@ class _Gate:
             if self.target.url == "sandbox":
                 from fixtures.target.sandbox_process import start_process  # noqa: PLC0415  (only where one is started)
 
-                stage, fault = self.options.stage, self.options.fault
+                stage, fault = self.options.command, self.options.fault
                 sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
                 self.held.callback(sandbox.stop)
                 found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
@@ -182,7 +182,7 @@ class _Gate:
             verdict, findings = diagnosis.confirm(verdict, findings)
             judgement = self._decide(verdict, findings, problem)
         self._mark("causes")
-        if judgement.decision in LET_STAND and self.options.stage != "predeploy":
+        if judgement.decision in LET_STAND and self.options.command != "predeploy":
             judgement = self._unmoved(judgement)
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
@@ -239,7 +239,7 @@ class _Gate:
     def _runs(self, state: State) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
         return Runs(
-            stage=self.options.stage,
+            stage=self.options.command,
             target=self.target.name,
             run_id=self.report.run_id,
             directory=self.directory,
@@ -260,7 +260,7 @@ class _Gate:
             self._note("this target lacks the capability vercel, so no deployment can be blamed")
             return asked, None
         try:
-            judged = identify(self.target, self.options.stage, asked, self.vercel)
+            judged = identify(self.target, self.options.command, asked, self.vercel)
         except VercelError as error:
             self._note(f"{error}; no deployment can be blamed in this run")
             return asked, None
@@ -272,7 +272,7 @@ class _Gate:
         if self.vercel is None:
             return
         try:
-            self.comparison = survey(self.target, self.options.stage, candidate_id, self.vercel, state)
+            self.comparison = survey(self.target, self.options.command, candidate_id, self.vercel, state)
         except VercelError as error:
             self._note(f"{error}; no control deployment in this run")
             return
@@ -282,10 +282,10 @@ class _Gate:
 
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
-        return decide(verdict, causes, self.options.stage, problem=problem)
+        return decide(verdict, causes, self.options.command, problem=problem)
 
     def _cannot_tell(self, problem: str) -> Judgement:
-        return decide(None, {}, self.options.stage, problem=problem)
+        return decide(None, {}, self.options.command, problem=problem)
 
     def _unmoved(self, judgement: Judgement) -> Judgement:
         """Hold when production changed during the run: a verdict about two deployments proves nothing about either."""

@@ -102,8 +102,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def apt_install(package: str, *, fix: str) -> None:
-    """Install one Debian package as root; raises SetupError."""
+def may_use_apt() -> bool:
+    """Return whether apt-get is there and this process is root."""
+    return os.geteuid() == 0 and Path("/usr/bin/apt-get").exists()
+
+
+def need_apt(lacks: str, packages: str) -> None:
+    """Raise SetupError that says what is lacking, where this process cannot install Debian's packages."""
+    if not may_use_apt():
+        msg = f"{lacks}; fix, as root: apt-get install -y {packages}"
+        raise SetupError(msg)
+
+
+def apt_install(package: str, *, fix: str = "") -> None:
+    """Install one Debian package as root; raises SetupError. fix: the command that a person would run."""
+    fix = fix or f"apt-get install -y {package}"
     install = ["apt-get", "install", "-y", "--no-install-recommends", package]
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     what = f"installing Debian's {package}"
@@ -113,8 +126,3 @@ def apt_install(package: str, *, fix: str) -> None:
         # A fresh machine has no package lists, an old one has stale ones.
         run_step("fetching Debian's package lists", ["apt-get", "update"], fix=fix, limit=120, environment=quiet)
         run_step(what, install, fix=fix, limit=300, environment=quiet)
-
-
-def may_use_apt() -> bool:
-    """Return whether apt-get is there and this process is root."""
-    return os.geteuid() == 0 and Path("/usr/bin/apt-get").exists()

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from ci import snapshot
-from ci.options import SnapshotOptions
+from ci.options import Options
 from fixtures.database.difference import kept_before
 from fixtures.model.verdict import Outcome, Severity, Verdict
 from fixtures.sandbox.database.postgres import Postgres
@@ -54,7 +54,7 @@ def command(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def run(*, compare: bool = False, **instead: Any) -> int:  # noqa: ANN401  (words of a Target)
         monkeypatch.setattr(snapshot, "load", lambda _name, **_: replace(target, **instead))
         return snapshot.run(
-            SnapshotOptions(target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
+            Options(command="snapshot", target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
         )
 
     return run

@@ -32,7 +32,7 @@ class TestPredeploy:
         monkeypatch.setenv("SYNTHETIC_DEPLOYMENT", staged.id)
         world.suite.broken = {HEALTH: {staged.id, world.bad.id}}
 
-        assert world.run(replace(world.options, stage="predeploy")) == 1
+        assert world.run(replace(world.options, command="predeploy")) == 1
         assert world.decision["decision"] == "block"
         assert world.decision["control_id"] == world.bad.id
         assert world.posts == 0
