@@ -215,7 +215,7 @@ def test_python_without_ensurepip_is_installed_by_apt_or_named(monkeypatch: pyte
     asked: list[str] = []
     package = f"python3.{sys.version_info.minor}-venv"
     monkeypatch.setattr(environment, "find_spec", lambda _name: None)
-    monkeypatch.setattr(steps, "apt_install", lambda name, **_: asked.append(name))
+    monkeypatch.setattr(environment, "apt_install", lambda name, **_: asked.append(name))
     monkeypatch.setattr(steps, "may_use_apt", lambda: True)
     environment.need_ensurepip()
     monkeypatch.setattr(steps, "may_use_apt", lambda: False)
