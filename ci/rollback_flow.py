@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ci.comparison import PINNED, Comparison
 from ci.diagnosis import DiagnosisResult, left_out
 from ci.gate import Judgement, escalated, red_of
+from ci.notify import announce
 from ci.options import Options
-from ci.outbox import announce
 from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs

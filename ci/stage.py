@@ -16,8 +16,7 @@ from pathlib import Path
 from ci.comparison import Comparison, identify, moved, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
 from ci.gate import EXIT_USAGE, Judgement, decide
-from ci.incidents import tell
-from ci.ledger import LET_STAND, remember
+from ci.incidents import LET_STAND, remember, tell
 from ci.options import Options
 from ci.process import Interrupted, Signals
 from ci.red_checks import red_checks
