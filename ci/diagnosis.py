@@ -68,7 +68,7 @@ class Diagnosis:
                 passes, why = False, f"{failing} did not pass on it"
         except BaseException:
             if control_proof:
-                control_proof.end()
+                control_proof.running.end()
             raise
         return DiagnosisResult(causes, passes if control_proof else None, why)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
 from ci.comparison import Comparison, identify, moved, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
+from ci.environment import say
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import LET_STAND, remember, tell
 from ci.options import Options
@@ -24,7 +24,6 @@ from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
 from ci.schema_compatibility import versions
-from ci.steps import say
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names
@@ -45,14 +44,18 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
     signals = Signals()
     with signals.caught():
         try:
-            target = resolve(options)
+            target = load(options.target, environ=options.environ)
+            target.redact_secrets()
+            target = replace(target, mode=options.mode or target.mode)
             if target.mode == "off":
                 forget(options.reports, before=time.time())
                 off = f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)"
                 sys.stdout.write(f"{off}\n")
                 return 0
-            with _private_directory() as directory, ExitStack() as held:
-                gate = _Gate(options, target, directory, signals, launch, held)
+            with ExitStack() as held:
+                directory = RunDirectory()
+                held.callback(directory.remove)
+                gate = _Gate(options, target, directory.path, signals, launch, held)
                 held.enter_context(closing(ReportFolder(options.reports, gate.report.run_id)))
                 return gate.run()
         except RunUsageError:
@@ -71,22 +74,6 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
     if fault.stage != options.command:
         return [f"{fault.name} is a fault of another stage: `ci/verify {fault.stage} --fault {fault.name}`"]
     return [f"{fault.name}: {line}" for line in surprises(fault, verdict.checks)]
-
-
-def resolve(options: Options) -> Target:
-    """Return the target with the mode that this run has; raises UsageError."""
-    target = load(options.target, environ=options.environ)
-    target.redact_secrets()
-    return replace(target, mode=options.mode or target.mode)
-
-
-@contextmanager
-def _private_directory() -> Iterator[Path]:
-    directory = RunDirectory()
-    try:
-        yield directory.path
-    finally:
-        directory.remove()
 
 
 class _Gate:
@@ -121,8 +108,8 @@ class _Gate:
             if self.target.url == "sandbox":
                 from fixtures.target.sandbox_process import start_process  # noqa: PLC0415  (only where one is started)
 
-                stage, fault = self.options.command, self.options.fault
-                sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
+                own = self.directory / "sandbox"
+                sandbox = start_process(own, stage=self.options.command, fault=self.options.fault)
                 self.held.callback(sandbox.stop)
                 found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
                 self.target = replace(found, mode=self.target.mode)
@@ -166,7 +153,7 @@ class _Gate:
         try:
             self._survey(candidate_id, state)
         except BaseException:
-            started.end()
+            started.running.end()
             raise
         verdict = None
         try:
@@ -306,9 +293,7 @@ class _Gate:
             self.report.write(self.options.reports)
         except OSError as error:
             self._note(f"the report could not be written: {error}")
-        lines = ["", *self.report.lines(self.options.reports), ""]
-        sys.stdout.write("\n".join(lines))
-        sys.stdout.flush()
+        sys.stdout.write("\n".join(["", *self.report.lines(self.options.reports), ""]))
 
     def _note(self, note: str) -> None:
         self.report.notes.append(note)

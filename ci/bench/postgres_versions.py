@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from ci import environment
-from ci.steps import SetupError, run_step
+from ci.environment import SetupError, run_step
 from fixtures.postgres import binaries
 from fixtures.postgres.binaries import cache_root
 from fixtures.postgres.unprivileged import server_user

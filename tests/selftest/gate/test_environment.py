@@ -15,15 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from ci import environment, steps
-from ci.environment import ROOT
+from ci import environment
+from ci.environment import ROOT, SetupError
 from ci.gate import EXIT_USAGE
-from ci.steps import SetupError
 from fixtures.target.target import TARGETS_FILE
 
 CANNOT_TELL = 3
 # All that ci/verify needs before anything is installed.
-OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "process.py", "steps.py")]
+OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "process.py")]
 OWN += [f"fixtures/{name}" for name in ("__init__.py", "model/__init__.py", "model/child_environment.py")]
 
 
@@ -216,9 +215,9 @@ def test_python_without_ensurepip_is_installed_by_apt_or_named(monkeypatch: pyte
     package = f"python3.{sys.version_info.minor}-venv"
     monkeypatch.setattr(environment, "find_spec", lambda _name: None)
     monkeypatch.setattr(environment, "apt_install", lambda name, **_: asked.append(name))
-    monkeypatch.setattr(steps, "may_use_apt", lambda: True)
+    monkeypatch.setattr(environment, "may_use_apt", lambda: True)
     environment.need_ensurepip()
-    monkeypatch.setattr(steps, "may_use_apt", lambda: False)
+    monkeypatch.setattr(environment, "may_use_apt", lambda: False)
 
     with pytest.raises(SetupError, match=rf"\(no ensurepip\); fix, as root: apt-get install -y {package}$"):
         environment.need_ensurepip()
