@@ -13,44 +13,21 @@ import sys
 import tempfile
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from ci import environment, machine, privileges
+from ci import environment, machine
 from ci.gate import EXIT_USAGE
+from ci.privileges import Finding, look
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
 from fixtures.model import escaping, redaction
 from fixtures.postgres.binaries import PostgresMissing, locate
 from fixtures.run.certificates import certificates
-from fixtures.target.target import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
+from fixtures.target.target import TARGETS_FILE, Target, UsageError, load, required_variables
 from fixtures.target.targets_file import entries_of
 
 _SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """
-    One line.
-
-    good: None: information only.  remedy: what to do when it is not good.  absent: it is not there at all; anything
-    that is there and does not work has failed.
-    """
-
-    about: str
-    text: str
-    good: bool | None = True
-    remedy: str = ""
-    absent: bool = False
-
-    @property
-    def sign(self) -> str:
-        """The first word of its line."""
-        if self.good is False:
-            return "MISSING" if self.absent else "FAILED"
-        return "ok" if self.good else ""
 
 
 def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
@@ -76,7 +53,9 @@ def _show(title: str, findings: list[Finding]) -> None:
     width = max(len(finding.about) for finding in findings)
     lines = [f"{title}:"]
     for finding in findings:
-        lines.append(f"  {finding.sign:<7}  {finding.about:<{width}}  {finding.text}")
+        bad = "MISSING" if finding.absent else "FAILED"
+        sign = {True: "ok", False: bad, None: ""}[finding.good]
+        lines.append(f"  {sign:<7}  {finding.about:<{width}}  {finding.text}")
         if finding.good is False and finding.remedy:
             lines.append(f"  {'':<7}  {'':<{width}}  fix: {finding.remedy}")
     sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))) + "\n")
@@ -159,23 +138,17 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
     yield _reach("site", target.url)
     for address in target.control_addresses:
         yield _reach("control address", address)
-    if target.vercel and variables.get("vercel_token") not in missing:
-        yield _token(target.vercel)
     for secret, about, url, token, remedy in _services(target):
         if variables.get(secret) not in missing:
             yield _asked(about, url, token, remedy)
     if target.database_dsn and variables.get("database_dsn") not in missing:
-        yield from (
-            Finding("database", *seen)
-            for seen in privileges.look(target.database_dsn, variables.get("database_dsn", "DSN"))
-        )
+        yield from look(target.database_dsn, variables.get("database_dsn", "DSN"))
     if target.pooler_dsn and variables.get("pooler_dsn") not in missing:
         # The role sees the same there; only the way in may differ.
-        yield Finding("pooler", *next(privileges.look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"))))
+        yield next(look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"), about="pooler"))
     copies = {"restore-drill", "rehearsal"} & target.capabilities
     if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
-        looked = privileges.look_at_copying(target.dump_dsn, variables.get("dump_dsn", "DSN"))
-        yield from (Finding("copying", *seen) for seen in looked)
+        yield from look(target.dump_dsn, variables.get("dump_dsn", "DSN"), about="copying")
 
 
 def _reach(about: str, url: str) -> Finding:
@@ -188,14 +161,12 @@ def _reach(about: str, url: str) -> Finding:
     return Finding(about, f"{url}: answers {status}")
 
 
-def _token(access: VercelAccess) -> Finding:
-    remedy = "make a token in Vercel's account settings, with access to the team, and set its variable"
-    return _asked("vercel token", f"{access.api}/v2/user", access.token, remedy)
-
-
 def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield (secret, name, address that it is tried on, value, remedy) of each service that may be asked."""
     around = target.services
+    if target.vercel:
+        remedy = "make a token in Vercel's account settings, with access to the team, and set its variable"
+        yield "vercel_token", "vercel token", f"{target.vercel.api}/v2/user", target.vercel.token, remedy
     if around.github:
         url = f"{around.github.api}/repos/{around.github.repository}"
         remedy = "make a fine-grained token with read of Checks and Commit statuses for this repository"

@@ -7,26 +7,26 @@ People are told of new incidents and of those that are over. Incidents are the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import msgspec
 
 from ci.notify import Message, Status, deliver, queue
 from ci.red_checks import RedCheck
 from ci.report import Report
+from ci.schema_compatibility import read
 from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
 from fixtures.state.state import Good, Incident, ShadowEntry, State
+from fixtures.target.target import Target
 
 LET_STAND = frozenset({Decision.KEEP, Decision.ALERT})
 _SHOWN = 10
 
 
-def remember(report: Report, verdict: Verdict | None, state: State, migrations: Callable[[], list[str] | None]) -> None:
+def remember(report: Report, verdict: Verdict | None, state: State, target: Target) -> None:
     """
     Write to the ledger, in shadow also to the shadow log. Raises StateError.
 
     Only a complete run that nobody narrowed enters the ledger: the decision of any other is hold.
-    migrations: reads the versions that are applied now, None: it cannot.
     """
     if report.mode == "shadow":
         state.record_shadow(
@@ -43,6 +43,7 @@ def remember(report: Report, verdict: Verdict | None, state: State, migrations: 
     good = report.decision in LET_STAND and report.stage != "predeploy"
     if verdict is None or report.deployment_id is None or not good:
         return
+    migrations = read(target, report.run_id)
     passed = [check.node_id for check in verdict.checks if check.outcome is Outcome.PASSED]
     state.record_good(
         Good(
@@ -50,7 +51,7 @@ def remember(report: Report, verdict: Verdict | None, state: State, migrations: 
             run_id=report.run_id,
             recorded_at=time.time(),
             passed=passed,
-            migrations=migrations(),
+            migrations=None if migrations is None else [migration.version for migration in migrations],
         )
     )
 

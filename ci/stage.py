@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-from ci.comparison import Comparison, identify, moved, survey
+from ci.comparison import Comparison, identify, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
 from ci.environment import say
 from ci.gate import EXIT_USAGE, Judgement, decide
@@ -23,7 +23,6 @@ from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
-from ci.schema_compatibility import versions
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names
@@ -213,7 +212,7 @@ class _Gate:
     def _keep_books(self, verdict: Verdict | None, state: State) -> None:
         """Write the ledger and tell people; an error here is a note, because the decision stands."""
         try:
-            remember(self.report, verdict, state, lambda: versions(self.target, self.report.run_id))
+            remember(self.report, verdict, state, self.target)
             if verdict and self.target.mode == "act":
                 self.report.notes += prove_healing(state, verdict, self.report.deployment_id, self.report.run_id)
             elsewhere = self.report.rollback and self.report.rollback.step == "elsewhere"
@@ -246,13 +245,14 @@ class _Gate:
             self._note("this target lacks the capability vercel, so no deployment can be blamed")
             return asked, None
         try:
-            judged = identify(self.target, self.options.command, asked, self.vercel)
+            judged, problem = identify(self.target, self.options.command, asked, self.vercel)
         except VercelError as error:
             self._note(f"{error}; no deployment can be blamed in this run")
             return asked, None
-        self.report.deployment_id = judged.id
-        self.report.notes += judged.notes
-        return judged.id, judged.problem
+        self.report.deployment_id = judged
+        if judged is None and problem is None:
+            self._note(f"it is not known which deployment is judged: the alias of {self.target.host} names none")
+        return judged, problem
 
     def _survey(self, candidate_id: str | None, state: State) -> None:
         if self.vercel is None:
@@ -275,14 +275,17 @@ class _Gate:
 
     def _unmoved(self, judgement: Judgement) -> Judgement:
         """Hold when production changed during the run: a verdict about two deployments proves nothing about either."""
-        if self.vercel is None or self.comparison.candidate_id is None:
+        judged = self.comparison.candidate_id
+        if self.vercel is None or judged is None:
             return judgement
         try:
-            problem = moved(self.comparison, self.target, self.vercel)
+            serving = self.vercel.production_id(self.target.host)
         except VercelError as error:
             self._note(f"it is unknown whether production changed during the run: {error}")
             return judgement
-        return self._cannot_tell(problem) if problem else judgement
+        if serving == judged:
+            return judgement
+        return self._cannot_tell(f"production moved from {judged} to {serving} while it was verified: verify again")
 
     def _reported(self) -> None:
         self.signals.too_late_for("the report")
