@@ -12,9 +12,8 @@ import psycopg
 import pytest
 
 from ci import doctor
-from ci.doctor import examine
+from ci.doctor import Finding, examine, look
 from ci.gate import EXIT_USAGE
-from ci.privileges import Finding, look
 from fixtures.database.privileges import views
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.sandbox.vendors.sinks import Sinks
