@@ -15,7 +15,6 @@ from pathlib import Path
 
 from ci import environment
 from ci.child import Child
-from ci.environment import SetupError, say
 from ci.gate import EXIT, EXIT_USAGE
 from ci.machine import (
     VERCEL_CLI_VARIABLE,
@@ -25,6 +24,7 @@ from ci.machine import (
     provide_vercel_cli,
 )
 from ci.options import Options, parse
+from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
 from fixtures.model.child_environment import child_environment

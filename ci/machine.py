@@ -14,8 +14,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ci import environment
-from ci.environment import SetupError, apt_install, need_apt, run_step, say
+from ci import steps
+from ci.environment import POSTGRES_LOCK
+from ci.steps import SetupError, apt_install, install, need_apt, run_step, say
 from fixtures.browser.executable import INSTALL, SHELL, BrowserError, find_browser
 from fixtures.postgres.binaries import Binaries, PostgresMissing, cache_root, locate
 
@@ -39,11 +40,11 @@ def provide_browser() -> Path:
     try:
         run_step("downloading Playwright's headless shell", command, fix=INSTALL, limit=180, environment=hurry)
     except SetupError as error:
-        if not environment.may_use_apt():
+        if not steps.may_use_apt():
             raise
         say(f"{error}; trying Debian's package first")
     found = find_browser()
-    if not found and environment.may_use_apt():
+    if not found and steps.may_use_apt():
         apt_install(SHELL, fix=INSTALL)
         found = find_browser()
     if not found:
@@ -57,7 +58,7 @@ def provide_postgres() -> Binaries:
     try:
         return locate()
     except PostgresMissing:
-        environment.install(environment.POSTGRES_LOCK)
+        install(POSTGRES_LOCK)
         importlib.invalidate_caches()
     try:
         return locate()

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 
 from ci.causes import Attribution
-from ci.environment import say
 from ci.gate import EXIT, decide, red_of
 from ci.incidents import tell
 from ci.options import Options
 from ci.red_checks import red_checks
 from ci.report import Report
+from ci.steps import say
 from ci.unfinished import put_unreadable_aside
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.difference import before_of, keep_before, take_after

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ci.comparison import Comparison, identify, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
-from ci.environment import say
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import LET_STAND, remember, tell
 from ci.options import Options
@@ -23,6 +22,7 @@ from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
+from ci.steps import say
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names

@@ -28,7 +28,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ci.bench.delayed import delayed
 from ci.bench.machine_class import stamp
-from ci.environment import apt_install
+from ci.steps import apt_install
 from fixtures.database.session import ask, connect, take
 from fixtures.model.verdict import write_atomically
 from fixtures.sandbox.database.postgres import Postgres

@@ -22,7 +22,7 @@ import msgspec
 from ci.bench.database_crosstalk import FAULTS, cross
 from ci.bench.machine_class import stamp
 from ci.bench.postgres_versions import MAJORS, binaries_of
-from ci.environment import SetupError
+from ci.steps import SetupError
 from fixtures.checks.declarations import Query
 from fixtures.database.privileges import views
 from fixtures.database.session import Seen, take

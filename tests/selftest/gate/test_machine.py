@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ci import environment, machine
-from ci.environment import SetupError, run_step
+from ci import machine, steps
 from ci.machine import find_vercel_cli, provide_browser, provide_vercel_cli
+from ci.steps import SetupError, run_step
 from tests.selftest.programs import STARTS, Program, shell_of_playwright, write_program
 
 
@@ -23,7 +23,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     monkeypatch.setenv("SYNTHETIC_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SYNTHETIC_BROWSER", raising=False)
     monkeypatch.delenv("SYNTHETIC_VERCEL_CLI", raising=False)
-    monkeypatch.setattr(environment, "may_use_apt", lambda: False)
+    monkeypatch.setattr(steps, "may_use_apt", lambda: False)
 
     return lambda name, script: write_program(directory / name, script)
 
@@ -49,7 +49,7 @@ def test_browser_comes_from_apt_when_the_download_is_shut_off_and_we_may(
     """The package lists of a fresh machine are empty: they are fetched, once, and the installation is tried again."""
     log, shell = tmp_path / "apt", tmp_path / "bin" / "chromium-headless-shell"
     monkeypatch.setattr(sys, "executable", str(program("python", "echo getaddrinfo ENOTFOUND; exit 1")))
-    monkeypatch.setattr(environment, "may_use_apt", lambda: True)
+    monkeypatch.setattr(steps, "may_use_apt", lambda: True)
     program(
         "apt-get",
         f'echo "$1" >> {log}\n[ "$1" = update ] && exit 0\ngrep -q update {log} || exit 100\n'
@@ -139,7 +139,7 @@ def test_step_that_takes_long_says_what_it_does(
     program: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Silence of more than two seconds looks like a hang; a quick step says nothing."""
-    monkeypatch.setattr(environment, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(steps, "QUIET_SECONDS", 0.05)
     run_step("being quick", [str(program("quick", "exit 0"))], fix="none", limit=30)
     run_step("being slow", [str(program("slow", "sleep 1"))], fix="none", limit=30)
 
