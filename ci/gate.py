@@ -86,9 +86,10 @@ def decide(
     problem: why the verdict cannot be trusted, in words; it wins over everything else.
     has_control: whether another deployment could be asked.  can_roll_back: whether the target allows a rollback.
     """
-    torn = problem or _torn(verdict, stage)
-    if torn or verdict is None:
-        return Judgement(Decision.HOLD, 2, [torn or "there is no verdict"])
+    if verdict is None:
+        return Judgement(Decision.HOLD, 2, [problem or "there is no verdict"])
+    if torn := problem or _torn(verdict, stage):
+        return Judgement(Decision.HOLD, 2, [torn])
 
     red = [(check, causes.get(check.node_id, Cause.UNKNOWN)) for check in red_of(verdict)]
     urgent = [pair for pair in red if pair[0].severity.is_urgent]
@@ -114,24 +115,19 @@ def decide(
     return Judgement(Decision.KEEP, 8, [f"{passed} checks passed, none is red, every required one was measured"])
 
 
-def _torn(verdict: Verdict | None, stage: str) -> str | None:
-    if verdict is None:
-        return "there is no verdict"
+def _torn(verdict: Verdict, stage: str) -> str | None:
     if verdict.stage != stage:
         return f"the verdict is of stage {verdict.stage}, not {stage}"
     if not verdict.complete:
         return f"the verdict is incomplete: the run ended before its last check ({len(verdict.checks)} judged)"
     if not any(check.outcome in _RAN for check in verdict.checks):
-        return f"no check ran: {_tally(verdict)}"
+        counts = Counter(check.outcome for check in verdict.checks)
+        tally = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        return f"no check ran: {tally or 'none was selected'}"
     if verdict.missing:
         named = ", ".join(verdict.missing[:_NAMED])
         return f"the run was narrowed: {len(verdict.missing)} checks that are due did not run ({named}, …)"
     return None
-
-
-def _tally(verdict: Verdict) -> str:
-    counts = Counter(check.outcome for check in verdict.checks)
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none was selected"
 
 
 def _blocks(cause: Cause, *, has_control: bool) -> bool:
@@ -146,15 +142,12 @@ def _lasting(check: CheckResult, cause: Cause, *, final: bool) -> bool:
 
 def _unmeasured(verdict: Verdict) -> list[str]:
     return [
-        f"{check.severity} {check.node_id}: {check.outcome}{_why(check)}"
+        f"{check.severity} {check.node_id}: {check.outcome}"
+        + next((f", cause {attempt.blocker}" for attempt in check.attempts if attempt.blocker), "")
+        + (f" ({check.reason})" if check.reason else "")
         for check in verdict.checks
         if check.severity.is_urgent and check.outcome in _MISSING
     ]
-
-
-def _why(check: CheckResult) -> str:
-    blockers = [f", cause {attempt.blocker}" for attempt in check.attempts if attempt.blocker]
-    return f"{blockers[0] if blockers else ''}{f' ({check.reason})' if check.reason else ''}"
 
 
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:

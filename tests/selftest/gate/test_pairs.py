@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ci.causes import without_pairs
-from ci.circumstances import Circumstances
+from ci.causes import Circumstances, without_pairs
 from ci.comparison import Comparison
 from ci.pairs import Choice, choose, fisher, from_pairs, from_single
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome

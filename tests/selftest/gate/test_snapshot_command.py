@@ -12,9 +12,8 @@ import psycopg
 import pytest
 
 from ci import snapshot
-from ci.options import SnapshotOptions
-from fixtures.database.difference import DOCUMENT
-from fixtures.database.snapshot import Snapshot
+from ci.options import Options
+from fixtures.database.difference import kept_before
 from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Outcome, Severity, Verdict
 from fixtures.sandbox.database.postgres import Postgres
@@ -56,7 +55,7 @@ def command(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def run(*, compare: bool = False, **instead: Any) -> int:  # noqa: ANN401  (words of a Target)
         monkeypatch.setattr(snapshot, "load", lambda _name, **_: replace(target, **instead))
         return snapshot.run(
-            SnapshotOptions(target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
+            Options(command="snapshot", target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
         )
 
     return run
@@ -178,7 +177,7 @@ def test_a_torn_snapshot_is_named_and_not_guessed(
     assert command(compare=True) == 3
     assert "state before-snapshot.json in" in capsys.readouterr().out
     with pytest.raises(StateError, match="look at it, then move it away"):
-        state.document(DOCUMENT, Snapshot)
+        kept_before(state)
 
 
 def test_off_means_off(command: Command, capsys: pytest.CaptureFixture[str]) -> None:

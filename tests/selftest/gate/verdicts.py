@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Judges, Outcome, Severity, Verdict
-from fixtures.run.current_run import ID_VARIABLE
+from fixtures.run.directory import ID_VARIABLE
 from fixtures.target.variants import read_variants
 
 HEALTH = "tests/smoke/test_health.py::test_health"

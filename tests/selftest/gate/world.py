@@ -100,5 +100,5 @@ def a_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(SANDBOX_VARIABLE, str(tmp_path / "handle.json"))
         suite = Suite(edge.production_url, CHECKS)
-        options = Options(stage="postdeploy", reports=tmp_path / "reports", state=tmp_path / "state")
+        options = Options(command="postdeploy", reports=tmp_path / "reports", state=tmp_path / "state")
         yield World(running, good, bad, outside, suite, options, open_state(tmp_path / "state", "sandbox"))
