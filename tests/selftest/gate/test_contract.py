@@ -14,7 +14,8 @@ from ci.contract import survey
 from ci.options import parse
 from ci.steps import SetupError
 from fixtures.model.contract import Answered, Contract, Shown
-from fixtures.target.target import Target, UsageError
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.target import Target
 
 PAGE = """<!doctype html><html lang="tr"><head><title>7P Eğitim Platformu</title></head><body>
 <h1>Sayfa</h1><p>Bir metin</p><main></main>

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from fixtures.run.current_run import Run
 from fixtures.run.rate_limits import BudgetSpentError
 from fixtures.site.wrong_password import attempt, nearly, one_try
-from fixtures.target.variants import Variant
 from tests.selftest.site.conftest import STUDENT, Platform, VariantOf
 
 
@@ -92,45 +91,37 @@ def test_two_tries_of_two_accounts_are_counted_apart(on_variant: VariantOf, own_
     assert own_run.rate_limits.left()["sign-ins"] == 3
 
 
-CANDIDATE, CONTROL = (Variant(name=name, url="", deployment_id=name) for name in ("candidate", "control"))
-
-
 def test_a_run_tries_once_on_a_deployment(on_variant: VariantOf, platform: Platform, own_run: Run) -> None:
     """Check and journey share the try; five wrong passwords in a row lock the account for half an hour."""
-    site, _ = on_variant()
-    tries = [one_try(site, STUDENT, CANDIDATE, own_run) for _ in range(3)]
+    tries = [one_try(on_variant(name, "dpl_1")[0], STUDENT) for name in ("target", "candidate", "target")]
 
     assert tries == [tries[0]] * 3
     assert platform.sign_ins == 1
     assert own_run.spent()["wrong-passwords"] == 1
 
 
-def test_a_re_run_tries_on_the_control_only_after_a_red_try(
-    on_variant: VariantOf, platform: Platform, own_run: Run
-) -> None:
+def test_a_re_run_tries_on_the_control_only_after_a_red_try(on_variant: VariantOf, platform: Platform) -> None:
     """A proof run for another red check must not use up the tries."""
-    site, _ = on_variant()
-    again = replace(own_run, is_rerun=True)
-    one_try(site, STUDENT, CANDIDATE, own_run)
+    candidate, control = (on_variant(name, name)[0] for name in ("candidate", "control"))
+    again = [replace(site, run=replace(site.run, is_rerun=True)) for site in (candidate, control, control)]
+    one_try(candidate, STUDENT)
     with pytest.raises(BudgetSpentError, match="re-runs try no wrong password"):
-        one_try(site, STUDENT, CONTROL, again)
+        one_try(again[1], STUDENT)
 
-    (own_run.directory / "sessions" / "wrong_password.json").unlink()
+    (candidate.run.directory / "sessions" / "wrong_password.json").unlink()
     platform.password = nearly(STUDENT.password)
-    one_try(site, STUDENT, CANDIDATE, own_run)
+    one_try(candidate, STUDENT)
     platform.password = STUDENT.password
-    seen = [one_try(site, STUDENT, variant, again).accepted for variant in (CANDIDATE, CONTROL, CONTROL)]
 
-    assert seen == [STUDENT.email, None, None]
+    assert [one_try(site, STUDENT).accepted for site in again] == [STUDENT.email, None, None]
     assert platform.sign_ins == 3
 
 
-def test_four_tries_in_half_an_hour_are_the_most(on_variant: VariantOf, platform: Platform, own_run: Run) -> None:
+def test_four_tries_in_half_an_hour_are_the_most(on_variant: VariantOf, platform: Platform) -> None:
     """The fifth in a row would lock the account."""
-    site, _ = on_variant()
     for number in range(4):
-        one_try(site, STUDENT, Variant(name="target", url="", deployment_id=f"dpl_{number}"), own_run)
+        one_try(on_variant("target", f"dpl_{number}")[0], STUDENT)
     with pytest.raises(BudgetSpentError, match="no wrong-passwords are left"):
-        one_try(site, STUDENT, CANDIDATE, own_run)
+        one_try(on_variant("target", "dpl_9")[0], STUDENT)
 
     assert platform.sign_ins == 4
