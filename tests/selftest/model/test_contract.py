@@ -82,6 +82,10 @@ def test_a_key_that_must_not_be_there() -> None:
         ('["GET /nowhere"]\n', 'contract.toml: ["GET /nowhere"]: no such route in routes.toml'),
         ('["GET /login"]\nanswers = [{ ask = "POST /login" }]\n', "ask = 'POST /login' may change something"),
         ('["GET /login"]\nanswers = [{ state = 200 }]\n', "`state`"),
+        (
+            '["GET /api/diag"]\nanswers = [{ keys = ["ok:boolean"] }]\n',
+            "keys: 'ok:boolean': no such type; use one of text",
+        ),
         ('["GET /login"]\nshows = [{ visitor = "nobody" }]\n', "nobody"),
     ],
 )
