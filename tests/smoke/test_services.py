@@ -57,10 +57,10 @@ class Row(msgspec.Struct):
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="authentication-issues",
     needs=("environment",),
     third_party="supabase",
-    rollback_eligible=False,
 )
 @depends_on("vendor supabase sign-in", "variable NEXT_PUBLIC_SUPABASE_*")
 def test_supabase_sign_in_accepts_the_public_key(supabase: Supabase) -> None:
@@ -74,10 +74,10 @@ def test_supabase_sign_in_accepts_the_public_key(supabase: Supabase) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="database-connection-issues",
     needs=("environment",),
     third_party="supabase",
-    rollback_eligible=False,
 )
 @depends_on("vendor supabase rows", "variable NEXT_PUBLIC_SUPABASE_*", "table courses")
 def test_supabase_reads_rows_with_the_public_key(supabase: Supabase) -> None:
@@ -106,10 +106,10 @@ def _read(site: Site, stripe: StripeAccess, path: str) -> Answer:
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="payment-system-down",
     needs=("environment", "stripe-config"),
     third_party="stripe",
-    rollback_eligible=False,
 )
 @asks("GET /api/health")
 @depends_on("vendor stripe", "variable NEXT_PUBLIC_STRIPE_*")
@@ -132,10 +132,10 @@ def test_stripe_answers_in_the_configured_mode(
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="payment-system-down",
     needs=("stripe-config",),
     third_party="stripe",
-    rollback_eligible=False,
 )
 @asks("GET /api/health")
 @depends_on("vendor stripe", "vendor stripe webhook")

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from ci import snapshot
-from ci.options import SnapshotOptions
+from ci.options import Options
 from fixtures.database.difference import DOCUMENT
 from fixtures.database.snapshot import Snapshot
 from fixtures.model.toml_tables import UsageError
@@ -56,7 +56,7 @@ def command(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def run(*, compare: bool = False, **instead: Any) -> int:  # noqa: ANN401  (words of a Target)
         monkeypatch.setattr(snapshot, "load", lambda _name, **_: replace(target, **instead))
         return snapshot.run(
-            SnapshotOptions(target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
+            Options(command="snapshot", target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
         )
 
     return run

@@ -22,7 +22,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("checkout") / "project", ignore=LEFT_OUT))
 
 
-@pytest.mark.parametrize("entry", ["pytest", "ci.commands"])
+@pytest.mark.parametrize("entry", ["pytest", "ci.process"])
 @pytest.mark.parametrize(
     ("table", "old", "new", "says"),
     [
