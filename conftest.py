@@ -2,7 +2,6 @@
 
 pytest_plugins = (
     "fixtures.run.usage",
-    "fixtures.run.assertions",
     "fixtures.run.session",
     "fixtures.run.current_run",
     "fixtures.target.plugin",

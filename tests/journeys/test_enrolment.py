@@ -16,6 +16,7 @@ from fixtures.target.target import Target
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="function",
     runbook="application-not-loading",
     needs=("accounts", "writes"),
     spends={"enrolments": 1},

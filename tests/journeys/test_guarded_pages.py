@@ -23,7 +23,7 @@ FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(stor
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
 def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Visit) -> None:
     """A visitor becomes an administrator by writing into the storage of the own browser."""

@@ -38,7 +38,7 @@ HARMLESS = ("searches",)
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="incident-security", needs=("rate-limits",), last=True)
+@pytest.mark.check(severity="P1", judges="hardening", runbook="incident-security", needs=("rate-limits",), last=True)
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/csrf", "POST /api/auth/register")
 @depends_on("POST /api/auth/request-password-reset", "POST /api/enroll/free")
 @depends_on("GET /api/courses/search", "GET /api/courses")

@@ -17,8 +17,8 @@ from fixtures.checks.answers import Answer, Sent, answer_of, no_answer
 from fixtures.checks.blockers import blocker_of
 from fixtures.model.verdict import Cause
 from fixtures.run.current_run import Run
-from fixtures.site.client import BYPASS as BYPASS_HEADER
 from fixtures.site.client import Site, headers_for, no_cookies
+from fixtures.target.target import BYPASS as BYPASS_HEADER
 from fixtures.target.target import Target
 from fixtures.target.variants import Variant
 from tests.selftest.conftest import Stub

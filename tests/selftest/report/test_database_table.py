@@ -13,7 +13,7 @@ from tests.selftest.conftest import Suite
 def a_check(title: str, outcome: Outcome, kind: str = "database", **told: object) -> CheckResult:
     """Return a judged check."""
     entry = {"node_id": f"tests/x.py::{title}", "severity": Severity.P1, "section": "s", "first_action": "look"}
-    return CheckResult(**entry, title=title, kind=kind, outcome=outcome, rollback_eligible=False, **told)  # type: ignore[arg-type]
+    return CheckResult(**entry, title=title, kind=kind, outcome=outcome, judges="upkeep", **told)  # type: ignore[arg-type]
 
 
 def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:

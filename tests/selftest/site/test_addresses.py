@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.model.runbook import runbook
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Outcome
 from fixtures.site.addresses import Addresses, Certificate, addresses_of, certificate_of
-from fixtures.target.target import UsageError, load
+from fixtures.target.target import load
 from tests.selftest.conftest import ROOT, Stub, Suite
 
 DAY = 86_400
@@ -179,7 +180,7 @@ def test_on_loopback_neither_applies(suite: Suite, stub: Stub) -> None:
     suite.write(
         """
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("dns",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("dns",))
 def test_name(target):
     raise AssertionError
 """

@@ -11,7 +11,7 @@ from tests.selftest.conftest import Stub, Suite
 
 SPENDS = """
 @post
-@pytest.mark.check(severity="P1", runbook="application-health", last=True)
+@pytest.mark.check(severity="P1", judges="function", runbook="application-health", last=True)
 @depends_on("GET /api/courses/search")
 def test_uses_up(fresh_clients, site):
     first, second = fresh_clients(), fresh_clients()
