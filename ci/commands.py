@@ -23,14 +23,15 @@ from fixtures.model import redaction
 from fixtures.model.child_environment import child_environment
 from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Decision
 from fixtures.postgres.binaries import CACHE_VARIABLE, POSTGRES_VARIABLE
 from fixtures.run.directory import need_writable
+from fixtures.run.network import proxy_for
 from fixtures.run.own_error import own_error
-from fixtures.run.proxy import proxy_for
 from fixtures.target.candidate import need
 from fixtures.target.sandbox_process import refuse_fault
-from fixtures.target.target import UsageError, load
+from fixtures.target.target import load
 from fixtures.target.variants import asked_deployment
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]

@@ -13,6 +13,7 @@ import msgspec
 
 from ci.causes import Attribution, Circumstances, at_first_answer, from_alias, look_around, without_pairs
 from ci.comparison import Comparison
+from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
@@ -70,6 +71,7 @@ class Diagnosis:
             if control_proof:
                 control_proof.running.end()
             raise
+        causes |= changed(red, causes, verdict)
         return DiagnosisResult(causes, passes if control_proof else None, why)
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
@@ -100,6 +102,22 @@ class Diagnosis:
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
 
+    def compare_errors(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
+        """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
+        blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
+        comparable = self.comparison.candidate and self.comparison.control and not self.comparison.gone
+        if blamed or not comparable or not shows_errors(verdict.checks):
+            return verdict, findings
+        check, found = compare(self.target, self.comparison, verdict.left)
+        verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])
+        if check.outcome is Outcome.PASSED:
+            return verdict, findings
+        findings = replace(findings, causes={**findings.causes, check.node_id: found})
+        if findings.passes_p0 is None and (proof := self._prove_control([check], verdict, [])):
+            passes, why = self._judge_control_proof(proof)
+            findings = replace(findings, passes_p0=passes, p0_evidence=why)
+        return verdict, findings
+
     def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
         comparison = self.comparison
         if comparison.candidate and comparison.control and not comparison.gone:
@@ -118,12 +136,12 @@ class Diagnosis:
         Checks of the database prove nothing about a deployment, because both use the same one. A check under a rate
         limit is proved by its one pair.
         """
-        blamed = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
+        blamed = [check for check in unsettled if check.can_roll_back and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
         proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
-        p0 = [check.node_id for check in proofs if check.node_id not in by_node(single)]
+        p0 = [check.node_id for check in proofs if check.node_id not in {*by_node(single), NODE_ID}]
         return self.runs.prove_control(p0, self.comparison.variant("control"))
 
     def _judge_control_proof(self, control_proof: Started | None) -> tuple[bool, str]:
@@ -164,6 +182,27 @@ class Diagnosis:
             return None
         candidate, control = map(self.comparison.variant, ("candidate", "control"))
         return self.runs.pairs(checks, candidate, control, rounds=rounds)
+
+
+def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
+    """
+    Return the red checks that only show a redesign: an element is gone, and a journey still reaches the effect.
+
+    A difference between two deployments is no defect. Where no journey reached the effect, it is absent.
+    """
+    reached = {
+        check.effect: check
+        for check in verdict.checks
+        if check.effect and check.kind == "journey" and check.outcome is Outcome.PASSED
+    }
+    return {
+        check.node_id: Attribution(Cause.CHANGED, f"{found.evidence}; yet passed: {reached[check.effect].title}")
+        for check in red
+        if (found := causes.get(check.node_id))
+        and found.cause is Cause.DEPLOYMENT
+        and check.effect in reached
+        and not any(attempt.symptom for attempt in check.attempts)
+    }
 
 
 def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:

@@ -26,10 +26,11 @@ from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_ver
 from fixtures.database import errors, privileges
 from fixtures.database.session import connect
 from fixtures.model import escaping, redaction
+from fixtures.model.toml_tables import UsageError
 from fixtures.postgres.binaries import PostgresMissing, locate
-from fixtures.run.certificates import certificates
-from fixtures.target.target import TARGETS_FILE, Target, UsageError, load, required_variables
-from fixtures.target.targets_file import entries_of
+from fixtures.run.network import certificates
+from fixtures.target.target import Target, load
+from fixtures.target.targets_file import TARGETS_FILE, entries_of, required_variables
 
 _SECONDS = 10.0
 _RUN = "doctor"
@@ -202,20 +203,19 @@ def _reach(about: str, url: str) -> Finding:
 
 def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield (secret, name, address that it is tried on, value, remedy) of each service that may be asked."""
-    around = target.services
     if target.vercel:
         remedy = "make a token in Vercel's account settings, with access to the team, and set its variable"
         yield "vercel_token", "vercel token", f"{target.vercel.api}/v2/user", target.vercel.token, remedy
-    if around.github:
-        url = f"{around.github.api}/repos/{around.github.repository}"
+    if target.github:
+        url = f"{target.github.api}/repos/{target.github.repository}"
         remedy = "make a fine-grained token with read of Checks and Commit statuses for this repository"
-        yield "github_token", "github token", url, around.github.token, remedy
-    if around.stripe:
+        yield "github_token", "github token", url, target.github.token, remedy
+    if target.stripe:
         remedy = "make a restricted key (rk_…) with read of Balance and Webhook Endpoints, and nothing else"
-        yield "stripe_restricted_key", "stripe key", f"{around.stripe.api}/v1/balance", around.stripe.key, remedy
-    if around.sentry:
-        url = f"{around.sentry.api}/api/0/organizations/{around.sentry.organization}/"
-        yield "sentry_token", "sentry token", url, around.sentry.token, "make a token with org:read"
+        yield "stripe_restricted_key", "stripe key", f"{target.stripe.api}/v1/balance", target.stripe.token, remedy
+    if target.sentry:
+        url = f"{target.sentry.api}/api/0/organizations/{target.sentry.organization}/"
+        yield "sentry_token", "sentry token", url, target.sentry.token, "make a token with org:read"
 
 
 def _asked(about: str, url: str, token: str, remedy: str) -> Finding:

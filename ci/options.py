@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Never
 
 from fixtures.model.child_environment import child_environment
-from fixtures.model.stages import STAGES
+from fixtures.model.toml_tables import UsageError
+from fixtures.model.verdict import STAGES
 from fixtures.target.addresses import shown
-from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
+from fixtures.target.target import PLATFORM_REPO_VARIABLE
+from fixtures.target.targets_file import Mode
 
 # More share no work: a run has some two hundred checks.
 _MOST_WORKERS = 32

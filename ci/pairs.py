@@ -53,7 +53,7 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
     """
     choice = Choice()
     left = {what: left.get(what, rate_limit.amount) for what, rate_limit in RATE_LIMITS.items()}
-    for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
+    for check in sorted(checks, key=lambda check: (check.severity, not check.can_roll_back)):
         chosen = [*choice.pairs, *choice.single]
         if not check.severity.is_urgent:
             reason = "not diagnosed (only P0 and P1 are re-run)"

@@ -17,8 +17,8 @@ from ci.red_checks import RedCheck, blocks, clearest, title_of
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
+from fixtures.run.directory import DIFFERENCE_PAGE
 from fixtures.run.own_error import ERROR_FILE
-from fixtures.run.report_folder import DIFFERENCE_PAGE
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ci.comparison import PINNED, Comparison
 from ci.diagnosis import DiagnosisResult, left_out
+from ci.error_rate import NODE_ID
 from ci.gate import Judgement, escalated, red_of
 from ci.notify import announce
 from ci.options import Options
@@ -140,7 +141,11 @@ class RollbackFlow:
 
     def _unhealed(self, order: Order) -> list[str]:
         """Run P0 and the red P0/P1 again on production; return the P0 and blamed checks that are not green."""
-        applicable = [check for check in self.verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
+        applicable = [
+            check
+            for check in self.verdict.checks
+            if check.outcome is not Outcome.NOT_APPLICABLE and check.node_id != NODE_ID
+        ]
         blamed = {node_id for node_id, found in self.findings.causes.items() if found.cause is Cause.DEPLOYMENT}
         must = [check for check in applicable if check.severity is Severity.P0 or check.node_id in blamed]
         red = {check.node_id for check in red_of(self.verdict)}

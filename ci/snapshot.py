@@ -23,19 +23,19 @@ from ci.report import Report
 from ci.steps import say
 from ci.unfinished import put_unreadable_aside
 from fixtures.checks.evidence import NotMeasured
-from fixtures.database.difference import before_of, keep_before, take_after
+from fixtures.database.difference import DOCUMENT, before_of, take_after
 from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
 from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
 from fixtures.migrations.rehearsal import read_repo
 from fixtures.model import escaping, redaction
 from fixtures.model.runbook import runbook
-from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
+from fixtures.model.toml_tables import UsageError
+from fixtures.model.verdict import Cause, CheckResult, Decision, Judges, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
-from fixtures.run.directory import need_writable, new_run_id
-from fixtures.run.report_folder import DIFFERENCE_PAGE
+from fixtures.run.directory import DIFFERENCE_PAGE, need_writable, new_run_id
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
-from fixtures.target.target import Target, UsageError, load
+from fixtures.target.target import Target, load
 
 STAGE: Final = "compare"
 # A job that migrates holds no other secret.
@@ -83,7 +83,7 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
     began = time.monotonic()
     snapshot = take_snapshot(dsn, run_id)
     taken_in = _MILLISECONDS * (time.monotonic() - began)
-    keep_before(state, snapshot)
+    state.keep_document(DOCUMENT, snapshot)
     statements = len(snapshot.statements.by_text) if snapshot.statements else "no"
     policies, migrations = len(snapshot.policies), len(snapshot.migrations or [])
     lines = [
@@ -154,7 +154,7 @@ def _migrations(target: Target, after: Snapshot, comparison: Comparison) -> None
     if target.platform_repo is None:
         return
     try:
-        versions = read_repo(target.platform_repo).versions
+        versions = [script.version for script in read_repo(target.platform_repo)]
     except NotMeasured as error:
         comparison.unmeasured["migrations"] = str(error)
         return
@@ -194,7 +194,7 @@ def _result(name: str, outcome: Outcome, reason: str = "") -> CheckResult:
         kind="database",
         severity=worst,
         section=section,
-        rollback_eligible=False,
+        judges=Judges.UPKEEP,
         outcome=outcome,
         reason=reason,
         first_action=runbook().sections[section].first_action,

@@ -26,14 +26,13 @@ from ci.steps import say
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Decision, Verdict
-from fixtures.run.certificates import CA_VARIABLE
-from fixtures.run.directory import RunDirectory, new_run_id
+from fixtures.run.directory import DIFFERENCE_PAGE, ReportFolder, RunDirectory, new_run_id
+from fixtures.run.network import CA_VARIABLE, PROXY_VARIABLE
 from fixtures.run.own_error import own_error
-from fixtures.run.proxy import PROXY_VARIABLE
-from fixtures.run.report_folder import DIFFERENCE_PAGE, ReportFolder
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
-from fixtures.target.target import Target, UsageError, load
+from fixtures.target.target import Target, load
 from fixtures.target.variants import asked_deployment
 from fixtures.target.vercel import Vercel, VercelError
 
@@ -133,12 +132,7 @@ class _Gate:
         return self.report.exit_code
 
     def _judge_and_act(self) -> None:
-        root = root_of(self.target, self.options.state)
-        try:
-            state = open_state(root, self.target.name)
-        except OSError as error:
-            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
-            raise UsageError(msg) from None
+        state = self._open_state()
         if self.target.vercel is not None:
             self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
         self._finish_earlier_runs(state)
@@ -160,7 +154,9 @@ class _Gate:
             problem = str(error)
         self._mark("checks")
         diagnosis = Diagnosis(self.target, self.comparison, runs)
-        findings = diagnosis.into(verdict) if verdict and verdict.complete else DiagnosisResult()
+        findings = DiagnosisResult()
+        if verdict and verdict.complete:
+            verdict, findings = diagnosis.compare_errors(verdict, diagnosis.into(verdict))
         judgement = self._decide(verdict, findings, problem)
         if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
             verdict, findings = diagnosis.confirm(verdict, findings)
@@ -190,6 +186,14 @@ class _Gate:
         self._decided(judgement)
         if not self.options.dry_run:
             self._keep_books(verdict, state)
+
+    def _open_state(self) -> State:
+        root = root_of(self.target, self.options.state)
+        try:
+            return open_state(root, self.target.name)
+        except OSError as error:
+            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
+            raise UsageError(msg) from None
 
     def _finish_earlier_runs(self, state: State) -> None:
         """Finish an earlier run that was killed, and say so first; a dry run leaves the state as it is."""
@@ -267,7 +271,14 @@ class _Gate:
 
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
-        return decide(verdict, causes, self.options.command, problem=problem)
+        return decide(
+            verdict,
+            causes,
+            self.options.command,
+            problem=problem,
+            has_control=self.comparison.control is not None,
+            can_roll_back="rollback" in self.target.capabilities,
+        )
 
     def _cannot_tell(self, problem: str) -> Judgement:
         return decide(None, {}, self.options.command, problem=problem)

@@ -20,8 +20,7 @@ import msgspec
 from ci import environment
 from ci.steps import SetupError, install, run_step
 from fixtures.postgres import binaries
-from fixtures.postgres.binaries import cache_root
-from fixtures.postgres.unprivileged import server_user
+from fixtures.postgres.binaries import cache_root, server_user
 
 MAJORS = (14, 15, 16, 17, 18)
 _PACKAGES = {

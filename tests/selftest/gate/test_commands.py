@@ -11,7 +11,8 @@ from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
 from fixtures.model import redaction
-from fixtures.target.target import TARGETS_FILE, UsageError
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.targets_file import TARGETS_FILE
 from tests.selftest.gate.world import a_world
 
 CANNOT_TELL = 3

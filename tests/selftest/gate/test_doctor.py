@@ -15,9 +15,9 @@ from ci import doctor
 from ci.doctor import Finding, examine, look
 from ci.gate import EXIT_USAGE
 from fixtures.database.privileges import views
+from fixtures.model.toml_tables import UsageError
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.sandbox.vendors.sinks import Sinks
-from fixtures.target.target import UsageError
 from tests.selftest.sandbox.running_edge import run_edge
 
 TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)

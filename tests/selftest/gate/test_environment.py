@@ -19,7 +19,7 @@ from ci import environment, steps
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.steps import SetupError
-from fixtures.target.target import TARGETS_FILE
+from fixtures.target.targets_file import TARGETS_FILE
 
 CANNOT_TELL = 3
 # All that ci/verify needs before anything is installed.

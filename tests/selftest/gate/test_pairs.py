@@ -154,7 +154,7 @@ class TestChoose:
 
     def test_p2_is_not_re_run(self) -> None:
         """A re-run of a P2 could not change the decision."""
-        assert choose([a_check(severity="P2", outcome=FAILED)], {}, COMPARISON).pairs == []
+        assert choose([a_check(severity="P2", judges="function", outcome=FAILED)], {}, COMPARISON).pairs == []
 
     def test_a_rate_limit_of_the_platform_is_not_used_up(self) -> None:
         """Ten for five pairs, or two for one; one more for the proof that production healed."""

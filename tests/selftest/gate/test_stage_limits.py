@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.run.report_folder import DIFFERENCE_PAGE
+from fixtures.run.directory import DIFFERENCE_PAGE
 from fixtures.state.state import RollbackRecord
 from tests.selftest.gate.verdicts import HEALTH
 from tests.selftest.gate.world import World, a_world

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.target.target import UsageError, load
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.target import load
 from tests.selftest.conftest import ROOT, environment_of_a_run
 
 LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "reports", "__pycache__", ".*_cache", ".verify", "selftest")
