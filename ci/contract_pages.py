@@ -15,8 +15,8 @@ from fixtures.browser.pages import ACTION_MS, NAVIGATION_MS
 from fixtures.browser.red_pages import ends_within
 from fixtures.model.contract import Departure, Shown
 from fixtures.site.accounts import Session
-from fixtures.site.client import origin_of
 from fixtures.target.target import Target
+from fixtures.target.variants import origin_of
 
 TITLE, LANGUAGE = "7P Eğitim Platformu", "tr"
 # Seconds that a page may take until everything is there, and milliseconds between two looks.

@@ -21,7 +21,6 @@ import httpx
 import psycopg
 
 from ci import environment, machine
-from ci.contract import survey
 from ci.gate import EXIT_USAGE
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
 from fixtures.database import errors, privileges
@@ -92,6 +91,8 @@ def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
 
 def compare(subject: str, *, file: Path = TARGETS_FILE) -> int:
     """Print where a target departs from the contract; 0, also where it does. Raises UsageError, SetupError."""
+    from ci.contract import survey  # noqa: PLC0415  (Playwright and pytest are heavy)
+
     target = load(subject, file=file, uses={"accounts"})
     target.redact_secrets()
     with _running(target) as resolved:
