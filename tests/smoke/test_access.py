@@ -19,11 +19,13 @@ RATE_LIMITED = "POST /api/enroll/free"
 READS = guarded("GET")
 WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != RATE_LIMITED]
 PAGES = guarded("GET", pages=True)
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ABOVE_STUDENTS = [*guarded(*METHODS, role="instructor"), *guarded(*METHODS, role="admin")]
 ADMINISTRATION = guarded("GET", pages=True, role="admin")
 # A payment route that is switched off says so before it asks for a session.
-REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_IMPLEMENTED)
+REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_IMPLEMENTED)
+# A student is known and may not, or is unknown to this route; 404 would mean that nobody asked who the student is.
+CLOSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 _TOKENS = {
     "garbage": "7p-verify",
@@ -170,7 +172,7 @@ def test_an_altered_session_is_refused(at_once: AtOnce, signed_in: Session) -> N
     session, enrolments = at_once.ask(("GET /api/auth/session", "GET /api/enrollments"), cookies=altered)
 
     assert session.read(dict[str, object]) == {}
-    assert enrolments.status == HTTPStatus.UNAUTHORIZED
+    assert enrolments.status in CLOSED
 
 
 @pytest.mark.postdeploy
@@ -179,7 +181,7 @@ def test_an_altered_session_is_refused(at_once: AtOnce, signed_in: Session) -> N
 @asks(*ABOVE_STUDENTS, account="student")
 def test_students_reach_no_route_of_the_administration(answers: list[Answer]) -> None:
     """Without this guard a student publishes courses, refunds payments, or reads unpublished content."""
-    assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
+    assert [answer for answer in answers if answer.status not in CLOSED] == []
 
 
 @pytest.mark.postdeploy
@@ -188,7 +190,7 @@ def test_students_reach_no_route_of_the_administration(answers: list[Answer]) ->
 @asks(*ABOVE_STUDENTS, account="student", headers=CLAIMED)
 def test_students_gain_no_role_by_claiming_it(answers: list[Answer]) -> None:
     """The role must come from the session of a signed-in student, and from nowhere else."""
-    assert [answer for answer in answers if answer.status != HTTPStatus.FORBIDDEN] == []
+    assert [answer for answer in answers if answer.status not in CLOSED] == []
 
 
 @pytest.mark.postdeploy

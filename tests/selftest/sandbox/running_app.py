@@ -96,7 +96,7 @@ class RunningApp:
         """Return (module id, lesson id) in the order of the curriculum."""
         statement = """
             SELECT m.id::text, l.id::text
-              FROM public.lessons l JOIN public.course_modules m ON m.id = l.module_id
+              FROM public.course_lessons l JOIN public.course_modules m ON m.id = l.module_id
              WHERE m.course_id = %s ORDER BY m.order_index, l.order_index
         """
         return [(module, lesson) for module, lesson in self.rows(statement, course_id)]

@@ -99,9 +99,9 @@ def test_a_course_with_a_price_demands_a_payment_of_its_own(app: RunningApp, stu
     assert (paid.status_code, paid.json()["enrollment"]["plan"]) == (201, "paid")
     assert reused.status_code == 402
     assert student.get("/api/enrollments").json()["data"]["total"] == 0
-    assert app.rows("SELECT status FROM public.payments WHERE stripe_session_id = %s", intent["paymentIntentId"]) == [
-        ("refunded",)
-    ]
+    assert app.rows(
+        "SELECT status FROM public.payment_transactions WHERE stripe_session_id = %s", intent["paymentIntentId"]
+    ) == [("refunded",)]
 
 
 def test_a_course_without_a_price_needs_no_payment(app: RunningApp, student: httpx.Client) -> None:
@@ -160,7 +160,7 @@ def test_leaving_early_leaves_nothing_behind(app: RunningApp, student: httpx.Cli
 def test_leaving_late_is_refused(app: RunningApp, student: httpx.Client, change: str) -> None:
     """The answer is 400 after a quarter of the lessons, or from the fifteenth day on."""
     enrolment = _enrol(app, student, app.course(free=True)["id"]).json()["enrollment"]["id"]
-    app.rows(f"UPDATE public.course_enrollments SET {change} WHERE id = %s", enrolment)  # noqa: S608
+    app.rows(f"UPDATE public.enrollments SET {change} WHERE id = %s", enrolment)  # noqa: S608
 
     assert student.delete(f"/api/enrollments/{enrolment}").status_code == 400
     assert student.get("/api/enrollments").json()["data"]["total"] == 1

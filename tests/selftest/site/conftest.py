@@ -48,12 +48,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer({"csrfToken": "token"}, cookie="next-auth.csrf-token=token%7Chash; Path=/; HttpOnly")
         if self.path == "/api/auth/session":
             return self._answer({"user": {"email": STUDENT.email}} if self._session() in platform.sessions else {})
-        if self.path == "/api/enrollments":
+        if self.path == "/api/enrollments?limit=50":
             if self._session() not in platform.sessions:
                 return self._answer({"error": "Oturum açmanız gerekiyor"}, 401)
             rows = [{"id": key, "course_id": course} for key, course in platform.enrolments.items()]
             return self._answer({"success": True, "data": {"enrollments": rows, "total": len(rows)}})
-        if self.path in {"/api/health", "/api/courses"}:
+        if self.path in {"/api/health", "/api/courses?limit=100"}:
             prices = {"c-paid": 99.5, "c-short": 0, "c-free": 0}
             listed = [key for key in prices if key in platform.lessons]
             courses = [{"id": key, "title": COURSE.title, "price": prices[key]} for key in listed]
