@@ -16,7 +16,7 @@ from fixtures.model.verdict import Severity
 from fixtures.sandbox.database.postgres import Postgres
 from tests.database import test_invariants
 
-KINDS: dict[str, LiteralString] = {"payments": "status = 'completed'", "enrollments": "plan = 'paid'"}
+KINDS: dict[str, LiteralString] = {"payment_transactions": "status = 'completed'", "enrollments": "plan = 'paid'"}
 OLD: LiteralString = "now() - interval '11 minutes'"
 YOUNG: LiteralString = "now() - interval '9 minutes'"
 
@@ -53,7 +53,7 @@ def test_whoever_paid_has_ten_minutes_to_be_enrolled(postgres: Postgres, age: Li
     row = counted(
         postgres,
         "SELECT without_enrolment FROM synthetic.completed_payments()",
-        change("payments", f"user_id = gen_random_uuid(), created_at = {age}"),
+        change("payment_transactions", f"user_id = gen_random_uuid(), created_at = {age}"),
     )
 
     assert row == (found,)
@@ -120,7 +120,7 @@ def test_impossible_payments(postgres: Postgres, what: LiteralString, told: tupl
         " DROP CONSTRAINT payment_transactions_status_check,"
         " DROP CONSTRAINT payment_transactions_stripe_session_id_key, ALTER amount DROP NOT NULL,"
         " ALTER stripe_session_id DROP NOT NULL",
-        change("payments", what),
+        change("payment_transactions", what),
     )
 
     assert row == told

@@ -248,7 +248,7 @@ def test_a_file_that_cannot_work_here_says_one_thing(
         connection.execute(b"SET ROLE " + role.encode())
         with pytest.raises(psycopg.errors.RaiseException, match=told) as refused:
             connection.execute(ROLE_FILE.read_bytes())
-        connection.execute("ROLLBACK; RESET ROLE; ALTER TABLE IF EXISTS public.bills RENAME TO payments")
+        connection.execute("ROLLBACK; RESET ROLE; ALTER TABLE IF EXISTS public.bills RENAME TO payment_transactions")
 
     assert refused.value.diag.message_hint
 

@@ -49,6 +49,7 @@ class RunningApp:
     accounts: Mapping[str, Account]
     enrolment_code: str = field(default_factory=lambda: secrets.token_hex(8))
     webhook_secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     url: str = ""
     build: Build = field(default_factory=Build)
 
@@ -139,7 +140,7 @@ def run_app(directory: Path) -> Iterator[RunningApp]:
         ends.callback(lambda: do(database.close()))
         platform = Platform(database, sinks.stripe_listener.url)
         accounts = give_passwords(postgres.superuser_dsn)
-        app = RunningApp(platform, sinks, postgres.superuser_dsn, accounts)
+        app = RunningApp(platform, sinks, postgres.superuser_dsn, accounts, loop=loop)
         app.url = do(listeners.open(app.serve)).url
         app.deploy()
         yield app

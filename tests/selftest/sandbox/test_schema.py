@@ -145,7 +145,7 @@ def test_the_monitor_cannot_write_even_when_it_insists(monitor: psycopg.Connecti
 def test_the_application_writes_past_row_level_security_and_owns_nothing(postgres: Postgres) -> None:
     """It uses the service key: the database must not hide an error of its code."""
     with psycopg.connect(postgres.dsn("platform_app")) as connection:
-        changed = connection.execute("UPDATE public.enrollments SET status = 'paused'").rowcount
+        changed = connection.execute("UPDATE public.enrollments SET status = 'completed'").rowcount
         owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("ALTER TABLE public.payment_transactions DISABLE ROW LEVEL SECURITY")
@@ -204,8 +204,9 @@ SEED: dict[str, LiteralString] = {
         SELECT e.id FROM public.enrollments e
           JOIN public.course_modules m ON m.course_id = e.course_id
           JOIN public.course_lessons l ON l.module_id = m.id
-          LEFT JOIN public.lesson_progress p ON p.lesson_id = l.id AND p.user_id = e.user_id AND p.completed
-         GROUP BY e.id HAVING e.progress <> round(100.0 * count(p.id) / count(*))
+          LEFT JOIN public.lesson_progress p
+            ON p.lesson_id = l.id AND p.user_id = e.user_id AND p.completed_at IS NOT NULL
+         GROUP BY e.id HAVING e.progress_percentage <> round(100.0 * count(p.id) / count(*))
         """,
     "progress without enrolment": """
         SELECT p.id FROM public.lesson_progress p
