@@ -108,4 +108,4 @@ def test_autovacuum_is_off_in_every_spelling(postgres: Postgres, spelling: Liter
         undo="ALTER TABLE public.payment_transactions RESET (autovacuum_enabled)",
     )
 
-    assert [name for name, tended in found if not tended] == ["payments"]
+    assert [name for name, tended in found if not tended] == ["payment_transactions"]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fixtures.model.routes import NOBODY
-from tests.selftest.sandbox.running_app import RunningApp
+from tests.selftest.sandbox.running_app import DEPLOYMENT, RunningApp
 
 CARD = {"id", "title", "description", "price", "difficulty", "published", "created_at", "instructor", "category"}
 COUNTS = {"enrollment_count", "average_rating", "total_ratings"}
@@ -137,7 +137,7 @@ def test_lists_are_limited_per_minute(app: RunningApp, client: httpx.Client, pat
     """The first request over the limit gets 429."""
     name = "course-search" if "search" in path else "course-list"
     for _ in range(limit - 1):
-        app.platform.limits.take(name, "127.0.0.1")
+        app.platform.limits.take(name, f"{DEPLOYMENT} 127.0.0.1")
 
     assert [client.get(path).status_code for _ in range(2)] == [200, 429]
 
