@@ -142,7 +142,7 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("debugging", html("", x_debug_info="1"), "header x-debug-info"),
     ("garbled", of("Giriş".encode("iso-8859-9"), "text/html; charset=iso-8859-9"), "charset iso-8859-9"),
     ("garbled", of("Giriş".encode("iso-8859-9"), UTF8), "not UTF-8"),
-    ("garbled", of(b"Giris", "text/html"), "no charset is given"),
+    ("garbled", of("Giriş".encode(), "text/html"), "no charset is given"),
     ("garbled", of("Giriş".encode().decode("cp1252").encode(), UTF8), "mojibake"),
     ("garbled", of("Hoş Geldiniz ğüıİöç".encode().decode("latin-1").encode(), UTF8), "mojibake"),
     ("garbled", of_json({"title": "Tasar\ufffdm"}), "mojibake"),
@@ -172,6 +172,7 @@ HEALTHY = [
     of_json({"success": False, "message": "Geçersiz kimlik"}),
     of_json({"courses": [{"instructor": {"email": "kerem@ogretmen.com.tr"}}]}),
     of_json({"data": ["x" * 5000]}),
+    of(b"User-agent: *\nAllow: /\n", "text/plain"),
     of_json({}, cache_control="private, no-cache"),
 ]
 
