@@ -218,12 +218,12 @@ def _control_passes(rerun: CheckResult | None) -> bool:
 
 def left_out(check: CheckResult) -> bool:
     """
-    Return whether a proof run skipped the check because of a rate limit that the check itself does not use.
+    Return whether a proof run skipped the check because it does not sign in.
 
-    Proof runs do not sign in again. The check of the sign-in itself does, and proves that signing in works.
+    The check of the sign-in itself does, and proves that signing in works.
     """
     rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
-    return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends
+    return check.outcome is Outcome.NOT_MEASURED and rate_limited and "sign-ins" not in check.spends
 
 
 def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:

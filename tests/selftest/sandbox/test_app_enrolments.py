@@ -136,7 +136,7 @@ def test_a_course_without_a_price_needs_no_payment(app: RunningApp, student: htt
 
 
 def test_the_sixth_purchase_within_a_minute_waits(student: httpx.Client) -> None:
-    """Refused ones count as well, those of anonymous visitors do not."""
+    """Refused ones count as well; those of anonymous visitors do not."""
     assert [student.post(f"/api/courses/{NOBODY}/enroll").status_code for _ in range(6)] == [400] * 5 + [429]
 
 
