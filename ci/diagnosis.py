@@ -18,7 +18,6 @@ from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
-from fixtures.run.rate_limits import WRONG_PASSWORDS
 from fixtures.target.target import Target
 
 
@@ -224,13 +223,13 @@ def _control_passes(rerun: CheckResult | None) -> bool:
 
 def left_out(check: CheckResult) -> bool:
     """
-    Return whether a proof run skipped the check because of a rate limit that the check itself does not use.
+    Return whether a proof run skipped the check because it does not sign in.
 
     Proof runs do not sign in again, and try no wrong password unless the run's own was accepted. The check of the
     sign-in itself does sign in, and proves that signing in works.
     """
     rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
-    return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends.keys() - {WRONG_PASSWORDS}
+    return check.outcome is Outcome.NOT_MEASURED and rate_limited and "sign-ins" not in check.spends
 
 
 def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
