@@ -20,14 +20,14 @@ import httpx
 
 from ci import environment, machine, privileges
 from ci.gate import EXIT_USAGE
+from ci.web import new_client
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
 from fixtures.model import escaping, redaction
 from fixtures.postgres.binaries import PostgresMissing, locate
-from fixtures.run.certificates import certificates
 from fixtures.target.target import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
 from fixtures.target.targets_file import entries_of
 
-_SECONDS = 10.0
+_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,8 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
 
 def _reach(about: str, url: str) -> Finding:
     try:
-        status = httpx.get(url, timeout=_SECONDS, follow_redirects=False, verify=certificates()).status_code
+        with new_client(_SECONDS) as client:
+            status = client.get(url).status_code
     except httpx.HTTPError as error:
         return Finding(
             about, f"{url}: no answer ({type(error).__name__})", good=False, remedy=f"curl -sv {url} shows why"
@@ -211,7 +212,8 @@ def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
 def _asked(about: str, url: str, token: str, remedy: str) -> Finding:
     """Show a token to the service that it is for."""
     try:
-        answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS)
+        with new_client(_SECONDS) as client:
+            answer = client.get(url, headers={"Authorization": f"Bearer {token}"})
     except httpx.HTTPError as error:
         text = f"{url}: no answer ({type(error).__name__})"
         return Finding(about, text, good=False, remedy=f"curl -sv {url}")

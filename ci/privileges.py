@@ -9,9 +9,10 @@ import psycopg
 
 from fixtures.database import errors
 from fixtures.database.privileges import question, remedy, views
-from fixtures.database.session import connect
+from fixtures.database.session import connect, overdue, time_limit
 
 _RUN = "doctor"
+_WAITS = "SELECT pid, query, wait_event FROM pg_stat_activity shows what the database waits for"
 _CONNECTED = """
     SELECT current_user, current_setting('server_version'), pg_is_in_recovery(), pg_backend_pid(),
            (SELECT date_trunc('second', coalesce(stats_reset, pg_postmaster_start_time()))::text
@@ -59,8 +60,13 @@ def _connected(
     dsn: str, looks: Callable[[psycopg.Connection], Iterator[Seen]], variable: str, role_file: str
 ) -> Iterator[Seen]:
     try:
-        with connect(dsn, _RUN) as connection:
-            yield from looks(connection)
+        with connect(dsn, _RUN) as connection, time_limit(connection) as expired:
+            try:
+                yield from looks(connection)
+            except psycopg.OperationalError:
+                if not expired.is_set():
+                    raise
+                yield Seen(overdue(), good=False, remedy=_WAITS)
     except psycopg.Error as error:
         reason = errors.first_line(error)
         remedy = f'psql "${variable}" from this machine says the same until host, port and network are right'

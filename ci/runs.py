@@ -15,9 +15,11 @@ import msgspec
 
 from ci.child import Child, ChildTimeoutError
 from fixtures.model.child_environment import child_environment
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
 from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
+from fixtures.run.directory import need_writable
 from fixtures.run.own_error import ERROR_FILE
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE
@@ -85,6 +87,7 @@ class Started:
         except FileNotFoundError:
             if code in _USAGE and self.log is None:
                 raise RunUsageError from None
+            _need_room(self.verdict.parent, problem)
             where = f"; its output: {self.log}" if self.log else ""
             msg = f"{problem} and left no verdict{where}"
             raise RunError(msg) from None
@@ -95,11 +98,22 @@ class Started:
         if found != self.belongs_to:
             msg = f"{problem} and its verdict is of another run: {' / '.join(found)}, not {' / '.join(self.belongs_to)}"
             raise RunError(msg)
+        if not verdict.complete:
+            _need_room(self.verdict.parent, problem)
         return verdict
 
     def end(self) -> None:
         """End it and forget it."""
         self.running.end()
+
+
+def _need_room(reports: Path, problem: str) -> None:
+    """Raise RunError where nothing more can be written: that is the reason why a run left half a verdict."""
+    try:
+        need_writable("--reports", reports)
+    except UsageError as error:
+        msg = f"{problem}; {error}"
+        raise RunError(msg) from None
 
 
 @dataclass(frozen=True)
