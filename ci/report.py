@@ -19,6 +19,7 @@ from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
 from fixtures.report.difference_page import PAGE
 from fixtures.run.own_error import ERROR_FILE
+from fixtures.run.report_folder import clear
 
 # GitHub drops a summary above 1 MiB altogether.
 _SUMMARY_BYTES = 1_000_000
@@ -179,7 +180,7 @@ def forget(directory: Path, *, before: float) -> None:
     named = [directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)]
     for path in [*named, *directory.glob(ERROR_FILE.format("*"))]:
         if path.exists() and path.stat().st_mtime < before:
-            path.unlink()
+            clear(path)
 
 
 def unjudged(verdict: Verdict) -> list[str]:

@@ -21,6 +21,7 @@ from fixtures.run import rate_limits
 from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
 from fixtures.run.directory import need_writable
 from fixtures.run.own_error import ERROR_FILE
+from fixtures.run.report_folder import clear
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE
 from fixtures.target.variants import DEPLOYMENT_VARIABLE, Variant, write_variants
@@ -206,7 +207,7 @@ class Runs:
     ) -> Started:
         reports.mkdir(parents=True, exist_ok=True)
         verdict = reports / VERDICT
-        verdict.unlink(missing_ok=True)
+        clear(verdict)
         log = None if reports == self.reports else reports / "output.log"
         environ = self._environ(deployment_id, proof=proof)
         belongs_to = (self.run_id, self.target, self.stage)
