@@ -17,6 +17,7 @@ from playwright.sync_api import Error, Page, expect
 
 from fixtures.browser.deadline import ends_within, finding_of
 from fixtures.browser.options import dropped_variables
+from fixtures.browser.processes import MOST_MB
 from fixtures.browser.red_pages import WATCH, leave_evidence, pytest_runtest_call
 from fixtures.browser.visits import Visit
 from fixtures.browser.watch import MOST_LINES, MOST_PAGES, Watch
@@ -35,6 +36,7 @@ PAGES: dict[str, str] = {
     "/workers": "<h1>7P</h1><script>for (let i = 0; i < 60; i++) new Worker('/worker.js')</script>",
     "/worker.js": "setInterval(() => 0, 1000)",
     "/odd-method": "<h1>7P</h1><script>fetch('/plain', {method: 'patch'}).finally(() => document.title = 'x')</script>",
+    "/memory": "<h1>7P</h1><script>const a=[];setInterval(()=>a.push(new Uint8Array(5e7).fill(1)),1)</script>",
     "/pixel": "<h1>7P</h1><img src=HANGS/pixel.gif width=1 height=1 alt=''>",
     "/own-pixel": "<h1>7P</h1><img src=/hangs.gif width=1 height=1 alt=''>",
 }
@@ -206,6 +208,15 @@ def test_a_page_without_an_end_is_closed(page: Page, watch: Watch, path: str, wh
         page.wait_for_timeout(20_000)
 
     assert str(finding_of(closed.value, watch)) == f"the pages were closed: more than {why}"
+
+
+def test_a_page_that_takes_memory_without_an_end_is_ended(page: Page, watch: Watch) -> None:
+    """Chromium limits neither arrays nor the text of a document: the machine of the run would end everything."""
+    page.goto("/memory")
+    with pytest.raises(Error) as ended:
+        page.wait_for_timeout(20_000)
+
+    assert str(finding_of(ended.value, watch)) == f"the page takes more than {MOST_MB} MB of memory; it was ended"
 
 
 def test_an_odd_method_and_turkish_headers_are_answers(page: Page, watch: Watch) -> None:
