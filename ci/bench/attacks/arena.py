@@ -126,8 +126,7 @@ class Arena:
     def forget_rate_limits(self) -> None:
         """Reset the rate limits: a second run needs sign-ins as well."""
         self.sandbox.platform.limits.spent.clear()
-        for book in self.folder.rglob(FILE):
-            book.unlink()
+        (Path(self.sandbox.handle.run_dir) / FILE).unlink(missing_ok=True)
 
     def run(self, attack: Attack, *, attacked: bool = True, marker: str = "") -> Seen:
         """Run ci/verify to its end, attacked or not. marker: distinguishes two runs at the same time."""

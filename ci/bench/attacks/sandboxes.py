@@ -44,6 +44,7 @@ class Sandboxes:
             sandbox, loop = self._keep(attack) if attack.only_surrounds else own.enter_context(_running(attack))
             sandbox.handle.write(folder / "handle.json")
             arena = Arena(sandbox, loop, folder)
+            arena.forget_rate_limits()
             attack.prepare(arena)
             yield arena
 
@@ -77,11 +78,10 @@ def _running(attack: Attack) -> Iterator[Running]:
 
 
 async def _restore(sandbox: Sandbox) -> None:
-    """Let production serve the candidate again, and forget messages and requests of the run before."""
+    """Let production serve the candidate again, and forget the messages of the run before."""
     if sandbox.edge.production != sandbox.candidate.id:
         sandbox.edge.promote(sandbox.candidate.id)
     sandbox.sinks.slack.messages.clear()
-    sandbox.platform.limits.spent.clear()
 
 
 async def _start(directory: Path, attack: Attack) -> Sandbox:

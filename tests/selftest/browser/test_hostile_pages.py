@@ -27,12 +27,13 @@ from fixtures.target.target import Target
 from fixtures.target.variants import Variant
 
 PAGES: dict[str, str] = {
+    "/loop": "<h1>7P</h1><script>for (;;) {}</script>",
     "/plain": "<h1>7P</h1>",
     "/console": "<h1>7P</h1><script>for (let i = 0; i < 5000; i++) console.error('x'.repeat(2000))</script>",
     "/surrogate": "<h1>7P</h1><script>console.error('half \\ud800'); throw new Error('\\udfff \\u001b[31m')</script>",
     "/popups": "<h1>7P</h1><script>for (let i = 0; i < 30; i++) open('/plain')</script>",
     "/dialogs": "<h1>7P</h1><script>for (let i = 0; i < 20; i++) { alert(i); confirm(i); prompt(i) }</script>",
-    "/requests": "<h1>7P</h1><script>for (let i = 0; i < 9000; i++) fetch('/plain?' + i).catch(() => 0)</script>",
+    "/requests": "<h1>7P</h1><script>for (let i = 0; i < 3500; i++) fetch('/plain?' + i).catch(() => 0)</script>",
     "/workers": "<h1>7P</h1><script>for (let i = 0; i < 60; i++) new Worker('/worker.js')</script>",
     "/worker.js": "setInterval(() => 0, 1000)",
     "/odd-method": "<h1>7P</h1><script>fetch('/plain', {method: 'patch'}).finally(() => document.title = 'x')</script>",
@@ -148,7 +149,7 @@ def test_an_error_that_the_page_caused_fails_the_check(page: Page, request: pyte
     """A download is refused, an address does not answer: the check is red, with one line of Playwright's."""
     with pytest.raises(Error) as refused:
         page.goto(path)
-    call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash)))
+    call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash, config=request.config)))
     next(call)
 
     with pytest.raises(AssertionError, match=r"^Page.goto: (net::ERR_|Download)[^\n]*$"):
@@ -252,6 +253,20 @@ def test_an_own_picture_that_does_not_answer_is_waited_for(
     with pytest.raises(Error, match="Timeout"):
         visit("/own-pixel")
     assert page.url.endswith("/own-pixel")
+
+
+def test_a_page_that_hangs_again_is_waited_for_less(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Re-runs open it five times more: the gate must decide within a minute."""
+    monkeypatch.setattr("fixtures.browser.visits.NAVIGATION_MS", 3_000)
+    monkeypatch.setattr("fixtures.browser.visits.ACTION_MS", 300)
+    seconds = []
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(Error, match="Timeout"):
+            visit("/loop")
+        seconds.append(time.monotonic() - began)
+
+    assert seconds[0] >= 3 > seconds[1]
 
 
 def test_variables_of_debugging_do_not_reach_the_browser() -> None:
