@@ -26,7 +26,7 @@ def test_a_foreign_host_is_asked_by_the_proxy(stub: Stub, monkeypatch: pytest.Mo
 
 
 def test_the_prefetch_and_the_browser_use_it(suite: Suite, stub: Stub) -> None:
-    """Where only the plain client used it, every page and every declared request would be an outage."""
+    """A runner in a closed network would see an outage of every page and of every declared request."""
     for path in ("/one", "/two", "/page"):
         stub.json(f"GET http://shop.invalid{path}", "{}")
     suite.write(

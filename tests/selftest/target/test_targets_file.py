@@ -48,7 +48,7 @@ def test_a_byte_order_mark_and_crlf_are_no_mistake(file: Path) -> None:
 
 
 def test_the_path_of_the_webhook_is_a_secret(file: Path) -> None:
-    """Whoever knows it can post there; a target may echo it without the host."""
+    """The path alone lets everybody post there; a target may echo it without the host."""
     read(file, HEALTHY, {"S": "https://hooks.test/services/T0/canary-of-a-path"}).redact_secrets()
 
     assert "canary" not in redact("POST /services/T0/canary-of-a-path")
