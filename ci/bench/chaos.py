@@ -188,7 +188,10 @@ def main() -> int:
         return 0
     # Those that share a sandbox follow each other.
     chosen.sort(key=lambda name: (not attacks[name].only_surrounds, attacks[name].fault or ""))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts the bench in the background has it ignore Ctrl-C, and every run would inherit that.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     measured_on = stamp()
     # The sandbox runs in this process, and its application logs each failure that an attack causes.
     logging.disable()
