@@ -189,8 +189,8 @@ def main() -> int:
     # Those that share a sandbox follow each other.
     chosen.sort(key=lambda name: (not attacks[name].only_surrounds, attacks[name].fault or ""))
     # A shell that starts the bench in the background has it ignore Ctrl-C, and every run would inherit that.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
+    for interrupt in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(interrupt, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     measured_on = stamp()
     # The sandbox runs in this process, and its application logs each failure that an attack causes.
