@@ -134,3 +134,16 @@ def test_nothing_is_recorded_beside_the_directory_of_the_run(suite: Suite, stub:
 
     assert outcome.code == -9
     assert [path.name for path in temporary.iterdir() if not path.name.startswith(("7p-run-", "7p-verify-"))] == []
+
+
+@pytest.mark.parametrize("rerun", ["", "1"], ids=["first", "rerun"])
+def test_a_rerun_takes_no_picture(suite: Suite, stub: Stub, rerun: str) -> None:
+    """Nobody looks at it, and a picture of a page that hangs takes seconds, five times over."""
+    stub.answers["GET /"] = (200, {"content-type": "text/html"}, b"<h1>7P</h1>")
+    suite.write(
+        "@post\n@P1\ndef test_red(page):\n    page.goto('/')\n    assert False\n", "tests/journeys/test_small.py"
+    )
+
+    outcome = suite.run("-m", "postdeploy", f"--target={stub.url}", environment={"SYNTHETIC_RERUN": rerun})
+
+    assert any(name.endswith(".png") for name in outcome.check("test_red").evidence) is not bool(rerun)
