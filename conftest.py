@@ -31,6 +31,8 @@ pytest_plugins = (
     "fixtures.browser.red_pages",
     "fixtures.browser.pages",
     "fixtures.browser.visits",
+    "fixtures.browser.sign_in",
+    "fixtures.browser.views",
     "fixtures.browser.vitals",
     "fixtures.inspection.inspected",
     "fixtures.inspection.fuzz",

@@ -1,38 +1,129 @@
-"""Guarded pages as a visitor sees them."""
+"""Guarded pages as visitors see them who have no right to them."""
 
 from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from fixtures.browser.visits import Visit
-from fixtures.checks.declarations import depends_on
+from fixtures.browser.views import Look, View
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.checks.evidence import NotMeasured
+from fixtures.model.routes import guarded
+from fixtures.site.accounts import Session
+from fixtures.site.catalogue import Data, empty
+from fixtures.site.client import Site
+from fixtures.target.target import Target
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
-# The names under which applications store the signed-in user.
+# The names under which applications store the signed-in user; the platform's are auth_user, auth_token and sb-auth.
 KEPT = {
-    **dict.fromkeys(("user", "currentUser", "auth", "session", "profile"), _ADMIN),
+    **dict.fromkeys(("auth_user", "sb-auth", "user", "currentUser", "auth", "session", "profile"), _ADMIN),
     **dict.fromkeys(("role", "userRole"), "admin"),
     **dict.fromkeys(("isAdmin", "isAuthenticated", "isLoggedIn"), "true"),
-    **dict.fromkeys(("token", "accessToken", "next-auth.session-token"), "7p-verify"),
+    **dict.fromkeys(("auth_token", "token", "accessToken", "next-auth.session-token"), "7p-verify"),
 }
 FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(store, {json.dumps(KEPT)});"
+ADMINISTRATION = [request.removeprefix("GET ") for request in guarded("GET", pages=True, role="admin")]
+GUARDED_IN_THE_BROWSER = [request.removeprefix("GET ") for request in guarded("GET", pages=True, by="browser")]
+_MOST = 2
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
-def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Visit) -> None:
+def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, look: Look) -> None:
     """A visitor becomes an administrator by writing into the storage of the own browser."""
-    page.add_init_script(FORGE)
+    page.context.add_init_script(FORGE)
 
-    visit("/dashboard")
-    expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
-    expect(page.get_by_role("heading", name="Kontrol Paneli")).to_have_count(0)
-    visit("/admin/dashboard")
+    views = look("/dashboard", "/admin/dashboard")
 
-    expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
-    expect(page.get_by_role("heading", name="Yönetici Paneli")).to_have_count(0)
+    assert [view for view in views if view.path != "/login"] == []
+    assert [view for view in views for name in ("Kontrol Paneli", "Yönetici Paneli") if view.has_heading(name)] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", runbook="incident-security")
+@depends_on(*(f"GET {path}" for path in GUARDED_IN_THE_BROWSER), "GET /login", "GET /_next/*")
+def test_pages_that_guard_themselves_send_visitors_to_the_login(look: Look) -> None:
+    """The server sends these pages to everyone; only their script decides who may see them."""
+    assert [view for view in look(*GUARDED_IN_THE_BROWSER, only_ends=True) if view.path != "/login"] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@depends_on(*(f"GET {path}" for path in ADMINISTRATION), "GET /_next/*")
+@pytest.mark.usefixtures("browsing_student")
+def test_students_see_no_page_of_the_administration(look: Look) -> None:
+    """These pages show everyone's name, address and payments."""
+    assert [view for view in look(*ADMINISTRATION, only_ends=True) if _is_shown(view)] == []
+
+
+def _is_shown(view: View) -> bool:
+    """Whether a page stayed and shows something else than a refusal."""
+    return view.path == view.asked and not view.has_heading("Access Denied")
+
+
+class _Row(msgspec.Struct):
+    course_id: str
+
+
+class _Rows(msgspec.Struct):
+    enrollments: list[_Row]
+
+
+class _Lesson(msgspec.Struct):
+    id: str
+
+
+class _Module(msgspec.Struct):
+    id: str
+    lessons: list[_Lesson] = []
+
+
+class _Course(msgspec.Struct):
+    slug: str
+    modules: list[_Module] = []
+
+    @property
+    def pages(self) -> list[str]:
+        """The course and its first lesson."""
+        lessons = [(module.id, lesson.id) for module in self.modules for lesson in module.lessons][:1]
+        base = f"/courses/{self.slug}"
+        return [base, *(f"{base}/modules/{module}/lessons/{lesson}" for module, lesson in lessons)]
+
+
+def _courses(enrolments: Answer) -> list[str]:
+    return [row.course_id for row in enrolments.read(Data[_Rows]).data.enrollments]
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
+@asks("GET /api/enrollments", account="student")
+@depends_on("GET /api/courses", "GET /api/courses/*", "GET /courses/*", "GET /_next/*")
+def test_nobody_enters_another_students_course(
+    answer: Answer, look: Look, site: Site, browsing_student: Session, target: Target
+) -> None:
+    """A shared address would open a course that others pay for."""
+    theirs = _courses(site.ask("GET /api/enrollments", cookies=browsing_student.cookies))
+    private = [course for course in _courses(answer) if course not in theirs][:_MOST]
+    if not private:
+        why = "both students are in the same courses; enrol the first one in another course"
+        raise NotMeasured(why) if theirs else empty(target, "nobody is enrolled")
+
+    courses = [site.ask(f"GET /api/courses/{course}").read(Data[_Course]).data for course in private]
+    views = look(*(path for course in courses for path in course.pages))
+
+    assert [view for view in views if _is_entered(view)] == []
+
+
+def _is_entered(view: View) -> bool:
+    """Whether a page of a course stayed, and shows a lesson or the way to one."""
+    to_lessons = any("/lessons/" in path for _, path in view.links)
+    return view.path == view.asked and (to_lessons or view.frames > 0 or view.has_control("Tamamla"))
