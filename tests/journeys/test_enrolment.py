@@ -47,6 +47,7 @@ def test_free_enrolment_leads_to_a_completed_lesson(
     page: Page, visit: Visit, site: Site, browsing_student: Session, free_course: Course, target: Target
 ) -> None:
     """Students cannot find, enter or learn a course, or the platform forgets a completed lesson."""
+    browsing_student.enter(page.context)
     main = page.get_by_role("main")
     slug = site.ask(f"GET /api/courses/{free_course.id}").read(Data[_Offer]).data.slug
 

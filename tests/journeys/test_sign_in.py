@@ -48,11 +48,10 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
-@pytest.mark.usefixtures("browsing_student")
-def test_dashboard_opens_for_a_signed_in_student(look: Look) -> None:
+def test_dashboard_opens_for_a_signed_in_student(look_as_student: Look) -> None:
     """The dashboard does not open, so students who are signed in cannot reach their courses."""
-    (dashboard,) = look("/dashboard")
     names = ("Kontrol Paneli", "Kayıtlı Kursların", "Hızlı Erişim")
+    (dashboard,) = look_as_student({"/dashboard": names})
 
     assert dashboard.path == "/dashboard"
     assert [name for name in names if not dashboard.has_heading(name)] == [], dashboard

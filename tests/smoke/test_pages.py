@@ -102,3 +102,17 @@ def test_register_page_offers_its_form(answer: Answer) -> None:
     fields = ("#fullName", "#email", "#password", "#confirmPassword")
     assert [field for field in fields if page.count(f"input{field}") != 1] == []
     assert any("Hesap oluştur" in name for name in page.texts("button"))
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", runbook="authentication-issues")
+@asks(
+    "GET /auth/reset-password",
+    "GET /auth/verify-email",
+    "GET /auth/verification-success",
+    "GET /auth/verification-error",
+)
+def test_account_pages_open(answers: list[Answer]) -> None:
+    """Every mail about an account links to one of these pages; the browser renders their content."""
+    assert [answer for answer in answers if answer.status != HTTPStatus.OK] == []
