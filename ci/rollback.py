@@ -34,8 +34,7 @@ class Order:
     """
     Take production (url, host) from one deployment to another.
 
-    passes_p0: whether the target passed P0 itself, and how that is known.  cooldown: seconds.
-    breaking: migrations since the target that its code may not survive.
+    cooldown: seconds.  objection: why the target is not fit to serve production, "": it is.
     """
 
     run_id: str
@@ -45,9 +44,7 @@ class Order:
     target_id: str
     reason: str
     cooldown: float
-    passes_p0: bool
-    p0_evidence: str
-    breaking: tuple[str, ...] = ()
+    objection: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,10 +71,8 @@ def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
     if any(record.step != "refused" and time.time() - record.intended_at < order.cooldown for record in made):
         minutes = f"{order.cooldown / 60:g} min"
         return f"production was rolled back less than {minutes} ago; a person must decide about a second rollback"
-    if not order.passes_p0:
-        return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
-    if order.breaking:
-        return f"the code of {order.target_id} may not work after a later migration: {order.breaking[0]}"
+    if order.objection:
+        return order.objection
     serving = vercel.production_id(order.host)
     if serving != order.deployment_id:
         return f"production does not serve {order.deployment_id} any more but {serving}"
@@ -129,11 +124,8 @@ def roll_back(
     requested_at = time.monotonic()
     _written(state, record, Result("requested", ""))
     proofs, missing = attempt.prove(until)
-    if missing:
-        result = Result("unproved", "; ".join(missing), proofs, requested_at)
-    else:
-        result = Result("proved", f"production serves {order.target_id}", proofs, requested_at)
-    return _written(state, record, result)
+    detail = "; ".join(missing) or f"production serves {order.target_id}"
+    return _written(state, record, Result("unproved" if missing else "proved", detail, proofs, requested_at))
 
 
 def record_healing(order: Order, state: State, *, healed: bool, detail: str) -> None:
@@ -166,7 +158,7 @@ class _Attempt:
                 if not (error.ambiguous or error.status == HTTPStatus.CONFLICT):
                     raise
                 self.sleep(_POLL_MOST)
-                if self._accepted():
+                if self._is_ours(self.vercel.project().last_alias_request):
                     return
                 if time.monotonic() >= until:
                     raise
@@ -174,13 +166,8 @@ class _Attempt:
             else:
                 return
 
-    def _accepted(self) -> bool:
-        last = self.vercel.project().last_alias_request
-        return is_request_of(last, self.order.target_id, self._before_at)
-
-    @property
-    def _before_at(self) -> int | None:
-        return self.before.requested_at if self.before else None
+    def _is_ours(self, last: AliasRequest | None) -> bool:
+        return is_request_of(last, self.order.target_id, self.before.requested_at if self.before else None)
 
     def _still_needed(self, refusal: VercelError) -> None:
         serving = self.vercel.production_id(self.order.host)
@@ -218,7 +205,7 @@ class _Attempt:
         last = self.vercel.project().last_alias_request
         if last is None or last == self.before:
             return "Vercel's API does not show the alias job yet", False
-        if not is_request_of(last, self.order.target_id, self._before_at):
+        if not self._is_ours(last):
             return f"another alias request came in between: {last.type} to {last.to_deployment_id}", True
         if last.job_status == "succeeded":
             proofs.append("the alias job succeeded")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.browser.visits import Visit
+from fixtures.browser.pages import Visit
 from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Course, Data
@@ -27,6 +27,7 @@ class _Offer(msgspec.Struct):
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="function",
     runbook="application-not-loading",
     needs=("accounts", "writes"),
     spends={"enrolments": 1},

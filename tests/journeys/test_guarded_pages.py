@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
+from fixtures.browser.pages import Visit
 from fixtures.browser.views import Look, View
-from fixtures.browser.visits import Visit
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
@@ -36,7 +36,7 @@ PRIVATE = re.compile("Kontrol Paneli|Yönetici Paneli")
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
 def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Visit) -> None:
     """A visitor becomes an administrator by writing into the storage of the own browser."""
@@ -50,7 +50,7 @@ def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Vi
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @depends_on("GET /courses", "GET /_next/*")
 def test_a_page_that_guards_itself_sends_visitors_to_the_login(look: Look) -> None:
     """The server sends such a page to everyone; only its script decides who may see it."""
@@ -60,7 +60,7 @@ def test_a_page_that_guards_itself_sends_visitors_to_the_login(look: Look) -> No
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @depends_on(*(f"GET {path}" for path in GUARDED_IN_THE_BROWSER), "GET /_next/*")
 def test_every_page_that_guards_itself_sends_visitors_to_the_login(look: Look) -> None:
     """Each page has its own way to the guard, and a new one may lack it."""
@@ -71,7 +71,7 @@ def test_every_page_that_guards_itself_sends_visitors_to_the_login(look: Look) -
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts",))
 @depends_on(*(f"GET {path}" for path in ADMINISTRATION), "GET /_next/*", "GET /api/auth/session")
 def test_students_see_no_page_of_the_administration(look_as_student: Look) -> None:
     """These pages show everyone's name, address and payments."""
@@ -114,7 +114,7 @@ def _courses(enrolments: Answer) -> list[str]:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
 @asks("GET /api/enrollments", account="student")
 @depends_on("GET /api/courses", "GET /api/courses/*", "GET /courses/*", "GET /_next/*")
 def test_nobody_enters_another_students_course(

@@ -61,7 +61,7 @@ def _listed(answer: Answer) -> _Courses:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/courses")
 @depends_on("GET /marketplace", "GET /_next/*", "GET /api/auth/session")
 def test_marketplace_shows_the_courses_of_the_api(answer: Answer, look_as_student: Look) -> None:
@@ -76,7 +76,7 @@ def test_marketplace_shows_the_courses_of_the_api(answer: Answer, look_as_studen
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/health", "GET /api/courses")
 @depends_on("GET /marketplace", "GET /marketplace/*", "GET /_next/*", "GET /api/auth/session")
 def test_a_course_page_shows_the_course_and_how_to_get_it(
@@ -96,7 +96,9 @@ def test_a_course_page_shows_the_course_and_how_to_get_it(
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="feature-flags", needs=("accounts",), spends={"enrolments": 1})
+@pytest.mark.check(
+    severity="P2", judges="function", runbook="feature-flags", needs=("accounts",), spends={"enrolments": 1}
+)
 @asks("POST /api/enroll/free", json={})
 @asks("GET /api/health", "GET /api/courses")
 @depends_on("GET /marketplace/*", "GET /_next/*", "GET /api/auth/session")
@@ -117,7 +119,7 @@ def test_pages_and_api_agree_whether_free_enrolment_is_on(
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @depends_on(*(f"GET {path}" for path in PERSONAL), "GET /_next/*", "GET /api/auth/session")
 def test_personal_pages_open_for_a_student(look_as_student: Look) -> None:
     """Otherwise a signed-in student is sent away, or sees a page without its content."""
@@ -128,7 +130,7 @@ def test_personal_pages_open_for_a_student(look_as_student: Look) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @depends_on("GET /student", "GET /student/questions", "GET /dashboard", "GET /_next/*", "GET /api/auth/session")
 def test_the_other_personal_pages_open_for_a_student(look_as_student: Look) -> None:
     """Students look up the answers of their teachers here."""
@@ -139,7 +141,7 @@ def test_the_other_personal_pages_open_for_a_student(look_as_student: Look) -> N
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="authentication-issues")
+@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
 @depends_on(*(f"GET {path}" for path in MAILED), "GET /_next/*")
 def test_account_pages_show_their_content(look: Look) -> None:
     """Every mail about an account links to one of these pages."""
@@ -150,7 +152,7 @@ def test_account_pages_show_their_content(look: Look) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="feature-flags", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="feature-flags", needs=("accounts",))
 @asks("GET /api/health", "GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @depends_on("GET /courses/*/purchase", "GET /_next/*", "GET /api/auth/session")
 def test_the_purchase_page_matches_the_payments_mode(
@@ -168,7 +170,7 @@ def test_the_purchase_page_matches_the_payments_mode(
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="deployment-checklist", needs=("accounts",))
+@pytest.mark.check(severity="P2", judges="function", runbook="deployment-checklist", needs=("accounts",))
 @asks("GET /api/courses")
 @depends_on("GET /*")
 def test_every_link_of_a_students_pages_works(answer: Answer, look_as_student: Look, site: Site) -> None:

@@ -11,8 +11,7 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.inspection.detectors import APIS, PAGES
-from fixtures.inspection.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
-from fixtures.inspection.inspected import Inspected
+from fixtures.inspection.inspected import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS, Inspected
 from fixtures.model.routes import readable
 
 from .conftest import crashed
@@ -24,7 +23,7 @@ READABLE = [route for route in readable() if route not in {*PAGES, *APIS}]
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks(*READABLE, account="student")
 def test_every_page_and_route_of_a_student_answers_without_a_crash(answers: list[Answer]) -> None:
     """A signed-in student meets the crash at the first click; the checks below judge the content of these answers."""
@@ -33,7 +32,7 @@ def test_every_page_and_route_of_a_student_answers_without_a_crash(answers: list
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", last=True)
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
     """Answers behind the sign-in and refusals have many readers, and nobody tests them by name."""
@@ -42,7 +41,7 @@ def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", last=True)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected) -> None:
     """An e-mail address, hash or token of somebody else is a data breach."""
@@ -51,7 +50,7 @@ def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", last=True)
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: Inspected) -> None:
     """The status is healthy, and users see an error page, a development build or links to staging."""
@@ -60,7 +59,7 @@ def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False, last=True)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
     """Stack traces and SQL show first in the answer to a refused POST."""
@@ -69,7 +68,7 @@ def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="performance-optimization", last=True)
+@pytest.mark.check(severity="P2", judges="contract", runbook="performance-optimization", last=True)
 @EVERYTHING
 def test_every_answer_of_the_run_is_delivered_correctly(inspected: Inspected) -> None:
     """Users read wrong letters, wait, or leave the platform when one of the rules of delivery is broken."""

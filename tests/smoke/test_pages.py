@@ -15,7 +15,7 @@ from .conftest import its_assets
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="application-not-loading")
+@pytest.mark.check(severity="P0", judges="function", runbook="application-not-loading")
 @asks("GET /")
 def test_home_page_greets_visitors_and_links_to_sign_in(answer: Answer) -> None:
     """Without the home page no visitor finds sign-in or registration."""
@@ -31,7 +31,7 @@ def test_home_page_greets_visitors_and_links_to_sign_in(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="authentication-issues")
+@pytest.mark.check(severity="P0", judges="function", runbook="authentication-issues")
 @asks("GET /login")
 def test_login_page_offers_its_form(answer: Answer) -> None:
     """Without the form no user can sign in; a fallback page with a demo account has another heading."""
@@ -46,7 +46,7 @@ def test_login_page_offers_its_form(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @asks("GET /dashboard")
 def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None:
     """An open dashboard shows somebody's data; a dashboard that fails locks everyone out."""
@@ -58,7 +58,7 @@ def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /")
 @follow_up(its_assets)
 @depends_on("GET /_next/static/*")
@@ -70,7 +70,7 @@ def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, fol
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @asks("GET /7p-verify-boyle-bir-sayfa-yok")
 def test_unknown_pages_answer_404(answer: Answer) -> None:
     """A missing page that answers 200 fills search engines with empty pages and hides broken links."""
@@ -78,7 +78,7 @@ def test_unknown_pages_answer_404(answer: Answer) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@pytest.mark.check(severity="P2", judges="contract", runbook="deployment-checklist")
 @asks("GET /robots.txt")
 def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None:
     """Without it search engines list the admin addresses; if it disallows `/`, the shop disappears from them."""
@@ -92,7 +92,7 @@ def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @asks("GET /register")
 def test_register_page_offers_its_form(answer: Answer) -> None:
     """Without the form the platform wins no new user."""
@@ -106,7 +106,7 @@ def test_register_page_offers_its_form(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="authentication-issues")
+@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
 @asks(
     "GET /auth/reset-password",
     "GET /auth/verify-email",

@@ -12,7 +12,7 @@ from ci.rollback import Order, Result, roll_back
 from fixtures.sandbox.edge.deployments import Deployment
 from fixtures.sandbox.edge.edge import Edge
 from fixtures.state.state import State
-from fixtures.target.target import VercelAccess
+from fixtures.target.targets_file import VercelAccess
 from fixtures.target.vercel import Vercel
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 
@@ -43,8 +43,6 @@ class Patient:
             target_id=self.good.id,
             reason="7P Verify run-1: P0 health",
             cooldown=1800,
-            passes_p0=True,
-            p0_evidence="its 3 P0 checks passed",
         )
 
     def roll_back(self, deadline: float = 10, sleep: Callable[[float], None] = time.sleep) -> Result:

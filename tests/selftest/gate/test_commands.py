@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from ci import commands
+from ci import commands, machine
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
 from fixtures.model import redaction
-from fixtures.target.target import TARGETS_FILE, UsageError
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.targets_file import TARGETS_FILE
 from tests.selftest.gate.world import a_world
 
 CANNOT_TELL = 3
@@ -25,8 +26,8 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
     argv = ["--target", "production", "postdeploy", "-n", "2", "--state", "s", "--mode", "shadow", "--dry-run"]
     argv += ["--platform-repo", "platform"]
 
-    assert parse([*argv, "--", "-k", "health"], root=ROOT).options == Options(
-        stage="postdeploy",
+    assert parse([*argv, "--", "-k", "health"], root=ROOT) == Options(
+        command="postdeploy",
         target="production",
         state=tmp_path / "s",
         mode="shadow",
@@ -102,7 +103,7 @@ def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
     for variable in ("SYNTHETIC_STUDENT_EMAIL", "SYNTHETIC_STUDENT_PASSWORD", "VERCEL_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MONITOR_DATABASE_URL", "postgresql://monitor@127.0.0.1:9/platform")
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
     code = commands.main([*command, flag, str(tmp_path / "file" / "below")])
     (line,) = capsys.readouterr().err.splitlines()
 
@@ -116,7 +117,7 @@ def test_missing_secret_is_named_before_anything_is_set_up(
     """After the installation of the browser one of the two available minutes would be gone."""
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("VERCEL_TOKEN", raising=False)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
 
     assert commands.main(["postdeploy", "--target", "preview"]) == EXIT_USAGE
     assert "ci/verify: --target preview: not set: VERCEL_TOKEN (for vercel); set it, or" in capsys.readouterr().err
@@ -129,7 +130,7 @@ def test_predeploy_of_nothing_is_refused_before_anything_is_set_up(
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("VERCEL_TOKEN", "made-up")
     monkeypatch.delenv("SYNTHETIC_DEPLOYMENT", raising=False)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
 
     assert commands.main(["predeploy", "--target", "preview"]) == EXIT_USAGE
     assert capsys.readouterr().err.startswith("ci/verify: SYNTHETIC_DEPLOYMENT is not set: predeploy judges one")
@@ -140,7 +141,7 @@ def test_a_sandbox_that_runs_is_not_broken(
 ) -> None:
     """A fault can be built in only when a sandbox starts."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
     with a_world(tmp_path, monkeypatch):
         code = commands.main(["postdeploy", "--fault", "stripe-down"])
 
@@ -158,7 +159,7 @@ def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
 ) -> None:
     """Python's own exit code 1 would read as "this deployment was rejected"."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
 
     code = commands.main(["postdeploy", "--target", "https://x.test"])
     error = capsys.readouterr().err
@@ -170,16 +171,15 @@ def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
 
 def test_separator_keeps_options_for_pytest() -> None:
     """`-n` after it is pytest-xdist's."""
-    request = parse(["selftest", "--", "-n", "0", "--", "x"], root=ROOT)
+    options = parse(["selftest", "--", "-n", "0", "--", "x"], root=ROOT)
 
-    assert (request.command, request.options, request.pytest_args) == ("selftest", None, ("-n", "0", "--", "x"))
+    assert (options.command, options.workers, options.pytest_args) == ("selftest", 0, ("-n", "0", "--", "x"))
 
 
 def test_reports_of_a_stage_stay_where_the_user_said() -> None:
     """An absolute path is left alone."""
-    options = parse(["daily", "--reports", "/somewhere/else"], root=ROOT).options
+    options = parse(["daily", "--reports", "/somewhere/else"], root=ROOT)
 
-    assert options is not None
     assert options.reports == Path("/somewhere/else")
 
 

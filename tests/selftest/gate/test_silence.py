@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from ci import silence
+from ci import pairs
+from ci.pairs import silence_of_candidate
 from fixtures.target.target import Target
 from fixtures.target.vercel import Deployment
 from tests.selftest.gate.comparisons import COMPARISON, NEW, OLD
@@ -49,7 +50,7 @@ def hanging() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up after a fifth of a second."""
-    monkeypatch.setattr(silence, "_SECONDS", 0.2)
+    monkeypatch.setattr(pairs, "_SILENT", 0.2)
 
 
 def said(candidate: str, production: str, control: str) -> str:
@@ -59,7 +60,7 @@ def said(candidate: str, production: str, control: str) -> str:
         candidate=Deployment(id=NEW, url=candidate, state="READY", created=2),
         control=Deployment(id=OLD, url=control, state="READY", created=1),
     )
-    return silence.of_candidate(Target(name="t", url=f"http://{production}", mode="act"), comparison)
+    return silence_of_candidate(Target(name="t", url=f"http://{production}", mode="act"), comparison)
 
 
 def test_a_candidate_that_answers_nothing_is_proved(answering: str, hanging: str) -> None:
@@ -103,4 +104,4 @@ def test_without_a_control_nothing_is_proved(hanging: str) -> None:
     """There is nothing to compare with."""
     comparison = replace(COMPARISON, control=None)
 
-    assert silence.of_candidate(Target(name="t", url=f"http://{hanging}", mode="act"), comparison) == ""
+    assert silence_of_candidate(Target(name="t", url=f"http://{hanging}", mode="act"), comparison) == ""
