@@ -96,9 +96,7 @@ def test_a_course_page_shows_the_course_and_how_to_get_it(
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(
-    severity="P2", judges="function", runbook="feature-flags", needs=("accounts",), spends={"enrolments": 1}
-)
+@pytest.mark.check(severity="P2", judges="function", runbook="feature-flags", needs=("accounts",))
 @asks("POST /api/enroll/free", json={})
 @asks("GET /api/health", "GET /api/courses")
 @depends_on("GET /marketplace/*", "GET /_next/*", "GET /api/auth/session")
