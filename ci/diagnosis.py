@@ -15,7 +15,7 @@ from ci.causes import Attribution, Circumstances, at_first_answer, from_alias, l
 from ci.comparison import Comparison
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single, silence_of_candidate
+from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
@@ -54,7 +54,7 @@ class Diagnosis:
         unsettled = [check for check in red if check.node_id not in causes]
         silence = silence_of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
         choice = self._choose(unsettled, verdict.left)
-        control_proof = self._prove_control(unsettled, verdict, choice.single)
+        control_proof = self._prove_control(unsettled, verdict, [*choice.single, *choice.control])
         try:
             failing = ""
             if silence:
@@ -134,7 +134,7 @@ class Diagnosis:
         Start the P0 proof of the control where a rollback may come of it.
 
         Checks of the database prove nothing about a deployment, because both use the same one. A check under a rate
-        limit is proved by its one pair.
+        limit is proved by its one attempt on the control.
         """
         blamed = [check for check in unsettled if check.can_roll_back and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
@@ -157,10 +157,10 @@ class Diagnosis:
         self, unsettled: list[CheckResult], choice: Choice, around: Circumstances
     ) -> tuple[dict[str, Attribution], str]:
         """Return the causes, and the P0 checks under a rate limit that the control did not pass in their pair."""
-        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1)]
+        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1), self._start_once(choice.control)]
         reruns: dict[str, CheckResult] = {}
         reasons = dict(choice.reasons)
-        for checks, started in zip((choice.pairs, choice.single), running, strict=True):
+        for checks, started in zip((choice.pairs, choice.single, choice.control), running, strict=True):
             try:
                 reruns |= by_node(started.finish().checks) if started else {}
             except RunError as error:
@@ -172,9 +172,11 @@ class Diagnosis:
                 causes[check.node_id] = without_pairs(check, around, self.comparison, reasons[check.node_id])
             elif check in choice.single:
                 causes[check.node_id] = from_single(check, rerun, self.comparison, around)
+            elif check in choice.control:
+                causes[check.node_id] = from_control(check, rerun, self.comparison, around)
             else:
                 causes[check.node_id] = from_pairs(check, rerun, self.comparison, around)
-        urgent = [check for check in choice.single if check.severity is Severity.P0]
+        urgent = [check for check in [*choice.single, *choice.control] if check.severity is Severity.P0]
         return causes, "; ".join(check.title for check in urgent if not _control_passes(reruns.get(check.node_id)))
 
     def _start(self, checks: list[CheckResult], rounds: int) -> Started | None:
@@ -182,6 +184,10 @@ class Diagnosis:
             return None
         candidate, control = map(self.comparison.variant, ("candidate", "control"))
         return self.runs.pairs(checks, candidate, control, rounds=rounds)
+
+    def _start_once(self, checks: list[CheckResult]) -> Started | None:
+        node_ids = [check.node_id for check in checks]
+        return self.runs.once(node_ids, self.comparison.variant("control")) if checks else None
 
 
 def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
@@ -217,12 +223,13 @@ def _control_passes(rerun: CheckResult | None) -> bool:
 
 def left_out(check: CheckResult) -> bool:
     """
-    Return whether a proof run skipped the check because of a rate limit that the check itself does not use.
+    Return whether a proof run skipped the check because it does not sign in.
 
-    Proof runs do not sign in again. The check of the sign-in itself does, and proves that signing in works.
+    Proof runs do not sign in again, and try no wrong password unless the run's own was accepted. The check of the
+    sign-in itself does sign in, and proves that signing in works.
     """
     rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
-    return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends
+    return check.outcome is Outcome.NOT_MEASURED and rate_limited and "sign-ins" not in check.spends
 
 
 def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:

@@ -18,7 +18,7 @@ from ci.causes import Attribution, Circumstances, without_pairs
 from ci.comparison import Comparison
 from ci.web import new_client
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
-from fixtures.run.rate_limits import RATE_LIMITS
+from fixtures.run.rate_limits import RATE_LIMITS, WRONG_PASSWORDS
 from fixtures.target.target import BYPASS, Target
 
 ROUNDS = 5
@@ -37,11 +37,13 @@ class Choice:
     """
     The checks that run again in pairs.
 
-    pairs: five rounds.  single: one round, because of a rate limit.  reasons: why each other check does not run again.
+    pairs: five rounds.  single: one round, because of a rate limit.  control: once and on the control alone, because
+    no deployment may get a second wrong password.  reasons: why each other check does not run again.
     """
 
     pairs: list[CheckResult] = field(default_factory=list)
     single: list[CheckResult] = field(default_factory=list)
+    control: list[CheckResult] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +61,9 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
             reason = "not diagnosed (only P0 and P1 are re-run)"
         elif check.host_bound and comparison.pinned_url is None:
             reason = "not re-run: it needs the production host, where no deployment can be pinned"
+        elif WRONG_PASSWORDS in check.spends:
+            choice.control.append(check)
+            continue
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
             reason = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
         else:
@@ -101,6 +106,22 @@ def from_single(
     if candidate.outcome is Outcome.PASSED:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
     if control.outcome is Outcome.FAILED:
+        return _not_the_deployment(check, 1, 1, 1.0, shown, around)
+    return Attribution(Cause.DEPLOYMENT, shown)
+
+
+def from_control(
+    check: CheckResult, rerun: CheckResult | None, comparison: Comparison, around: Circumstances
+) -> Attribution:
+    """Judge the red attempt of the run itself by the one attempt on the control."""
+    own = [attempt for attempt in check.attempts if attempt.outcome is Outcome.FAILED]
+    again = rerun.attempts if rerun else []
+    controls = [attempt for attempt in again if _proved(attempt, comparison.control_id)]
+    if not controls or not any(_proved(attempt, comparison.candidate_id) for attempt in own):
+        reason = "tried once on each deployment, and one of the two did not prove which deployment answered"
+        return without_pairs(check, around, comparison, reason)
+    shown = f"red on {comparison.candidate_id}, {controls[0].outcome} on {comparison.control_name}; one try on each"
+    if controls[0].outcome is Outcome.FAILED:
         return _not_the_deployment(check, 1, 1, 1.0, shown, around)
     return Attribution(Cause.DEPLOYMENT, shown)
 

@@ -42,7 +42,7 @@ class _Offer(msgspec.Struct):
     "GET /dashboard",
     "POST /api/student/progress/lesson",
     "GET /_next/*",
-    "table course_enrollments",
+    "table enrollments",
     "table lesson_progress",
 )
 def test_free_enrolment_leads_to_a_completed_lesson(
