@@ -7,6 +7,7 @@ The P0 checks run on the rollback target at the same time, so that a rollback do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -50,10 +51,14 @@ class Diagnosis:
         red = [check for check in red_of(verdict) if check.node_id not in known]
         if not red:
             return DiagnosisResult()
-        around = look_around(self.target, [check.third_party for check in red if check.third_party])
+        with ThreadPoolExecutor(1) as pool:
+            missed = pool.submit(of_candidate, self.target, self.comparison) if any(map(_unanswered, red)) else None
+            around = look_around(self.target, [check.third_party for check in red if check.third_party])
+            silence = missed.result() if missed else None
         causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
+        if silence and silence.cause is Cause.EXISTING:
+            causes = {check.node_id: silence for check in red} | causes
         unsettled = [check for check in red if check.node_id not in causes]
-        silence = of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
         choice = self._choose(unsettled, verdict.left)
         control_proof = self._prove_control(unsettled, verdict, choice.single)
         try:
@@ -61,7 +66,7 @@ class Diagnosis:
                 passes, why = self._judge_control_proof(control_proof)
                 causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
             elif silence:
-                causes |= {check.node_id: Attribution(Cause.DEPLOYMENT, silence) for check in unsettled}
+                causes |= {check.node_id: silence for check in unsettled}
                 passes, why = self._judge_control_proof(control_proof)
             else:
                 paired, failing = self._paired(unsettled, choice, around)
@@ -170,6 +175,11 @@ class Diagnosis:
         if self.comparison.candidate is None:
             return "it is not known which deployment production serves"
         return "" if self.comparison.control else "there is no earlier deployment to compare with"
+
+
+def _unanswered(check: CheckResult) -> bool:
+    """Return whether the check failed because an answer did not come."""
+    return any("-> no answer" in line for line in (check.reason, *check.asked))
 
 
 def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:

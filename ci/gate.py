@@ -74,12 +74,14 @@ def decide(
     stage: str,
     *,
     problem: str | None = None,
+    has_control: bool = True,
 ) -> Judgement:
     """
     Judge a verdict.
 
     causes: node id of a red check -> why it is red; a red check that is not in it is `unknown`.
     problem: why the verdict cannot be trusted, in words; it wins over everything else.
+    has_control: whether an earlier deployment could be compared; without one no cause can be proved.
     """
     torn = problem or _torn(verdict, stage)
     if torn or verdict is None:
@@ -89,7 +91,7 @@ def decide(
     urgent = [pair for pair in red if pair[0].severity.is_urgent]
     blamed = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
     blocking = [pair for pair in urgent if pair[1] not in OURS]
-    lasting = [pair for pair in urgent if _lasting(*pair, stage)]
+    lasting = [pair for pair in urgent if _lasting(*pair, stage, has_control=has_control)]
     unsettled = [pair for pair in urgent if pair[1] is not Cause.FLAKY]
 
     table = [
@@ -126,10 +128,15 @@ def _tally(verdict: Verdict) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none was selected"
 
 
-def _lasting(check: CheckResult, cause: Cause, stage: str) -> bool:
+def _lasting(check: CheckResult, cause: Cause, stage: str, *, has_control: bool) -> bool:
     if cause in OURS or cause is Cause.FLAKY:
         return False
-    return cause in {Cause.EXISTING, Cause.THIRD_PARTY} or not check.rollback_eligible or stage == "daily"
+    return (
+        not has_control
+        or cause in {Cause.EXISTING, Cause.THIRD_PARTY}
+        or not check.rollback_eligible
+        or stage == "daily"
+    )
 
 
 def _unmeasured(verdict: Verdict) -> list[str]:

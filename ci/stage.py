@@ -283,7 +283,8 @@ class _Gate:
 
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
-        return decide(verdict, causes, self.options.stage, problem=problem)
+        has_control = self.comparison.control is not None
+        return decide(verdict, causes, self.options.stage, problem=problem, has_control=has_control)
 
     def _cannot_tell(self, problem: str) -> Judgement:
         return decide(None, {}, self.options.stage, problem=problem)
