@@ -51,17 +51,20 @@ class Diagnosis:
         red = [check for check in red_of(verdict) if check.node_id not in known]
         if not red:
             return DiagnosisResult()
-        with ThreadPoolExecutor(1) as pool:
-            missed = pool.submit(of_candidate, self.target, self.comparison) if any(map(_unanswered, red)) else None
-            around = look_around(self.target, [check.third_party for check in red if check.third_party])
-            silence = missed.result() if missed else None
-        causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
-        if silence and silence.cause is Cause.EXISTING:
-            causes = {check.node_id: silence for check in red} | causes
-        unsettled = [check for check in red if check.node_id not in causes]
+        # The proof of the control takes longest: it begins before anybody is asked.
+        unsettled = [check for check in red if at_first_answer(check, Circumstances()) is None]
         choice = self._choose(unsettled, verdict.left)
         control_proof = self._prove_control(unsettled, verdict, choice.single)
         try:
+            around, silence = self._look_around(red)
+            causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
+            if silence and silence.cause is Cause.EXISTING:
+                causes = {check.node_id: silence for check in red} | causes
+            unsettled = [check for check in unsettled if check.node_id not in causes]
+            if not unsettled:
+                if control_proof:
+                    control_proof.end()
+                return DiagnosisResult(causes)
             if self.comparison.gone:
                 passes, why = self._judge_control_proof(control_proof)
                 causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
@@ -79,6 +82,13 @@ class Diagnosis:
                 control_proof.end()
             raise
         return DiagnosisResult(causes, passes if control_proof else None, why)
+
+    def _look_around(self, red: list[CheckResult]) -> tuple[Circumstances, Attribution | None]:
+        """Ask the surroundings, and, where answers did not come, candidate and control at the same time."""
+        with ThreadPoolExecutor(1) as pool:
+            missed = pool.submit(of_candidate, self.target, self.comparison) if any(map(_unanswered, red)) else None
+            around = look_around(self.target, [check.third_party for check in red if check.third_party])
+            return around, missed.result() if missed else None
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """

@@ -114,6 +114,13 @@ class TestRow5:
         """The fault is older than the deployment, or a vendor's: incident, no rollback."""
         assert decision_of(a_check(outcome=FAILED), cause) is Decision.INCIDENT
 
+    def test_no_earlier_deployment(self) -> None:
+        """No cause can be proved and no rollback is possible, but users meet the fault."""
+        verdict = a_verdict(a_check(outcome=FAILED))
+
+        assert decide(verdict, {HEALTH: Cause.UNKNOWN}, "postdeploy", has_control=False).decision is Decision.INCIDENT
+        assert decide(verdict, {HEALTH: Cause.RUNNER}, "postdeploy", has_control=False).decision is Decision.HOLD
+
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN])
     def test_not_eligible(self, cause: Cause) -> None:
         """A missing header is no reason to undo."""
