@@ -141,7 +141,7 @@ def _lasting(check: CheckResult, cause: Cause, stage: str, *, has_control: bool)
 
 def _unmeasured(verdict: Verdict) -> list[str]:
     return [
-        f"{check.severity} {check.node_id}: {check.outcome}{_why(check)}"
+        f"{check.severity} {check.title}: {check.outcome}{_why(check)}"
         for check in verdict.checks
         if check.severity.is_urgent and check.outcome in _MISSING
     ]
@@ -154,6 +154,6 @@ def _why(check: CheckResult) -> str:
 
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:
     return [
-        f"{check.severity} {check.node_id}: failed, cause {cause}{'' if check.rollback_eligible else ', not eligible'}"
+        f"{check.severity} {check.title}: failed, cause {cause}{'' if check.rollback_eligible else ', not eligible'}"
         for check, cause in pairs
     ]

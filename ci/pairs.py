@@ -54,6 +54,8 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
             choice.reasons[check.node_id] = (
                 "not re-run: it needs the production host, where no deployment can be pinned"
             )
+        elif check.asks and all(asked.startswith("vendor ") for asked in check.asks):
+            choice.reasons[check.node_id] = "not re-run: it asks a service that every deployment shares"
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
             choice.reasons[check.node_id] = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
         elif not _missing(check, ROUNDS, left):

@@ -365,6 +365,14 @@ def test_a_cookie_is_read_as_a_browser_reads_it(line: str, kept: dict[str, str])
     assert cookies_of(Answer("GET", "http://x/", 200, headers)) == kept
 
 
+def test_an_answer_over_the_rate_limit_is_not_called_wrong_json() -> None:
+    """The reader would look for a broken contract, and the request came too often."""
+    answer = Answer("GET", "http://x/", 429, httpx.Headers({"content-type": "application/json"}), b"{}")
+
+    with pytest.raises(AssertionError, match=r"(?s)below the rate limit.*-> 429"):
+        answer.read(int)
+
+
 def test_a_cookie_beyond_ascii_is_sent_back(hostile: Callable[[Pieces], str], own_run: Run) -> None:
     """The cookie came from the platform; sending it back must not raise an error."""
     url = hostile(lambda: iter([HEAD, b"\r\n"]))
