@@ -1,16 +1,82 @@
 """
 Finds the cause of a red check without a re-run: from its answers, its surroundings, the alias and the ledger.
 
-`pairs.py` proves the rest. No rule here blames a deployment without proof.
+The surroundings are production, addresses outside the platform, and the status pages of the vendors. `pairs.py` proves
+the rest. No rule here blames a deployment without proof.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
-from ci.circumstances import Circumstances
+import httpx
+import msgspec
+
 from ci.comparison import Comparison
+from ci.web import new_client
 from fixtures.model.verdict import Cause, CheckResult, Outcome
+from fixtures.target.target import Target
+
+_TIMEOUT = 3.0
+# A server that sends a byte a second has not answered either.
+_WHOLE = {"seconds": _TIMEOUT}
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """
+    The answers of the surroundings.
+
+    target: whether production answers at all, with any status.  controls: whether an address outside the platform
+    does; None: the target names none.  vendors: vendor -> the trouble that its status page names.
+    """
+
+    target: bool = True
+    controls: bool | None = None
+    vendors: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_around(target: Target, vendors: Iterable[str]) -> Circumstances:
+    """Ask production, the control addresses and the vendors' status pages, all at once; takes 3 s at most each."""
+    asked = {vendor: target.third_parties[vendor] for vendor in set(vendors) if vendor in target.third_parties}
+    with new_client(_TIMEOUT) as client, ThreadPoolExecutor(max_workers=8) as pool:
+        production = pool.submit(_answers, client, target.url)
+        controls = [pool.submit(_answers, client, address) for address in target.control_addresses]
+        pages = {vendor: pool.submit(_trouble, client, page) for vendor, page in asked.items()}
+        troubles = {vendor: page.result() for vendor, page in pages.items()}
+        return Circumstances(
+            target=production.result(),
+            controls=any(control.result() for control in controls) if controls else None,
+            vendors={vendor: trouble for vendor, trouble in troubles.items() if trouble},
+        )
+
+
+def _answers(client: httpx.Client, url: str) -> bool:
+    try:
+        client.get(url, extensions=_WHOLE)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+class _Status(msgspec.Struct):
+    indicator: str
+    description: str = ""
+
+
+class _Page(msgspec.Struct):
+    status: _Status
+
+
+def _trouble(client: httpx.Client, page: str) -> str:
+    """Return the trouble that a Statuspage names; "": none, or the page cannot be read."""
+    try:
+        status = msgspec.json.decode(client.get(page, extensions=_WHOLE).content, type=_Page).status
+    except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return "" if status.indicator == "none" else f"{status.indicator} ({status.description})".removesuffix(" ()")
 
 
 @dataclass(frozen=True)
@@ -30,17 +96,13 @@ def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | 
     # "Refused" looks the same from both ends; an address outside the platform shows the difference.
     silent = not around.target or Cause.RUNNER in blockers
     if silent and check.kind != "database" and around.controls is False:
-        return Attribution(
-            Cause.RUNNER,
-            "neither the target nor the control addresses outside the platform answer; check this runner's network",
-        )
-    if check.kind == "database":
-        if Cause.RUNNER in blockers:
-            return Attribution(Cause.RUNNER, _message(check) or "the database cannot be reached from here")
-        return Attribution(
-            Cause.EXISTING, "the database is the same under every deployment; a rollback does not change it"
-        )
-    return None
+        unheard = "neither the target nor the control addresses outside the platform answer"
+        return Attribution(Cause.RUNNER, f"{unheard}; check this runner's network")
+    if check.kind != "database":
+        return None
+    if Cause.RUNNER in blockers:
+        return Attribution(Cause.RUNNER, _message(check) or "the database cannot be reached from here")
+    return Attribution(Cause.EXISTING, "the database is the same under every deployment; a rollback does not change it")
 
 
 def without_pairs(check: CheckResult, around: Circumstances, comparison: Comparison, reason: str) -> Attribution:
@@ -48,17 +110,13 @@ def without_pairs(check: CheckResult, around: Circumstances, comparison: Compari
     trouble = around.vendors.get(check.third_party or "")
     if trouble:
         return Attribution(Cause.THIRD_PARTY, f"{check.third_party}'s own status page reports {trouble}")
-    if not _host_bound_and_passed(check, comparison):
+    # Without skew protection a host-bound check cannot be paired: the ledger is the only witness.
+    unpaired = check.host_bound and comparison.pinned_url is None and check.third_party is None
+    if not (unpaired and comparison.good and check.node_id in comparison.good.passed):
         return Attribution(Cause.UNKNOWN, reason)
     control = f"{comparison.control_name} passed this check when this suite kept it"
     ledger = f"production serves {comparison.candidate_id}, and {control}"
     return Attribution(Cause.DEPLOYMENT, f"not paired ({reason}); by alias and ledger: {ledger}")
-
-
-def _host_bound_and_passed(check: CheckResult, comparison: Comparison) -> bool:
-    """Without skew protection a host-bound check cannot be paired: the ledger is the only witness."""
-    passed = comparison.good.passed if comparison.good else []
-    return check.host_bound and comparison.pinned_url is None and check.third_party is None and check.node_id in passed
 
 
 def from_alias(comparison: Comparison, *, control_passes: bool) -> Attribution:

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, TextIO
 
-from ci.signals import Interrupted
+from ci.process import Interrupted
 from fixtures.model import redaction
 from fixtures.run import parent_watchdog
 

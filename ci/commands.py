@@ -23,22 +23,22 @@ from ci.machine import (
     provide_postgres,
     provide_vercel_cli,
 )
-from ci.options import Options, Request, parse
-from ci.process import guard
+from ci.options import Options, parse
 from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
 from fixtures.model.child_environment import child_environment
 from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Decision
 from fixtures.postgres import binaries
 from fixtures.run.directory import need_writable
+from fixtures.run.network import proxy_for
 from fixtures.run.own_error import own_error
-from fixtures.run.proxy import proxy_for
 from fixtures.target.candidate import need
 from fixtures.target.sandbox_process import refuse_fault
-from fixtures.target.target import UsageError, load
+from fixtures.target.target import load
 from fixtures.target.variants import asked_deployment
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
@@ -53,9 +53,9 @@ _LISTING_SECONDS = 60
 def main(argv: Sequence[str]) -> int:
     """Carry out one command line; returns the exit code."""
     try:
-        request = parse(argv, root=environment.ROOT)
+        options = parse(argv, root=environment.ROOT)
         os.chdir(environment.ROOT)
-        return _carry_out(request)
+        return _carry_out(options)
     except UsageError as error:
         say(redaction.redact(str(error)))
         return EXIT_USAGE
@@ -67,24 +67,25 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_CANNOT_TELL
 
 
-def _carry_out(request: Request) -> int:
-    if request.options is not None:
-        return _stage(request.options)
-    if request.snapshot is not None:
-        from ci.snapshot import run  # noqa: PLC0415  (psycopg is heavy)
+def _carry_out(options: Options) -> int:
+    match options.command:
+        case "snapshot":
+            from ci.snapshot import run  # noqa: PLC0415  (psycopg is heavy)
 
-        return run(request.snapshot)
-    if request.command == "selftest":
-        return _selftest(request.pytest_args)
-    if request.command == "doctor":
-        from ci.doctor import examine  # noqa: PLC0415  (httpx and psycopg are heavy)
+            return run(options)
+        case "selftest":
+            return _selftest(options.pytest_args)
+        case "doctor":
+            from ci.doctor import examine  # noqa: PLC0415  (psycopg is heavy)
 
-        return examine(request.subject)
-    if request.command == "list-faults":
-        return _list_faults()
-    code = Child(["--list-checks", *request.pytest_args], child_environment()).wait(_LISTING_SECONDS)
-    # pytest's other codes mean something about a deployment here.
-    return code if code in {0, EXIT_USAGE} else EXIT_CANNOT_TELL
+            return examine(options.subject)
+        case "list-faults":
+            return _list_faults()
+        case "list-checks":
+            code = Child(["--list-checks", *options.pytest_args], child_environment()).wait(_LISTING_SECONDS)
+            # pytest's other codes mean something about a deployment here.
+            return code if code in {0, EXIT_USAGE} else EXIT_CANNOT_TELL
+    return _stage(options)
 
 
 def _stage(options: Options) -> int:
@@ -102,7 +103,7 @@ def _stage(options: Options) -> int:
         need_writable("--reports", options.reports)
         if options.state:
             need_writable("--state", options.state)
-        if options.stage == "predeploy" and target.vercel and not target.is_sandbox:
+        if options.command == "predeploy" and target.vercel and not target.is_sandbox:
             need(asked_deployment())
         provide_browser()
         if target.is_sandbox:
@@ -141,7 +142,3 @@ def _selftest(pytest_args: Sequence[str]) -> int:
     arguments = ["tests/selftest", "-n", "2", "--dist", "loadgroup", *pytest_args]
     tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
     return tests or int(bool(red))
-
-
-if __name__ == "__main__":
-    guard(lambda: main(sys.argv[1:]))

@@ -26,7 +26,6 @@ class Comparison:
     The candidate, the control, and how each is asked.
 
     candidate: the deployment that is judged; None when Vercel does not know it any more or was not asked.
-
     gone: why it cannot be asked on its own address, in words; "": it can.  good: the ledger's entry of the control.
     pinned_url: the production host, where a deployment can be pinned on it.  scheme: of deployments' own addresses.
     """
@@ -62,54 +61,32 @@ class Comparison:
         return Variant(name=name, url=url, deployment_id=deployment.id, pinned_url=self.pinned_url, own_address=True)
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The deployment that is judged. id: None where it is not known.  problem: why none can be judged, in words."""
-
-    id: str | None = None
-    problem: str | None = None
-    notes: tuple[str, ...] = ()
-
-
-def identify(target: Target, stage: str, asked: str | None, vercel: Vercel) -> Judged:
+def identify(target: Target, stage: str, asked: str | None, vercel: Vercel) -> tuple[str | None, str | None]:
     """
     Find out which deployment is judged: before its promotion the one that was asked for, afterwards production's.
 
-    Raises VercelError, and UsageError where another must be named.
+    Returns its id, None where the alias of production names none, and the problem when it must not be judged. Raises
+    VercelError, and UsageError where another must be named.
     """
     if stage == "predeploy":
         handle = target.handle
         try:
-            return Judged(find(target, asked or (handle.candidate_id if handle else None), vercel).id)
+            return find(target, asked or (handle.candidate_id if handle else None), vercel).id, None
         except CandidateUnreadyError as error:
-            return Judged(problem=str(error))
+            return None, str(error)
     if asked and not asked.startswith("dpl_"):
         asked = vercel.deployment(named(asked)).id
     candidate = vercel.production_id(target.host)
     if asked and candidate != asked:
-        serves = f"asked to verify {asked}, but production serves {candidate}: it was never promoted"
-        return Judged(candidate, problem=serves)
-    if candidate is None:
-        unknown = f"it is not known which deployment is judged: the alias of {target.host} names none"
-        return Judged(notes=(unknown,))
-    return Judged(candidate)
-
-
-def moved(comparison: Comparison, target: Target, vercel: Vercel) -> str:
-    """Return how production moved since it was looked up, "" when it did not; raises VercelError."""
-    serving = vercel.production_id(target.host)
-    if serving == comparison.candidate_id:
-        return ""
-    return f"production moved from {comparison.candidate_id} to {serving} while it was verified: verify again"
+        return candidate, f"asked to verify {asked}, but production serves {candidate}: it was never promoted"
+    return candidate, None
 
 
 def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel, state: State) -> Comparison:
     """Look the candidate and its control up. Raises VercelError, StateError."""
     project = vercel.project()
     candidate, gone = _look_up(vercel, candidate_id) if candidate_id else (None, "")
-    notes = []
-    if project.auto_assign_custom_domains is False:
-        notes.append(PINNED)
+    notes = [PINNED] if project.auto_assign_custom_domains is False else []
     control, source, good = None, "", None
     if stage == "predeploy":
         serving = vercel.production_id(target.host)

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from ci.causes import Attribution, at_first_answer, from_alias, without_pairs
-from ci.circumstances import Circumstances, look_around
+from ci.causes import Attribution, Circumstances, at_first_answer, from_alias, look_around, without_pairs
 from ci.comparison import Comparison
+from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single
+from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
-from ci.silence import of_candidate
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
@@ -57,38 +56,38 @@ class Diagnosis:
         control_proof = self._prove_control(unsettled, verdict, choice.single)
         try:
             around, silence = self._look_around(red)
-            causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
-            if silence and silence.cause is Cause.EXISTING:
-                causes = {check.node_id: silence for check in red} | causes
+            older = silence if silence and silence.cause is Cause.EXISTING else None
+            causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around) or older)}
             unsettled = [check for check in unsettled if check.node_id not in causes]
             if not unsettled:
                 if control_proof:
-                    control_proof.end()
+                    control_proof.running.end()
                 return DiagnosisResult(causes)
-            if self.comparison.gone:
-                passes, why = self._judge_control_proof(control_proof)
-                causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
-            elif silence:
+            failing = ""
+            if silence:
                 causes |= {check.node_id: silence for check in unsettled}
-                passes, why = self._judge_control_proof(control_proof)
-            else:
+            elif not self.comparison.gone:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
-                passes, why = self._judge_control_proof(control_proof)
-                if failing:
-                    passes, why = False, f"{failing} did not pass on it"
+            passes, why = self._judge_control_proof(control_proof)
+            if self.comparison.gone:
+                causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
+            if failing:
+                passes, why = False, f"{failing} did not pass on it"
         except BaseException:
             if control_proof:
-                control_proof.end()
+                control_proof.running.end()
             raise
+        causes |= changed(red, causes, verdict)
         return DiagnosisResult(causes, passes if control_proof else None, why)
 
     def _look_around(self, red: list[CheckResult]) -> tuple[Circumstances, Attribution | None]:
         """Ask the surroundings, and, where answers did not come, candidate and control at the same time."""
+        unanswered = any("-> no answer" in line for check in red for line in (check.reason, *check.asked))
         with ThreadPoolExecutor(1) as pool:
-            missed = pool.submit(of_candidate, self.target, self.comparison) if any(map(_unanswered, red)) else None
+            silence = pool.submit(silence_of_candidate, self.target, self.comparison) if unanswered else None
             around = look_around(self.target, [check.third_party for check in red if check.third_party])
-            return around, missed.result() if missed else None
+            return around, silence.result() if silence else None
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """
@@ -118,11 +117,31 @@ class Diagnosis:
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
 
+    def compare_errors(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
+        """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
+        blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
+        comparable = self.comparison.candidate and self.comparison.control and not self.comparison.gone
+        if blamed or not comparable or not shows_errors(verdict.checks):
+            return verdict, findings
+        check, found = compare(self.target, self.comparison, verdict.left)
+        verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])
+        if check.outcome is Outcome.PASSED:
+            return verdict, findings
+        findings = replace(findings, causes={**findings.causes, check.node_id: found})
+        if findings.passes_p0 is None and (proof := self._prove_control([check], verdict, [])):
+            passes, why = self._judge_control_proof(proof)
+            findings = replace(findings, passes_p0=passes, p0_evidence=why)
+        return verdict, findings
+
     def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
-        missing = self._missing_variant()
-        if missing or self.comparison.gone:
-            return Choice(reasons={check.node_id: missing for check in unsettled})
-        return choose(unsettled, left, self.comparison)
+        comparison = self.comparison
+        if comparison.candidate and comparison.control and not comparison.gone:
+            return choose(unsettled, left, comparison)
+        unknown, alone = (
+            "it is not known which deployment production serves",
+            "there is no earlier deployment to compare with",
+        )
+        return Choice(reasons={check.node_id: alone if comparison.candidate else unknown for check in unsettled})
 
     def _prove_control(
         self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]
@@ -133,12 +152,12 @@ class Diagnosis:
         Checks of the database prove nothing about a deployment, because both use the same one. A check under a rate
         limit is proved by its one pair.
         """
-        blamed = [check for check in unsettled if check.rollback_eligible and check.severity.is_urgent]
+        blamed = [check for check in unsettled if check.can_roll_back and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
         applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
         proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
-        p0 = [check.node_id for check in proofs if check.node_id not in by_node(single)]
+        p0 = [check.node_id for check in proofs if check.node_id not in {*by_node(single), NODE_ID}]
         return self.runs.prove_control(p0, self.comparison.variant("control"))
 
     def _judge_control_proof(self, control_proof: Started | None) -> tuple[bool, str]:
@@ -177,19 +196,29 @@ class Diagnosis:
     def _start(self, checks: list[CheckResult], rounds: int) -> Started | None:
         if not checks:
             return None
-        return self.runs.pairs(
-            checks, self.comparison.variant("candidate"), self.comparison.variant("control"), rounds=rounds
-        )
-
-    def _missing_variant(self) -> str:
-        if self.comparison.candidate is None:
-            return "it is not known which deployment production serves"
-        return "" if self.comparison.control else "there is no earlier deployment to compare with"
+        candidate, control = map(self.comparison.variant, ("candidate", "control"))
+        return self.runs.pairs(checks, candidate, control, rounds=rounds)
 
 
-def _unanswered(check: CheckResult) -> bool:
-    """Return whether the check failed because an answer did not come."""
-    return any("-> no answer" in line for line in (check.reason, *check.asked))
+def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
+    """
+    Return the red checks that only show a redesign: an element is gone, and a journey still reaches the effect.
+
+    A difference between two deployments is no defect. Where no journey reached the effect, it is absent.
+    """
+    reached = {
+        check.effect: check
+        for check in verdict.checks
+        if check.effect and check.kind == "journey" and check.outcome is Outcome.PASSED
+    }
+    return {
+        check.node_id: Attribution(Cause.CHANGED, f"{found.evidence}; yet passed: {reached[check.effect].title}")
+        for check in red
+        if (found := causes.get(check.node_id))
+        and found.cause is Cause.DEPLOYMENT
+        and check.effect in reached
+        and not any(attempt.symptom for attempt in check.attempts)
+    }
 
 
 def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:

@@ -1,7 +1,8 @@
 """
 `ci/verify doctor [TARGET]` lists what is missing or does not work, each with the command that repairs it.
 
-It installs and changes nothing. Names of secret variables are shown, never their values.
+It installs and changes nothing, and asks the database read-only which rights its roles have. Names of secret variables
+are shown, never their values.
 """
 
 from __future__ import annotations
@@ -13,27 +14,50 @@ import sys
 import tempfile
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
+import psycopg
 
-from ci import environment, machine, privileges
+from ci import environment, machine
 from ci.gate import EXIT_USAGE
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
+from fixtures.database import errors, privileges
+from fixtures.database.session import connect
 from fixtures.model import escaping, redaction
+from fixtures.model.toml_tables import UsageError
 from fixtures.postgres.binaries import PostgresMissing, locate
-from fixtures.run.certificates import certificates
-from fixtures.target.target import TARGETS_FILE, Target, UsageError, VercelAccess, load, required_variables
-from fixtures.target.targets_file import entries_of
+from fixtures.run.network import certificates
+from fixtures.target.target import Target, load
+from fixtures.target.targets_file import TARGETS_FILE, entries_of, required_variables
 
 _SECONDS = 10.0
+_RUN = "doctor"
+# A text, whether it is good, and the remedy.
+_Seen = tuple[str, bool, str]
+_CONNECTED = """
+    SELECT current_user, current_setting('server_version'), pg_is_in_recovery(), pg_backend_pid(),
+           (SELECT date_trunc('second', coalesce(stats_reset, pg_postmaster_start_time()))::text
+              FROM pg_stat_database WHERE datname = current_database()),
+           current_setting('track_counts')::bool,
+           (SELECT format('%s in schema %I', extversion, nspname) FROM pg_extension e
+              JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'pg_stat_statements')
+"""
+_READABLE = """
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY relname) FROM pg_class c
+     WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p')
+       AND has_schema_privilege('public', 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
+"""
+_COPYABLE = """
+    SELECT current_user, count(*) > 0 AND bool_and(has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid))
+      FROM pg_class WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p')
+"""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """
-    One line.
+    One line of the doctor.
 
     good: None: information only.  remedy: what to do when it is not good.  absent: it is not there at all; anything
     that is there and does not work has failed.
@@ -44,13 +68,6 @@ class Finding:
     good: bool | None = True
     remedy: str = ""
     absent: bool = False
-
-    @property
-    def sign(self) -> str:
-        """The first word of its line."""
-        if self.good is False:
-            return "MISSING" if self.absent else "FAILED"
-        return "ok" if self.good else ""
 
 
 def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
@@ -76,7 +93,9 @@ def _show(title: str, findings: list[Finding]) -> None:
     width = max(len(finding.about) for finding in findings)
     lines = [f"{title}:"]
     for finding in findings:
-        lines.append(f"  {finding.sign:<7}  {finding.about:<{width}}  {finding.text}")
+        bad = "MISSING" if finding.absent else "FAILED"
+        sign = {True: "ok", False: bad, None: ""}[finding.good]
+        lines.append(f"  {sign:<7}  {finding.about:<{width}}  {finding.text}")
         if finding.good is False and finding.remedy:
             lines.append(f"  {'':<7}  {'':<{width}}  fix: {finding.remedy}")
     sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))) + "\n")
@@ -159,23 +178,17 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
     yield _reach("site", target.url)
     for address in target.control_addresses:
         yield _reach("control address", address)
-    if target.vercel and variables.get("vercel_token") not in missing:
-        yield _token(target.vercel)
     for secret, about, url, token, remedy in _services(target):
         if variables.get(secret) not in missing:
             yield _asked(about, url, token, remedy)
     if target.database_dsn and variables.get("database_dsn") not in missing:
-        yield from (
-            Finding("database", *seen)
-            for seen in privileges.look(target.database_dsn, variables.get("database_dsn", "DSN"))
-        )
+        yield from look(target.database_dsn, variables.get("database_dsn", "DSN"))
     if target.pooler_dsn and variables.get("pooler_dsn") not in missing:
         # The role sees the same there; only the way in may differ.
-        yield Finding("pooler", *next(privileges.look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"))))
+        yield next(look(target.pooler_dsn, variables.get("pooler_dsn", "DSN"), about="pooler"))
     copies = {"restore-drill", "rehearsal"} & target.capabilities
     if copies and target.dump_dsn and variables.get("dump_dsn") not in missing:
-        looked = privileges.look_at_copying(target.dump_dsn, variables.get("dump_dsn", "DSN"))
-        yield from (Finding("copying", *seen) for seen in looked)
+        yield from look(target.dump_dsn, variables.get("dump_dsn", "DSN"), about="copying")
 
 
 def _reach(about: str, url: str) -> Finding:
@@ -188,24 +201,21 @@ def _reach(about: str, url: str) -> Finding:
     return Finding(about, f"{url}: answers {status}")
 
 
-def _token(access: VercelAccess) -> Finding:
-    remedy = "make a token in Vercel's account settings, with access to the team, and set its variable"
-    return _asked("vercel token", f"{access.api}/v2/user", access.token, remedy)
-
-
 def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield (secret, name, address that it is tried on, value, remedy) of each service that may be asked."""
-    around = target.services
-    if around.github:
-        url = f"{around.github.api}/repos/{around.github.repository}"
+    if target.vercel:
+        remedy = "make a token in Vercel's account settings, with access to the team, and set its variable"
+        yield "vercel_token", "vercel token", f"{target.vercel.api}/v2/user", target.vercel.token, remedy
+    if target.github:
+        url = f"{target.github.api}/repos/{target.github.repository}"
         remedy = "make a fine-grained token with read of Checks and Commit statuses for this repository"
-        yield "github_token", "github token", url, around.github.token, remedy
-    if around.stripe:
+        yield "github_token", "github token", url, target.github.token, remedy
+    if target.stripe:
         remedy = "make a restricted key (rk_…) with read of Balance and Webhook Endpoints, and nothing else"
-        yield "stripe_restricted_key", "stripe key", f"{around.stripe.api}/v1/balance", around.stripe.key, remedy
-    if around.sentry:
-        url = f"{around.sentry.api}/api/0/organizations/{around.sentry.organization}/"
-        yield "sentry_token", "sentry token", url, around.sentry.token, "make a token with org:read"
+        yield "stripe_restricted_key", "stripe key", f"{target.stripe.api}/v1/balance", target.stripe.token, remedy
+    if target.sentry:
+        url = f"{target.sentry.api}/api/0/organizations/{target.sentry.organization}/"
+        yield "sentry_token", "sentry token", url, target.sentry.token, "make a token with org:read"
 
 
 def _asked(about: str, url: str, token: str, remedy: str) -> Finding:
@@ -216,3 +226,45 @@ def _asked(about: str, url: str, token: str, remedy: str) -> Finding:
         text = f"{url}: no answer ({type(error).__name__})"
         return Finding(about, text, good=False, remedy=f"curl -sv {url}")
     return Finding(about, f"{url} answers {answer.status_code}", answer.is_success, remedy)
+
+
+def look(dsn: str, variable: str = "DSN", *, about: str = "database") -> Iterator[Finding]:
+    """
+    Yield the connection of a role, then everything that it may or may not do; read-only.
+
+    variable: the name of the variable that holds the DSN, for the remedy.  about: "database" or "pooler" for the role
+    that monitors; "copying" for the one that copies, which must read every row of public.
+    """
+    looks, role_file = (_copying, "dump_role.sql") if about == "copying" else (_monitoring, "monitor_role.sql")
+    try:
+        with connect(dsn, _RUN) as connection:
+            yield from (Finding(about, *seen) for seen in looks(connection))
+    except psycopg.Error as error:
+        reason = errors.first_line(error)
+        remedy = f'psql "${variable}" from this machine says the same until host, port and network are right'
+        if reason.startswith("wrong DSN"):
+            remedy = f"export {variable}=postgresql://…, the DSN of the role that ci/sql/{role_file} makes"
+        yield Finding(about, f"no connection: {reason}", good=False, remedy=remedy)
+
+
+def _copying(connection: psycopg.Connection) -> Iterator[_Seen]:
+    role, everything = connection.execute(_COPYABLE).fetchone() or ("", False)
+    text = f"{'can' if everything else 'cannot'} copy every row of public as {role}"
+    yield text, bool(everything), "run ci/sql/dump_role.sql as the owner of the tables"
+
+
+def _monitoring(connection: psycopg.Connection) -> Iterator[_Seen]:
+    row = connection.execute(_CONNECTED).fetchone()
+    role, version, standby, process, since, counting, statements = row or ("", "", False, 0, "", False, None)
+    way = "direct" if connection.info.backend_pid == process else "through a pooler"
+    yield f"PostgreSQL {version}, {'standby' if standby else 'primary'}, as {role}, {way}", True, ""
+    counted = f"statistics {'counted since ' + since if counting else 'are not counted'}"
+    yield counted, counting, "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf()"
+    extension = "CREATE EXTENSION pg_stat_statements (and shared_preload_libraries, with a restart)"
+    yield f"pg_stat_statements {statements or 'is not there'}", statements is not None, extension
+    answers = connection.execute(privileges.question().encode()).fetchone() or ()
+    for (what, view), seen in zip(privileges.views().items(), answers, strict=True):
+        yield f"{'sees' if seen else 'does not see'} {view.what}", bool(seen), privileges.remedy(what, f'"{role}"')
+    (readable,) = connection.execute(_READABLE).fetchone() or (None,)
+    other = "give the checks the role of ci/sql/monitor_role.sql: no customer's row may leave through them"
+    yield f"can read {readable or 'no table of the platform'}", not readable, other

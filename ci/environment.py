@@ -1,27 +1,19 @@
 """
 The project's own `.venv` beside pyproject.toml, which holds exactly the packages of the locks.
 
-Standard library only, and nothing slow is imported before it is known to be needed: this runs ahead of every command.
-A lock's stamp is written after its installation, so that an interrupted set-up is noticed and done again.
+A lock's stamp is written after its installation, so that an interrupted set-up is noticed and done again. This runs
+ahead of every command: standard library only, and nothing slow. `steps.py` installs.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = "requirements.lock"
 DEV_LOCK = "requirements-dev.lock"
 POSTGRES_LOCK = "requirements-postgres.lock"
-_UNFINISHED = "unfinished-setup"
-_INSTALL_SECONDS = 900
 
 
 def python_of(root: Path = ROOT) -> Path:
@@ -32,102 +24,17 @@ def python_of(root: Path = ROOT) -> Path:
 def installed(lock: str, root: Path = ROOT) -> bool:
     """Return whether the environment holds this lock in its present form, for its present interpreter."""
     try:
-        return _stamp(lock, root).read_text(encoding="utf-8") == _key(lock, root)
+        return stamp(lock, root).read_text(encoding="utf-8") == key(lock, root)
     except OSError:
         return False
 
 
-def install(*locks: str, root: Path = ROOT) -> None:
-    """Install the locks into `.venv`, which is made where needed; raises SetupError."""
-    with _alone(root):
-        missing = [lock for lock in locks if not installed(lock, root)]
-        if missing:
-            _make(root)
-        for lock in missing:
-            _install(lock, root)
-
-
-def _stamp(lock: str, root: Path) -> Path:
+def stamp(lock: str, root: Path) -> Path:
+    """Path of the file that says which form of a lock is installed."""
     return root / ".venv" / f"{lock}.stamp"
 
 
-def _key(lock: str, root: Path) -> str:
+def key(lock: str, root: Path) -> str:
     """Content of the lock and the real interpreter: an upgrade of the system's Python empties a venv without a word."""
     digest = hashlib.sha256((root / "ci" / lock).read_bytes()).hexdigest()
     return f"{digest} {python_of(root).resolve(strict=True)}\n"
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    from ci.steps import SetupError, say  # noqa: PLC0415  (not on the warm path)
-
-    directory = root / ".verify"
-    try:
-        directory.mkdir(exist_ok=True)
-        file = (directory / "setup.lock").open("w")
-    except OSError as error:
-        msg = f"{root} cannot be written ({error.strerror}); fix: run ci/verify once as its owner, or clone your own"
-        raise SetupError(msg) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for the set-up that another ci/verify is doing …")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _make(root: Path) -> None:
-    from ci.steps import run_step  # noqa: PLC0415
-
-    unfinished = root / ".venv" / _UNFINISHED
-    if _works(root) and not unfinished.exists():
-        return
-    need_ensurepip()
-    unfinished.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "venv", "--clear", str(root / ".venv")]
-    fix = f"{sys.executable} -m venv --clear .venv"
-    run_step("making .venv", command, fix=fix, limit=120)
-    unfinished.touch()
-
-
-def _works(root: Path) -> bool:
-    """Return whether there is an environment whose interpreter starts and finds its packages."""
-    import subprocess  # noqa: PLC0415
-
-    from fixtures.model.child_environment import child_environment  # noqa: PLC0415
-
-    if not python_of(root).exists():
-        return False
-    probe = [str(python_of(root)), "-c", "import pip"]
-    return subprocess.run(probe, env=child_environment(), stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603
-
-
-def need_ensurepip() -> None:
-    """Install the module that puts pip into an environment, which Debian packs separately; raises SetupError."""
-    from ci.steps import SetupError, apt_install, may_use_apt  # noqa: PLC0415
-
-    if find_spec("ensurepip") is not None:
-        return
-    package = f"python3.{sys.version_info.minor}-venv"
-    fix = f"apt-get install -y {package}"
-    if not may_use_apt():
-        msg = f"{sys.executable} cannot make environments (no ensurepip); fix, as root: {fix}"
-        raise SetupError(msg)
-    apt_install(package, fix=fix)
-
-
-def _install(lock: str, root: Path) -> None:
-    from ci.steps import run_step  # noqa: PLC0415
-
-    unfinished = root / ".venv" / _UNFINISHED
-    unfinished.touch()
-    command = [str(python_of(root)), "-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    command += ["--disable-pip-version-check", "--no-input", "-r", str(root / "ci" / lock)]
-    fix = f"reach a Python package index, then .venv/bin/pip install --require-hashes -r ci/{lock}"
-    run_step(f"installing ci/{lock} into .venv", command, fix=fix, limit=_INSTALL_SECONDS)
-    stamp = _stamp(lock, root)
-    scratch = stamp.with_suffix(f".{os.getpid()}")
-    scratch.write_text(_key(lock, root), encoding="utf-8")
-    scratch.replace(stamp)
-    unfinished.unlink()

@@ -34,6 +34,8 @@ MEANING = {
 ROLLBACK_STAGES = frozenset({"postdeploy", "watch"})
 # These causes say nothing about the platform.
 OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
+_NO_DEFECT = OURS | {Cause.FLAKY, Cause.CHANGED}
+_OLDER = frozenset({Cause.EXISTING, Cause.THIRD_PARTY})
 _NAMED = 3
 _RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
 _MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUITE_ERROR, Outcome.SUPERSEDED})
@@ -75,27 +77,32 @@ def decide(
     *,
     problem: str | None = None,
     has_control: bool = True,
+    can_roll_back: bool = True,
 ) -> Judgement:
     """
     Judge a verdict.
 
     causes: node id of a red check -> why it is red; a red check that is not in it is `unknown`.
     problem: why the verdict cannot be trusted, in words; it wins over everything else.
-    has_control: whether an earlier deployment could be compared; without one no cause can be proved.
+    has_control: whether another deployment could be asked.  can_roll_back: whether the target allows a rollback.
     """
-    torn = problem or _torn(verdict, stage)
-    if torn or verdict is None:
-        return Judgement(Decision.HOLD, 2, [torn or "there is no verdict"])
+    if verdict is None:
+        return Judgement(Decision.HOLD, 2, [problem or "there is no verdict"])
+    if torn := problem or _torn(verdict, stage):
+        return Judgement(Decision.HOLD, 2, [torn])
 
     red = [(check, causes.get(check.node_id, Cause.UNKNOWN)) for check in red_of(verdict)]
     urgent = [pair for pair in red if pair[0].severity.is_urgent]
-    blamed = [pair for pair in urgent if pair[0].rollback_eligible and pair[1] is Cause.DEPLOYMENT]
-    blocking = [pair for pair in urgent if pair[1] not in OURS]
-    lasting = [pair for pair in urgent if _lasting(*pair, stage, has_control=has_control)]
+    undoable = can_roll_back and stage in ROLLBACK_STAGES
+    blamed = [pair for pair in urgent if undoable and pair[0].can_roll_back and pair[1] is Cause.DEPLOYMENT]
+    blocking = [pair for pair in urgent if _blocks(pair[1], has_control=has_control)]
+    # In predeploy nothing is undone either, but an unknown cause must not let the candidate pass.
+    final = not has_control or (not can_roll_back and stage in ROLLBACK_STAGES) or stage == "daily"
+    lasting = [pair for pair in urgent if _lasting(*pair, final=final)]
     unsettled = [pair for pair in urgent if pair[1] is not Cause.FLAKY]
 
     table = [
-        (3, Decision.ROLLBACK, _lines(blamed) if stage in ROLLBACK_STAGES else []),
+        (3, Decision.ROLLBACK, _lines(blamed)),
         (4, Decision.BLOCK, _lines(blocking) if stage == "predeploy" else []),
         (5, Decision.INCIDENT, _lines(lasting)),
         (6, Decision.HOLD, _lines(unsettled) + _unmeasured(verdict)),
@@ -108,52 +115,44 @@ def decide(
     return Judgement(Decision.KEEP, 8, [f"{passed} checks passed, none is red, every required one was measured"])
 
 
-def _torn(verdict: Verdict | None, stage: str) -> str | None:
-    if verdict is None:
-        return "there is no verdict"
+def _torn(verdict: Verdict, stage: str) -> str | None:
     if verdict.stage != stage:
         return f"the verdict is of stage {verdict.stage}, not {stage}"
     if not verdict.complete:
         return f"the verdict is incomplete: the run ended before its last check ({len(verdict.checks)} judged)"
     if not any(check.outcome in _RAN for check in verdict.checks):
-        return f"no check ran: {_tally(verdict)}"
+        counts = Counter(check.outcome for check in verdict.checks)
+        tally = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        return f"no check ran: {tally or 'none was selected'}"
     if verdict.missing:
         named = ", ".join(verdict.missing[:_NAMED])
         return f"the run was narrowed: {len(verdict.missing)} checks that are due did not run ({named}, …)"
     return None
 
 
-def _tally(verdict: Verdict) -> str:
-    counts = Counter(check.outcome for check in verdict.checks)
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none was selected"
+def _blocks(cause: Cause, *, has_control: bool) -> bool:
+    """Whether a red check refuses the promotion. The build may repair an older fault, so that one does not."""
+    return cause is Cause.DEPLOYMENT or (not has_control and cause not in _NO_DEFECT | _OLDER)
 
 
-def _lasting(check: CheckResult, cause: Cause, stage: str, *, has_control: bool) -> bool:
-    if cause in OURS or cause is Cause.FLAKY:
-        return False
-    return (
-        not has_control
-        or cause in {Cause.EXISTING, Cause.THIRD_PARTY}
-        or not check.rollback_eligible
-        or stage == "daily"
-    )
+def _lasting(check: CheckResult, cause: Cause, *, final: bool) -> bool:
+    """Whether people must act. final: no comparison and no rollback follows, so that nothing else becomes known."""
+    return cause not in _NO_DEFECT and (cause in _OLDER or not check.can_roll_back or final)
 
 
 def _unmeasured(verdict: Verdict) -> list[str]:
     return [
-        f"{check.severity} {check.title}: {check.outcome}{_why(check)}"
+        f"{check.severity} {check.title}: {check.outcome}"
+        + next((f", cause {attempt.blocker}" for attempt in check.attempts if attempt.blocker), "")
+        + (f" ({check.reason})" if check.reason else "")
         for check in verdict.checks
         if check.severity.is_urgent and check.outcome in _MISSING
     ]
 
 
-def _why(check: CheckResult) -> str:
-    blockers = [f", cause {attempt.blocker}" for attempt in check.attempts if attempt.blocker]
-    return f"{blockers[0] if blockers else ''}{f' ({check.reason})' if check.reason else ''}"
-
-
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:
-    return [
-        f"{check.severity} {check.title}: failed, cause {cause}{'' if check.rollback_eligible else ', not eligible'}"
-        for check, cause in pairs
-    ]
+    return [f"{check.severity} {check.title}: failed, cause {cause}{_no_rollback(check)}" for check, cause in pairs]
+
+
+def _no_rollback(check: CheckResult) -> str:
+    return "" if check.can_roll_back else f", judges {check.judges}: no rollback repairs it"

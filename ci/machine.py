@@ -11,15 +11,19 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from ci import environment
-from ci.steps import SetupError, apt_install, may_use_apt, run_step, say
+from ci import steps
+from ci.environment import POSTGRES_LOCK
+from ci.steps import SetupError, apt_install, install, need_apt, run_step, say
 from fixtures.browser.executable import INSTALL, SHELL, BrowserError, find_browser
 from fixtures.postgres.binaries import Binaries, PostgresMissing, cache_root, locate
 
 VERCEL_CLI_VARIABLE = "SYNTHETIC_VERCEL_CLI"
 VERCEL_CLI_VERSION = "60.1.3"
+# Debian's package -> its program.
+_NODE = {"nodejs": "node", "npm": "npm"}
 
 
 def provide_browser() -> Path:
@@ -36,14 +40,11 @@ def provide_browser() -> Path:
     try:
         run_step("downloading Playwright's headless shell", command, fix=INSTALL, limit=180, environment=hurry)
     except SetupError as error:
-        if not may_use_apt():
+        if not steps.may_use_apt():
             raise
         say(f"{error}; trying Debian's package first")
-    else:
-        found = find_browser()
-        if found:
-            return found
-    if may_use_apt():
+    found = find_browser()
+    if not found and steps.may_use_apt():
         apt_install(SHELL, fix=INSTALL)
         found = find_browser()
     if not found:
@@ -57,7 +58,7 @@ def provide_postgres() -> Binaries:
     try:
         return locate()
     except PostgresMissing:
-        environment.install(environment.POSTGRES_LOCK)
+        install(POSTGRES_LOCK)
         importlib.invalidate_caches()
     try:
         return locate()
@@ -73,21 +74,8 @@ def find_vercel_cli() -> Path | None:
 
 
 def provide_vercel_cli() -> Path | None:
-    """
-    Return the pinned CLI's entry script, installing it where needed.
-
-    None, after saying why, when it cannot be had: only self-tests use it, and they report themselves skipped.
-    """
-    found = find_vercel_cli()
-    if found:
-        return found
-    try:
-        _need_node()
-        _install_vercel_cli()
-    except SetupError as error:
-        say(f"the self-tests of Vercel's CLI will be skipped: {error}")
-        return None
-    return find_vercel_cli()
+    """Return the pinned CLI's entry script, installing it where needed; None when it cannot be had."""
+    return _for_selftests("of Vercel's CLI", find_vercel_cli, _install_vercel_cli)
 
 
 def find_pgbouncer() -> Path | None:
@@ -97,41 +85,34 @@ def find_pgbouncer() -> Path | None:
 
 
 def provide_pgbouncer() -> Path | None:
-    """
-    Return PgBouncer, installing Debian's package where there is none.
+    """Return PgBouncer, installing Debian's package where there is none; None when it cannot be had."""
+    return _for_selftests("behind PgBouncer", find_pgbouncer, lambda: _install_packages("pgbouncer"))
 
-    None, after saying why, when it cannot be had: only self-tests use it, and they report themselves skipped.
-    """
-    fix = "apt-get install -y pgbouncer"
+
+def _for_selftests(which: str, find: Callable[[], Path | None], install: Callable[[], None]) -> Path | None:
+    """Return a program that only self-tests use; they report themselves skipped without it, so say why."""
     try:
-        if find_pgbouncer() is None:
-            _need_apt("pgbouncer not found", fix)
-            apt_install("pgbouncer", fix=fix)
+        if find() is None:
+            install()
     except SetupError as error:
-        say(f"the self-tests behind PgBouncer will be skipped: {error}")
-    return find_pgbouncer()
+        say(f"the self-tests {which} will be skipped: {error}")
+    return find()
 
 
-def _need_apt(what: str, fix: str) -> None:
-    if not may_use_apt():
-        msg = f"{what}; fix, as root: {fix}"
-        raise SetupError(msg)
+def _install_packages(*missing: str) -> None:
+    if missing:
+        need_apt(f"{' and '.join(missing)} not found", " ".join(missing))
+    for package in missing:
+        apt_install(package)
 
 
 def _vercel_directory() -> Path:
     return cache_root() / "vercel-cli" / VERCEL_CLI_VERSION
 
 
-def _need_node() -> None:
-    missing = [package for package, program in (("nodejs", "node"), ("npm", "npm")) if not shutil.which(program)]
-    if missing:
-        _need_apt(f"{' and '.join(missing)} not found", "apt-get install -y nodejs npm")
-    for package in missing:
-        apt_install(package, fix=f"apt-get install -y {package}")
-
-
 def _install_vercel_cli() -> None:
     """Install beside its place and move: an interrupted installation is never taken for a whole one."""
+    _install_packages(*(package for package, program in _NODE.items() if not shutil.which(program)))
     place = _vercel_directory()
     place.parent.mkdir(parents=True, exist_ok=True)
     package = f"vercel@{VERCEL_CLI_VERSION}"

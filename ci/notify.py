@@ -1,30 +1,40 @@
 """
-Messages to Slack's incoming webhook, in the runbook's words: one when an incident opens, one when it is over.
+Notices to Slack's incoming webhook, in the runbook's words. A notice is written down, then sent, then crossed out.
 
-Incidents are the same when check and cause are. The webhook's URL is a secret: no message, error or repr shows it.
+A gate that dies in between leaves the notice behind, and the next run sends it. A notice whose sending had begun is
+marked "again", because it may have arrived. The webhook's URL is a secret: no message, error or repr shows it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Literal
 
 import httpx
+import msgspec
 
 from ci.web import new_client
 from fixtures.model import escaping, redaction
-from fixtures.state.state import Incident
+from fixtures.state.state import RollbackRecord, State
 
-Status = Literal["Investigating", "Identified", "Monitoring", "Resolved"]
+OUTBOX = "outbox"
+Status = Literal["Investigating", "Identified", "Resolved"]
 # The runbook's response times.
 _ETA = {"P0": "response in under 15 min", "P1": "response in under 30 min", "P2": "response in under 2 hours"}
 _TRIES = 3
 _LONGEST_WAIT = 10.0
 _HEADER, _SECTION, _FIELD = 150, 3000, 2000
 _AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY})
+_KEPT = 50
+_LOCK_WAIT = 30.0
+_STEPS = {
+    "intended": "it is not known whether the request was made",
+    "requested": "the request was made and not proved",
+    "proved": "production serves the earlier deployment; whether it healed is checked now",
+}
 
 
 @dataclass(frozen=True)
@@ -56,31 +66,60 @@ class Message:
         }
 
 
-@dataclass(frozen=True)
-class Change:
-    """The change that a run makes. opened: people are told now; resolved: over; open: kept in the state."""
+class Notice(msgspec.Struct, kw_only=True):
+    """A message that waits.  begun: its sending began, and it is not known how it ended."""
 
-    opened: list[Incident] = field(default_factory=list)
-    resolved: list[Incident] = field(default_factory=list)
-    open: list[Incident] = field(default_factory=list)
+    message: Message
+    begun: bool = False
 
 
-def compare(known: list[Incident], red: list[Incident], passed: set[str]) -> Change:
+class Outbox(msgspec.Struct, kw_only=True):
+    """The notices of a target. waiting: oldest first.  rollbacks: ids of runs whose rollback was not reported yet."""
+
+    waiting: list[Notice] = []
+    rollbacks: list[str] = []
+
+
+def announce(state: State, run_id: str) -> None:
+    """Note, before a rollback is requested, that people must be told of it. Raises StateError."""
+    with state.lock(OUTBOX, wait=_LOCK_WAIT):
+        box = _read(state)
+        box.rollbacks = [*box.rollbacks, run_id]
+        state.keep_document(OUTBOX, box)
+
+
+def queue(state: State, messages: Iterable[Message], *, told_of: str | None = None) -> None:
     """
-    Compare the open incidents with the checks that are red now.
+    Write down messages, and one for each rollback that was not reported yet. Raises StateError, StateBusyError.
 
-    An incident whose check passed is resolved; one whose check was not judged stays; a check that is red for another
-    cause opens a new incident in place of the old one. An incident that was never reported is opened again.
+    told_of: id of the run whose rollback these messages report.
     """
-    before = {(incident.check, incident.cause): incident for incident in known}
-    now = {(incident.check, incident.cause): before.get((incident.check, incident.cause), incident) for incident in red}
-    red_checks = {check for check, _ in now}
-    waiting = [incident for incident in known if incident.check not in red_checks and incident.check not in passed]
-    return Change(
-        opened=[incident for incident in now.values() if not incident.notified],
-        resolved=[incident for incident in known if incident.check in passed and incident.check not in red_checks],
-        open=[*waiting, *now.values()],
-    )
+    new = list(messages)
+    with state.lock(OUTBOX, wait=_LOCK_WAIT):
+        box = _read(state)
+        untold = [run_id for run_id in box.rollbacks if not new or run_id != told_of]
+        new += _of_rollbacks(state.rollbacks(), untold)
+        if new:
+            waiting = [*box.waiting, *(Notice(message=message) for message in new)]
+            state.keep_document(OUTBOX, Outbox(waiting=waiting[-_KEPT:]))
+
+
+def deliver(state: State, webhook: str) -> list[str]:
+    """Send the waiting notices; return notes for the report. Raises StateError, StateBusyError."""
+    notes: list[str] = []
+    unsent: list[Notice] = []
+    with state.lock(OUTBOX, wait=_LOCK_WAIT):
+        waiting = _read(state).waiting
+        for place, notice in enumerate(waiting, start=1):
+            message = notice.message
+            shown = replace(message, title=f"{message.title} (again: it may have arrived)") if notice.begun else message
+            begun = Notice(message=message, begun=True)
+            state.keep_document(OUTBOX, Outbox(waiting=[*unsent, begun, *waiting[place:]]))
+            problem = send(webhook, shown)
+            notes.append(problem or f"sent to Slack: {shown.title} ({shown.status})")
+            unsent += [notice] if problem else []
+            state.keep_document(OUTBOX, Outbox(waiting=[*unsent, *waiting[place:]]))
+    return notes
 
 
 def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = time.sleep) -> str | None:
@@ -104,6 +143,23 @@ def send(webhook: str, message: Message, *, sleep: Callable[[float], None] = tim
             if attempt < _TRIES - 1:
                 sleep(wait)
     return f"the notice to Slack failed: {problem}"
+
+
+def _of_rollbacks(records: list[RollbackRecord], run_ids: list[str]) -> Iterable[Message]:
+    for record in records:
+        if record.run_id in run_ids and record.step != "abandoned":
+            became = _STEPS.get(record.step, f"the rollback is {record.step}: {record.detail}")
+            yield Message(
+                title=f"{record.deployment_id} was rolled back to {record.target_id}: {record.step}",
+                severity="P0",
+                status="Resolved" if record.step == "healed" else "Identified",
+                impact=f"run {record.run_id} ended before it sent its notice",
+                lines=[became, f"Reason: {record.reason}"],
+            )
+
+
+def _read(state: State) -> Outbox:
+    return state.document(OUTBOX, Outbox) or Outbox()
 
 
 def _text(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The command line of ci/verify: its parser, and the frozen options of each command."""
+"""The command line of ci/verify: its parser, and its frozen options."""
 
 from __future__ import annotations
 
@@ -9,74 +9,50 @@ from pathlib import Path
 from typing import Never
 
 from fixtures.model.child_environment import child_environment
-from fixtures.model.stages import STAGES, Stage
+from fixtures.model.toml_tables import UsageError
+from fixtures.model.verdict import STAGES
 from fixtures.target.addresses import shown
-from fixtures.target.target import PLATFORM_REPO_VARIABLE, Mode, UsageError
+from fixtures.target.target import PLATFORM_REPO_VARIABLE
+from fixtures.target.targets_file import Mode
 
 # More share no work: a run has some two hundred checks.
 _MOST_WORKERS = 32
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
+_OF_A_TARGET = ("target", "state", "reports", "platform_repo")
+_OF_A_STAGE = ("fault", "mode", "workers", "dry_run")
 MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetOptions:
+class Options:
     """
-    The target, and the places where a run reads and writes; paths are absolute.
+    One command line; paths are absolute.
 
-    target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  state: directory that outlives a run, None: the
-    stage's own choice.  platform_repo: a checkout of the platform, None: SYNTHETIC_PLATFORM_REPO.
+    command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine.
+    compare: of a snapshot: judge the one that was taken.  target: a name or a URL, None: SYNTHETIC_TARGET or the
+    sandbox.  state: directory that outlives a run, None: the stage's own choice.  platform_repo: a checkout of the
+    platform, None: SYNTHETIC_PLATFORM_REPO.  fault: how the sandbox is broken.  mode: None: the target's own.
+    workers: pytest-xdist's, 0: none.  dry_run: measure and decide, but change nothing and notify nobody.
+    pytest_args: the arguments after `--`.
     """
 
+    command: str
+    subject: str | None = None
+    compare: bool = False
     target: str | None = None
     state: Path | None = None
     reports: Path = Path("reports")
     platform_repo: Path | None = None
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """The variables that the target is resolved against, here and in every run of pytest."""
-        return child_environment({PLATFORM_REPO_VARIABLE: str(self.platform_repo)} if self.platform_repo else {})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(TargetOptions):
-    """
-    One stage to run.
-
-    fault: how the sandbox is broken.  mode: None: the target's own.  workers: pytest-xdist's, 0: none.
-    dry_run: measure and decide, but change nothing and notify nobody.
-    """
-
-    stage: Stage
     fault: str | None = None
     mode: Mode | None = None
     workers: int = 0
     dry_run: bool = False
     pytest_args: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True, kw_only=True)
-class SnapshotOptions(TargetOptions):
-    """A snapshot to take, or with `compare` to judge the one that was taken."""
-
-    compare: bool = False
-
-
-@dataclass(frozen=True)
-class Request:
-    """
-    One command line.
-
-    command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine.
-    options: only for a stage.  snapshot: only for that command.  pytest_args: the arguments after `--`.
-    """
-
-    command: str
-    subject: str | None = None
-    options: Options | None = None
-    snapshot: SnapshotOptions | None = None
-    pytest_args: tuple[str, ...] = ()
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that the target is resolved against, here and in every run of pytest."""
+        return child_environment({PLATFORM_REPO_VARIABLE: str(self.platform_repo)} if self.platform_repo else {})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,10 +79,11 @@ def parser() -> argparse.ArgumentParser:
         "subject", nargs="?", metavar="TARGET", help="target that doctor examines, in addition to this machine"
     )
     listing = parser.add_mutually_exclusive_group()
-    listing.add_argument(
-        "--list-checks", action="store_true", help="list every check with its severity, kind and section"
-    )
-    listing.add_argument("--list-faults", action="store_true", help="list every way to break the sandbox")
+    for flag, what in (
+        ("list-checks", "list every check with its severity, kind and section"),
+        ("list-faults", "list every way to break the sandbox"),
+    ):
+        listing.add_argument(f"--{flag}", action="store_const", const=flag, dest="listing", help=what)
     stage = parser.add_argument_group("options of a stage")
     stage.add_argument("--target", metavar="NAME|URL", type=_named, help="default: SYNTHETIC_TARGET, else the sandbox")
     stage.add_argument("--fault", metavar="NAME", type=_named, help="break the sandbox in this way (see --list-faults)")
@@ -117,7 +94,9 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--platform-repo", metavar="PATH", type=_absolute, help=repo)
     stage.add_argument("--mode", choices=MODES, help="replaces the mode of the target")
     stage.add_argument("--reports", metavar="DIR", type=_absolute, help="directory for the results (default: reports)")
-    stage.add_argument("-n", "--workers", metavar="N", type=_count, help="pytest-xdist workers (default: none)")
+    stage.add_argument(
+        "-n", "--workers", metavar="N", type=_count, default=0, help="pytest-xdist workers (default: none)"
+    )
     stage.add_argument("--dry-run", action="store_true", help="measure and decide, change nothing, notify nobody")
     snapshot = parser.add_argument_group(
         "options of snapshot, besides --target, --state, --reports and --platform-repo"
@@ -126,48 +105,28 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse(argv: Sequence[str], *, root: Path) -> Request:
+def parse(argv: Sequence[str], *, root: Path) -> Options:
     """Read a command line; root: the checkout, where the default reports/ is. Raises UsageError."""
     split = list(argv).index("--") if "--" in argv else len(argv)
-    given = parser().parse_intermixed_args(list(argv[:split]))
-    pytest_args = tuple(argv[split + 1 :])
-    command = given.command
-    if given.list_checks or given.list_faults:
-        if command:
-            msg = f"--list-checks and --list-faults stand alone; drop {command}"
-            raise UsageError(msg)
-        command = "list-checks" if given.list_checks else "list-faults"
+    given = vars(parser().parse_intermixed_args(list(argv[:split])))
+    listing = given.pop("listing")
+    problem, command = None, given["command"] or listing
+    allowed = {*_OF_A_TARGET, *_OF_A_STAGE} if command in STAGES else _OF_A_TARGET if command == "snapshot" else ()
+    stray = [name for name in (*_OF_A_TARGET, *_OF_A_STAGE) if given[name] and name not in allowed]
     if command is None:
-        msg = f"no command; give one of {', '.join(COMMANDS)}; see ci/verify --help"
-        raise UsageError(msg)
-    if given.subject and command != "doctor":
-        msg = f"{shown(given.subject)}: not expected after {command}; a target is named by --target"
-        raise UsageError(msg)
-    if given.compare and command != "snapshot":
-        msg = f"--compare: only for snapshot, not for {command}"
-        raise UsageError(msg)
-    around = {"target": given.target, "state": given.state, "reports": given.reports or root / "reports"}
-    around["platform_repo"] = given.platform_repo
-    if command in STAGES:
-        options = Options(
-            **around,
-            stage=command,
-            fault=given.fault,
-            mode=given.mode,
-            workers=given.workers or 0,
-            dry_run=given.dry_run,
-            pytest_args=pytest_args,
-        )
-        return Request(command, options=options, pytest_args=pytest_args)
-    of_a_stage = (*around, "fault", "mode", "workers", "dry_run")
-    shared = tuple(around) if command == "snapshot" else ()
-    stray = [name for name in of_a_stage if name not in shared and getattr(given, name) not in {None, False}]
-    if stray:
-        msg = f"--{stray[0].replace('_', '-')}: only for a stage ({', '.join(STAGES)}), not for {command}"
-        raise UsageError(msg)
-    if command == "snapshot":
-        return Request(command, snapshot=SnapshotOptions(**around, compare=given.compare))
-    return Request(command, subject=given.subject, pytest_args=pytest_args)
+        problem = f"no command; give one of {', '.join(COMMANDS)}; see ci/verify --help"
+    elif listing and command != listing:
+        problem = f"--list-checks and --list-faults stand alone; drop {command}"
+    elif given["subject"] and command != "doctor":
+        problem = f"{shown(given['subject'])}: not expected after {command}; a target is named by --target"
+    elif given["compare"] and command != "snapshot":
+        problem = f"--compare: only for snapshot, not for {command}"
+    elif stray:
+        problem = f"--{stray[0].replace('_', '-')}: only for a stage ({', '.join(STAGES)}), not for {command}"
+    if problem:
+        raise UsageError(problem)
+    given |= {"command": command, "reports": given["reports"] or root / "reports"}
+    return Options(**given, pytest_args=tuple(argv[split + 1 :]))
 
 
 def _named(text: str) -> str:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
-from ci.causes import Attribution, without_pairs
-from ci.circumstances import Circumstances
+import httpx
+
+from ci.causes import Attribution, Circumstances, without_pairs
 from ci.comparison import Comparison
+from ci.web import new_client
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
 from fixtures.run.rate_limits import RATE_LIMITS
+from fixtures.target.target import BYPASS, Target
 
 ROUNDS = 5
 SIGNIFICANCE = 0.05
@@ -22,6 +27,8 @@ _EVEN = 0.5
 _A_KIND = 3
 # Four of four against none of four is the least that can be significant.
 _LEAST_PAIRS = 4
+# Seconds in which an address that answers at all has answered.
+SILENT_S = 3.0
 _JUDGED = frozenset({Outcome.PASSED, Outcome.FAILED})
 
 
@@ -46,28 +53,24 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
     """
     choice = Choice()
     left = {what: left.get(what, rate_limit.amount) for what, rate_limit in RATE_LIMITS.items()}
-    for check in sorted(checks, key=lambda check: (check.severity, not check.rollback_eligible)):
+    for check in sorted(checks, key=lambda check: (check.severity, not check.can_roll_back)):
         chosen = [*choice.pairs, *choice.single]
         if not check.severity.is_urgent:
-            choice.reasons[check.node_id] = "not diagnosed (only P0 and P1 are re-run)"
+            reason = "not diagnosed (only P0 and P1 are re-run)"
         elif check.host_bound and comparison.pinned_url is None:
-            choice.reasons[check.node_id] = (
-                "not re-run: it needs the production host, where no deployment can be pinned"
-            )
+            reason = "not re-run: it needs the production host, where no deployment can be pinned"
         elif check.asks and all(asked.startswith("vendor ") for asked in check.asks):
-            choice.reasons[check.node_id] = "not re-run: it asks a service that every deployment shares"
+            reason = "not re-run: it asks a service that every deployment shares"
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
-            choice.reasons[check.node_id] = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
-        elif not _missing(check, ROUNDS, left):
-            choice.pairs.append(check)
-            left = _without(check, ROUNDS, left)
-        elif missing := _missing(check, 1, left):
-            choice.reasons[check.node_id] = (
-                f"not re-run: that would use up the platform's rate limit of {', '.join(missing)}"
-            )
+            reason = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
         else:
-            choice.single.append(check)
-            left = _without(check, 1, left)
+            rounds = 1 if _missing(check, ROUNDS, left) else ROUNDS
+            if not (missing := _missing(check, rounds, left)):
+                (choice.pairs if rounds == ROUNDS else choice.single).append(check)
+                left = _without(check, rounds, left)
+                continue
+            reason = f"not re-run: that would use up the platform's rate limit of {', '.join(missing)}"
+        choice.reasons[check.node_id] = reason
     return choice
 
 
@@ -159,3 +162,54 @@ def _pairs(attempts: list[Attempt], comparison: Comparison) -> list[tuple[Attemp
 def _proved(attempt: Attempt, deployment_id: str | None) -> bool:
     named = set(attempt.deployments)
     return attempt.identified and named == {deployment_id} and attempt.outcome in _JUDGED and attempt.blocker is None
+
+
+def silence_of_candidate(target: Target, comparison: Comparison) -> Attribution | None:
+    """
+    Return the cause of missing answers; None where the candidate answers, or nothing is proved.
+
+    Pairs of checks cannot prove it: they count only answers that name their deployment, and silence names nobody. Here
+    the candidate's own address and production's are asked together with the control's, several times at once.
+
+    Where the first rounds leave a doubt (some requests are answered, or this machine is busy), twice as many have twice
+    the time.
+    """
+    if comparison.candidate is None or comparison.control is None or comparison.gone:
+        return None
+    for rounds, seconds in ((ROUNDS, SILENT_S), (2 * ROUNDS, 2 * SILENT_S)):
+        lost, lost_by_control = _lost(target, comparison, rounds, seconds)
+        certain = lost == rounds or rounds > ROUNDS
+        chance = fisher(lost, 0, rounds)
+        shown = (
+            f"no answer {lost}/{rounds} from {comparison.candidate_id}, asked on its own address and on production, "
+            f"{lost_by_control}/{rounds} from {comparison.control_name}"
+        )
+        if lost == 0:
+            return None
+        if lost_by_control == 0 and certain and chance < SIGNIFICANCE:
+            return Attribution(Cause.DEPLOYMENT, f"{shown} (p={chance:.3f})")
+    return Attribution(Cause.EXISTING, f"{shown}: the control fails too") if lost == lost_by_control == rounds else None
+
+
+def _lost(target: Target, comparison: Comparison, rounds: int, seconds: float) -> tuple[int, int]:
+    """Return how many requests candidate and control left unanswered; the candidate at both of its addresses."""
+    candidate, control = comparison.variant("candidate"), comparison.variant("control")
+    # Deployment protection answers in place of a deployment that hangs.
+    own = {BYPASS: target.bypass_secret} if target.bypass_secret else {}
+    with new_client(seconds) as client, ThreadPoolExecutor(3 * rounds) as pool:
+        asked = [
+            [pool.submit(status_of, client, url, own, seconds) for _ in range(rounds)]
+            for url in (candidate.url, target.url, control.url)
+        ]
+        at_own, at_production, at_control = [[answer.result() for answer in answers] for answers in asked]
+    # A control that fails is no witness.
+    witnesses = sum(status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR for status in at_control)
+    return min(at_own.count(None), at_production.count(None)), rounds - witnesses
+
+
+def status_of(client: httpx.Client, url: str, headers: Mapping[str, str], seconds: float) -> int | None:
+    """Return the status of an address, None for no complete answer."""
+    try:
+        return client.get(url, headers=headers, extensions={"seconds": seconds}).status_code
+    except httpx.HTTPError:
+        return None

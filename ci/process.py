@@ -1,6 +1,7 @@
 """
 The process of ci/verify: its signals, its streams and its exit code, from the first line to the last.
 
+SIGINT, SIGTERM and SIGHUP end a run once, in order; after the decision they are too late and change nothing.
 Exit code 1 means "this deployment was rejected", and Python ends with 1 after any error and with 120 when it cannot
 flush its output. Here the exit code is always the one of the decision, or 3 where nothing was decided. Standard library
 only: ci/verify needs this before anything is installed.
@@ -12,14 +13,59 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Never
-
-from ci.signals import CAUGHT, Interrupted, Signals
+from types import FrameType
+from typing import Any, Never
 
 EXIT_CANNOT_TELL = 3
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """Somebody wants the gate to end. number: the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Signals:
+    """Turns the first signal into `Interrupted`; every later one is answered with one line."""
+
+    def __init__(self) -> None:
+        self._busy_with: str | None = None
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """
+        Handle the signals inside this block.
+
+        Only the main thread can do so. A signal that the caller ignores (`nohup`, a job in the background) stays so.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        ignored = {number for number in CAUGHT if signal.getsignal(number) is signal.SIG_IGN}
+        before: dict[int, Any] = {number: signal.signal(number, self._receive) for number in {*CAUGHT} - ignored}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def too_late_for(self, what: str) -> None:
+        """Answer every signal from now on with one line: half a rollback is worse than one that takes a minute."""
+        self._busy_with = what
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self._busy_with is None:
+            self.too_late_for("the end of this run")
+            raise Interrupted(number)
+        name = signal.Signals(number).name
+        sys.stderr.write(f"\nci/verify: {name} is too late: {self._busy_with} is under way and ends within 2 minutes\n")
 
 
 class _Output(io.TextIOWrapper):
@@ -105,4 +151,5 @@ def _main() -> int:
 
 
 if __name__ == "__main__":
-    guard(_main)
+    # By its name: the classes of this module must exist once, whoever imports them.
+    import_module("ci.process").guard(_main)

@@ -42,7 +42,7 @@ class RedCheck(msgspec.Struct, kw_only=True):
     cause: str
     evidence: str
     first_action: str
-    rollback_eligible: bool
+    judges: str
     expected: str = ""
     answer: list[str] = []
     asked: list[str] = []
@@ -103,7 +103,7 @@ def _red_check(check: CheckResult, found: Attribution, url: str) -> RedCheck:
         cause=found.cause,
         evidence=found.evidence,
         first_action=_first_action(check, found.cause, url),
-        rollback_eligible=check.rollback_eligible,
+        judges=check.judges,
         answer=[] if over else came[1 : 1 + _MORE_LINES],
         asked=check.asked_besides([over, *came[:1]]),
         files=check.evidence,

@@ -17,7 +17,7 @@ from ci.red_checks import Block, RedCheck, blocks
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
-from fixtures.report.difference_page import PAGE
+from fixtures.run.directory import DIFFERENCE_PAGE
 from fixtures.run.own_error import ERROR_FILE
 
 # GitHub drops a summary above 1 MiB altogether.
@@ -176,7 +176,7 @@ def _facts(block: Block) -> Iterator[tuple[str, str]]:
 
 def forget(directory: Path, *, before: float) -> None:
     """Remove the files of an earlier run (before: epoch seconds): a reader would take them for this run's."""
-    named = [directory / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)]
+    named = [directory / name for name in ("decision.json", "summary.md", "verdict.json", DIFFERENCE_PAGE)]
     for path in [*named, *directory.glob(ERROR_FILE.format("*"))]:
         if path.exists() and path.stat().st_mtime < before:
             path.unlink()

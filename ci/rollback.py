@@ -129,11 +129,8 @@ def roll_back(
     requested_at = time.monotonic()
     _written(state, record, Result("requested", ""))
     proofs, missing = attempt.prove(until)
-    if missing:
-        result = Result("unproved", "; ".join(missing), proofs, requested_at)
-    else:
-        result = Result("proved", f"production serves {order.target_id}", proofs, requested_at)
-    return _written(state, record, result)
+    detail = "; ".join(missing) or f"production serves {order.target_id}"
+    return _written(state, record, Result("unproved" if missing else "proved", detail, proofs, requested_at))
 
 
 def record_healing(order: Order, state: State, *, healed: bool, detail: str) -> None:
@@ -166,7 +163,7 @@ class _Attempt:
                 if not (error.ambiguous or error.status == HTTPStatus.CONFLICT):
                     raise
                 self.sleep(_POLL_MOST)
-                if self._accepted():
+                if self._is_ours(self.vercel.project().last_alias_request):
                     return
                 if time.monotonic() >= until:
                     raise
@@ -174,13 +171,8 @@ class _Attempt:
             else:
                 return
 
-    def _accepted(self) -> bool:
-        last = self.vercel.project().last_alias_request
-        return is_request_of(last, self.order.target_id, self._before_at)
-
-    @property
-    def _before_at(self) -> int | None:
-        return self.before.requested_at if self.before else None
+    def _is_ours(self, last: AliasRequest | None) -> bool:
+        return is_request_of(last, self.order.target_id, self.before.requested_at if self.before else None)
 
     def _still_needed(self, refusal: VercelError) -> None:
         serving = self.vercel.production_id(self.order.host)
@@ -218,7 +210,7 @@ class _Attempt:
         last = self.vercel.project().last_alias_request
         if last is None or last == self.before:
             return "Vercel's API does not show the alias job yet", False
-        if not is_request_of(last, self.order.target_id, self._before_at):
+        if not self._is_ours(last):
             return f"another alias request came in between: {last.type} to {last.to_deployment_id}", True
         if last.job_status == "succeeded":
             proofs.append("the alias job succeeded")

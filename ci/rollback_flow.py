@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from ci.comparison import PINNED, Comparison
 from ci.diagnosis import DiagnosisResult, left_out
+from ci.error_rate import NODE_ID
 from ci.gate import Judgement, escalated, red_of
+from ci.notify import announce
 from ci.options import Options
-from ci.outbox import announce
 from ci.report import Report, RollbackReport
 from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs
@@ -47,30 +48,23 @@ class RollbackFlow:
     findings: DiagnosisResult
     began: float
 
-    @property
-    def acts(self) -> bool:
-        """Return whether this run may change anything."""
-        return self.target.mode == "act" and not self.options.dry_run
-
     def roll_back(self) -> Judgement:
         """Undo the deployment and prove that production healed; return the decision that stands after it."""
         order = self._order()
         if order is None or self.vercel is None:
             return escalated(self.judgement, "there is no earlier deployment to roll back to")
-        self.report.rollback = RollbackReport(
-            from_id=order.deployment_id, to_id=order.target_id, step="intended", detail=""
-        )
+        told = RollbackReport(from_id=order.deployment_id, to_id=order.target_id, step="intended", detail="")
+        self.report.rollback = told
         if "rollback" not in self.target.capabilities:
             return self._escalate("rolling back is not a capability of this target")
         try:
-            if self.acts:
-                return self._act(order, self.vercel)
-            return self._would(order, self.vercel)
+            acts = self.target.mode == "act" and not self.options.dry_run
+            return self._act(order, self.vercel) if acts else self._would(order, self.vercel)
         except Exception as error:  # noqa: BLE001  (after the request an error of ours needs a person, not a hold)
             expected = isinstance(error, StateError | VercelError | OSError)
             problem = str(error) if expected else own_error(error, self.options.reports)
-            self._tell_step(self.report.rollback.step, problem)
-            return escalated(self.judgement, f"the rollback is {self.report.rollback.step}: {problem}")
+            told.detail = problem
+            return escalated(self.judgement, f"the rollback is {told.step}: {problem}")
 
     def _act(self, order: Order, vercel: Vercel) -> Judgement:
         try:
@@ -114,19 +108,16 @@ class RollbackFlow:
         """Return the migrations since the control that its code may not survive."""
         migrations = read(self.target, self.report.run_id)
         if migrations is None:
-            self.report.notes.append(
-                "it is unknown whether the schema still fits the rollback target: the migrations could not be read"
-            )
+            unknown = "it is unknown whether the schema still fits the rollback target"
+            self.report.notes.append(f"{unknown}: the migrations could not be read")
             return ()
         seen = self.comparison.good.migrations if self.comparison.good else None
         return tuple(breaking(unseen(migrations, seen=seen, built=control.created)))
 
     def _would(self, order: Order, vercel: Vercel) -> Judgement:
-        refusal = refuse(order, self.state, vercel)
-        if refusal:
+        if refusal := refuse(order, self.state, vercel):
             return self._escalate(refusal)
-        why = "dry run" if self.options.dry_run else f"mode {self.target.mode}"
-        self._tell_step("would", why)
+        self._tell_step("would", "dry run" if self.options.dry_run else f"mode {self.target.mode}")
         return self.judgement
 
     def _do(self, order: Order, vercel: Vercel) -> Judgement:
@@ -149,7 +140,11 @@ class RollbackFlow:
 
     def _unhealed(self, order: Order) -> list[str]:
         """Run P0 and the red P0/P1 again on production; return the P0 and blamed checks that are not green."""
-        applicable = [check for check in self.verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
+        applicable = [
+            check
+            for check in self.verdict.checks
+            if check.outcome is not Outcome.NOT_APPLICABLE and check.node_id != NODE_ID
+        ]
         blamed = {node_id for node_id, found in self.findings.causes.items() if found.cause is Cause.DEPLOYMENT}
         must = [check for check in applicable if check.severity is Severity.P0 or check.node_id in blamed]
         red = {check.node_id for check in red_of(self.verdict)}

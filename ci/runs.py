@@ -17,7 +17,7 @@ from ci.child import Child, ChildTimeoutError
 from fixtures.model.child_environment import child_environment
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
-from fixtures.run.current_run import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
+from fixtures.run.directory import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
 from fixtures.run.own_error import ERROR_FILE
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE
@@ -97,10 +97,6 @@ class Started:
             raise RunError(msg)
         return verdict
 
-    def end(self) -> None:
-        """End it and forget it."""
-        self.running.end()
-
 
 @dataclass(frozen=True)
 class Runs:
@@ -128,23 +124,20 @@ class Runs:
     def all_checks(self, deployment_id: str | None) -> Started:
         """Start the stage's own run; its output goes to the terminal."""
         workers = [f"-n{self.workers}"] if self.workers else []
-        arguments = [*self._common(self.reports), *workers, *self.pytest_args]
-        return self._start(f"{self.stage} run", arguments, self.reports, deployment_id, limit=_LIMIT[self.stage])
+        return self._start(f"{self.stage} run", [*workers, *self.pytest_args], self.reports, deployment_id, proof=False)
 
     def rest(self, checks: Iterable[CheckResult], deployment_id: str | None) -> Started:
         """Start the checks that an early end left out."""
-        node_ids = [check.node_id for check in checks]
-        return self._rerun("rest", node_ids, deployment_id, limit=_LIMIT[self.stage], proof=False)
+        return self._rerun("rest", [check.node_id for check in checks], deployment_id, proof=False)
 
     def pairs(self, checks: Iterable[CheckResult], candidate: Variant, control: Variant, *, rounds: int) -> Started:
         """Start the checks on candidate and control, in turns, in one process."""
-        node_ids = [check.node_id for check in checks]
-        variants = [candidate, control]
-        return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, variants=variants, rounds=rounds)
+        node_ids, variants = [check.node_id for check in checks], [candidate, control]
+        return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, variants, rounds=rounds)
 
     def prove_control(self, node_ids: Iterable[str], control: Variant) -> Started:
         """Start the P0 checks on the rollback target."""
-        return self._rerun("control", node_ids, None, variants=[control])
+        return self._rerun("control", node_ids, None, [control])
 
     def again(self, node_ids: Iterable[str], deployment_id: str) -> Started:
         """Start these checks on production once more, after a rollback."""
@@ -155,50 +148,35 @@ class Runs:
         name: str,
         node_ids: Iterable[str],
         deployment_id: str | None,
+        variants: Sequence[Variant] = (),
         *,
-        variants: list[Variant] | None = None,
         rounds: int = 1,
-        limit: float = _RERUN_LIMIT,
         proof: bool = True,
     ) -> Started:
-        reports = self.reports / "rerun" / name
         wanted = list(node_ids)
         only = self.directory / f"{name}.only"
         only.write_text("\n".join(wanted), encoding="utf-8")
         # Only their files are collected; the verdict has the messages, so tracebacks are not worth their time.
         files = sorted({node_id.partition("::")[0] for node_id in wanted})
-        arguments = [*self._common(reports), f"--only={only}", "--tb=line", *files]
+        arguments = [f"--only={only}", "--tb=line", *files]
         if variants:
             variants_file = self.directory / f"{name}.variants"
-            write_variants(variants_file, variants)
+            write_variants(variants_file, list(variants))
             arguments += [f"--variants={variants_file}", f"--rounds={rounds}"]
-        return self._start(f"re-run ({name})", arguments, reports, deployment_id, limit=limit, proof=proof)
-
-    def _common(self, reports: Path) -> list[str]:
-        # With "=": pytest takes a value that stands alone for a path before it knows the option, and looks for its
-        # configuration there.
-        common = ["-m", self.stage, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
-        return [*common, f"--state={self.state}"] if self.state else common
+        reports = self.reports / "rerun" / name
+        return self._start(f"re-run ({name})", arguments, reports, deployment_id, proof=proof)
 
     def _start(
-        self,
-        name: str,
-        arguments: list[str],
-        reports: Path,
-        deployment_id: str | None,
-        *,
-        limit: float,
-        proof: bool = False,
+        self, name: str, arguments: list[str], reports: Path, deployment_id: str | None, *, proof: bool
     ) -> Started:
         reports.mkdir(parents=True, exist_ok=True)
         verdict = reports / VERDICT
         verdict.unlink(missing_ok=True)
         log = None if reports == self.reports else reports / "output.log"
-        environ = self._environ(deployment_id, proof=proof)
-        belongs_to = (self.run_id, self.target, self.stage)
-        return Started(name, self.launch(arguments, environ, log), verdict, limit, belongs_to, log)
-
-    def _environ(self, deployment_id: str | None, *, proof: bool) -> dict[str, str]:
+        # With "=": pytest takes a value that stands alone for a path before it knows the option, and looks for its
+        # configuration there.
+        common = ["-m", self.stage, f"--stage={self.stage}", f"--target={self.target}", f"--reports={reports}"]
+        common += [f"--state={self.state}"] if self.state else []
         own = {
             DIRECTORY_VARIABLE: self.directory,
             ID_VARIABLE: self.run_id,
@@ -211,4 +189,7 @@ class Runs:
             PLATFORM_REPO_VARIABLE: self.platform_repo,
         }
         given = {name: str(value) for name, value in own.items() if value}
-        return child_environment(given, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})
+        environ = child_environment(given, without={DEPLOYMENT_VARIABLE, RERUN_VARIABLE})
+        running = self.launch([*common, *arguments], environ, log)
+        limit = _RERUN_LIMIT if proof else _LIMIT[self.stage]
+        return Started(name, running, verdict, limit, (self.run_id, self.target, self.stage), log)

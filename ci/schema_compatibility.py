@@ -72,12 +72,6 @@ def read(target: Target, run_id: str) -> list[Migration] | None:
     return None if answer.trouble else [Migration(*row) for row in answer.rows]
 
 
-def versions(target: Target, run_id: str) -> list[str] | None:
-    """Return the versions that are applied; None when they cannot be read."""
-    migrations = read(target, run_id)
-    return None if migrations is None else [migration.version for migration in migrations]
-
-
 def unseen(migrations: Iterable[Migration], *, seen: Sequence[str] | None, built: int) -> list[Migration]:
     """
     Return the migrations that were not in the database when the deployment was kept.

@@ -15,26 +15,27 @@ from pathlib import Path
 from typing import Final
 
 from ci.causes import Attribution
-from ci.gate import EXIT, decide
+from ci.gate import EXIT, decide, red_of
 from ci.incidents import tell
-from ci.options import SnapshotOptions
+from ci.options import Options
 from ci.red_checks import red_checks
 from ci.report import Report
 from ci.steps import say
 from ci.unfinished import put_unreadable_aside
 from fixtures.checks.evidence import NotMeasured
-from fixtures.database.difference import before_of, keep_before, take_after
+from fixtures.database.difference import DOCUMENT, before_of, take_after
 from fixtures.database.snapshot import Snapshot, SnapshotError, take_snapshot
 from fixtures.database.snapshot_change import JUDGED, Comparison, Finding, compare, compare_migrations
 from fixtures.migrations.rehearsal import read_repo
 from fixtures.model import escaping, redaction
 from fixtures.model.runbook import runbook
-from fixtures.model.verdict import Cause, CheckResult, Decision, Measurement, Outcome, Severity, Verdict
+from fixtures.model.toml_tables import UsageError
+from fixtures.model.verdict import Cause, CheckResult, Decision, Judges, Measurement, Outcome, Severity, Verdict
 from fixtures.report import difference_page
-from fixtures.run.directory import need_writable, new_run_id
+from fixtures.run.directory import DIFFERENCE_PAGE, need_writable, new_run_id
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
-from fixtures.target.target import Target, UsageError, load
+from fixtures.target.target import Target, load
 
 STAGE: Final = "compare"
 # A job that migrates holds no other secret.
@@ -49,7 +50,7 @@ _SECTIONS = {
 _MILLISECONDS = 1000
 
 
-def run(options: SnapshotOptions) -> int:
+def run(options: Options) -> int:
     """Take or compare; returns the exit code. Raises UsageError."""
     target = load(options.target, environ=options.environ, uses=_USES)
     target.redact_secrets()
@@ -82,7 +83,7 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
     began = time.monotonic()
     snapshot = take_snapshot(dsn, run_id)
     taken_in = _MILLISECONDS * (time.monotonic() - began)
-    keep_before(state, snapshot)
+    state.keep_document(DOCUMENT, snapshot)
     statements = len(snapshot.statements.by_text) if snapshot.statements else "no"
     policies, migrations = len(snapshot.policies), len(snapshot.migrations or [])
     lines = [
@@ -96,31 +97,10 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
 
 
 def _compare(target: Target, state: State, directory: Path, run_id: str) -> int:
-    aside = put_unreadable_aside(state)
-    verdict, report, comparison = judge_difference(target, state, directory, run_id)
-    report.notes += aside
-    try:
-        if verdict and target.mode == "act":
-            report.notes += tell(report, verdict, state, target.slack_webhook)
-        report.write(directory)
-    except (StateError, StateBusyError, OSError) as error:
-        # The decision stands all the same.
-        report.notes.append(f"not everything could be written down: {error}")
-    lines = [*(comparison.lines() if comparison else []), *report.lines(directory), ""]
-    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))))
-    return report.exit_code
-
-
-def judge_difference(
-    target: Target, state: State, directory: Path, run_id: str
-) -> tuple[Verdict | None, Report, Comparison | None]:
-    """
-    Compare the database with its before-snapshot, and decide; verdict.json and the drawn page go into `directory`.
-
-    The report is not written yet: its decision, exit code and reasons stand whatever went wrong.
-    """
+    """Compare the database with its before-snapshot, decide and report; the files go into `directory`."""
     report = Report(run_id=run_id, stage=STAGE, target=target.name, url=target.url, mode=target.mode)
-    verdict, comparison, problem = None, None, None
+    report.notes += put_unreadable_aside(state)
+    verdict, lines, problem = None, [], None
     started = _now()
     try:
         before = before_of(state, target)
@@ -130,7 +110,8 @@ def judge_difference(
             after = take_after(target.database_dsn or "", run_id, before)
             comparison = compare(before, after)
             _migrations(target, after, comparison)
-            checks = [*_judged(comparison.findings), *_unmeasured(comparison.unmeasured)]
+            lines = comparison.lines()
+            unmeasured = [_result(what, Outcome.NOT_MEASURED, why) for what, why in comparison.unmeasured.items()]
             verdict = Verdict(
                 run_id=run_id,
                 stage=STAGE,
@@ -140,19 +121,28 @@ def judge_difference(
                 started=started,
                 ended=_now(),
                 complete=True,
-                checks=checks,
+                checks=[*_judged(comparison.findings), *unmeasured],
             )
-            difference_page.write(directory / difference_page.PAGE, before, after, comparison, about=target.name)
+            difference_page.write(directory / DIFFERENCE_PAGE, before, after, comparison, about=target.name)
             verdict.write(directory / "verdict.json")
     except (SnapshotError, StateError) as error:
         problem = str(error)
-    red = [check.node_id for check in verdict.checks if check.outcome is Outcome.FAILED] if verdict else []
-    report.decided(decide(verdict, dict.fromkeys(red, Cause.EXISTING), STAGE, problem=problem))
-    if verdict:
-        same = Attribution(Cause.EXISTING, "the database is the same under every deployment")
-        report.red = red_checks(verdict, dict.fromkeys(red, same))
-        report.pages = [difference_page.PAGE]
-    return verdict, report, comparison
+    same = Attribution(Cause.EXISTING, "the database is the same under every deployment")
+    causes = dict.fromkeys([check.node_id for check in red_of(verdict)], same) if verdict else {}
+    report.decided(decide(verdict, dict.fromkeys(causes, same.cause), STAGE, problem=problem))
+    try:
+        if verdict:
+            report.red = red_checks(verdict, causes)
+            report.pages = [DIFFERENCE_PAGE]
+        if verdict and target.mode == "act":
+            report.notes += tell(report, verdict, state, target.slack_webhook)
+        report.write(directory)
+    except (StateError, StateBusyError, OSError) as error:
+        # The decision stands all the same.
+        report.notes.append(f"not everything could be written down: {error}")
+    lines += [*report.lines(directory), ""]
+    sys.stdout.write(escaping.terminal(redaction.redact("\n".join(lines))))
+    return report.exit_code
 
 
 def _now() -> str:
@@ -164,7 +154,7 @@ def _migrations(target: Target, after: Snapshot, comparison: Comparison) -> None
     if target.platform_repo is None:
         return
     try:
-        versions = read_repo(target.platform_repo).versions
+        versions = [script.version for script in read_repo(target.platform_repo)]
     except NotMeasured as error:
         comparison.unmeasured["migrations"] = str(error)
         return
@@ -189,18 +179,11 @@ def _judged(findings: Iterable[Finding]) -> Iterator[CheckResult]:
         if over:
             result.severity = min((one.severity for one in over if one.severity), key=str)
             result.reason = "\n".join(one.detail or f"{one.value:g} {one.unit}" for one in over)
-            result.evidence = [difference_page.PAGE]
+            result.evidence = [DIFFERENCE_PAGE]
         yield result
 
 
-def _unmeasured(reasons: dict[str, str]) -> Iterator[CheckResult]:
-    for what, reason in reasons.items():
-        result = _result(what, Outcome.NOT_MEASURED)
-        result.reason = reason
-        yield result
-
-
-def _result(name: str, outcome: Outcome) -> CheckResult:
+def _result(name: str, outcome: Outcome, reason: str = "") -> CheckResult:
     """Return the verdict's entry for this name, or for the group that could not be measured."""
     budgets = [runbook().budgets[one] for one in JUDGED.get(name, (name,)) if one in runbook().budgets]
     section = _SECTIONS.get(name) or budgets[0].section
@@ -211,7 +194,8 @@ def _result(name: str, outcome: Outcome) -> CheckResult:
         kind="database",
         severity=worst,
         section=section,
-        rollback_eligible=False,
+        judges=Judges.UPKEEP,
         outcome=outcome,
+        reason=reason,
         first_action=runbook().sections[section].first_action,
     )

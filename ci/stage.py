@@ -8,36 +8,31 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-from ci.comparison import Comparison, identify, moved, survey
+from ci.comparison import Comparison, identify, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
 from ci.gate import EXIT_USAGE, Judgement, decide
-from ci.incidents import tell
-from ci.ledger import LET_STAND, remember
+from ci.incidents import LET_STAND, remember, tell
 from ci.options import Options
+from ci.process import Interrupted, Signals
 from ci.red_checks import red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
-from ci.schema_compatibility import versions
-from ci.signals import Interrupted, Signals
 from ci.steps import say
 from ci.unfinished import finish, prove_healing, put_unreadable_aside
 from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Decision, Verdict
-from fixtures.report.difference_page import PAGE
-from fixtures.run.certificates import CA_VARIABLE
-from fixtures.run.directory import RunDirectory, new_run_id
+from fixtures.run.directory import DIFFERENCE_PAGE, ReportFolder, RunDirectory, new_run_id
+from fixtures.run.network import CA_VARIABLE, PROXY_VARIABLE
 from fixtures.run.own_error import own_error
-from fixtures.run.proxy import PROXY_VARIABLE
-from fixtures.run.report_folder import ReportFolder
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
-from fixtures.target.target import Target, UsageError, load
+from fixtures.target.target import Target, load
 from fixtures.target.variants import asked_deployment
 from fixtures.target.vercel import Vercel, VercelError
 
@@ -47,14 +42,18 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
     signals = Signals()
     with signals.caught():
         try:
-            target = resolve(options)
+            target = load(options.target, environ=options.environ)
+            target.redact_secrets()
+            target = replace(target, mode=options.mode or target.mode)
             if target.mode == "off":
                 forget(options.reports, before=time.time())
                 off = f"7P Verify is OFF for {target.name}: NOTHING was verified or will be undone (mode off)"
                 sys.stdout.write(f"{off}\n")
                 return 0
-            with _private_directory() as directory, ExitStack() as held:
-                gate = _Gate(options, target, directory, signals, launch, held)
+            with ExitStack() as held:
+                directory = RunDirectory()
+                held.callback(directory.remove)
+                gate = _Gate(options, target, directory.path, signals, launch, held)
                 held.enter_context(closing(ReportFolder(options.reports, gate.report.run_id)))
                 return gate.run()
         except RunUsageError:
@@ -70,25 +69,9 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
     from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
 
     fault = CATALOGUE[str(options.fault)]
-    if fault.stage != options.stage:
+    if fault.stage != options.command:
         return [f"{fault.name} is a fault of another stage: `ci/verify {fault.stage} --fault {fault.name}`"]
     return [f"{fault.name}: {line}" for line in surprises(fault, verdict.checks)]
-
-
-def resolve(options: Options) -> Target:
-    """Return the target with the mode that this run has; raises UsageError."""
-    target = load(options.target, environ=options.environ)
-    target.redact_secrets()
-    return replace(target, mode=options.mode or target.mode)
-
-
-@contextmanager
-def _private_directory() -> Iterator[Path]:
-    directory = RunDirectory()
-    try:
-        yield directory.path
-    finally:
-        directory.remove()
 
 
 class _Gate:
@@ -110,7 +93,7 @@ class _Gate:
         self.comparison = Comparison()
         self.report = Report(
             run_id=new_run_id(),
-            stage=options.stage,
+            stage=options.command,
             target=target.name,
             url=target.url,
             mode=target.mode,
@@ -123,8 +106,8 @@ class _Gate:
             if self.target.url == "sandbox":
                 from fixtures.target.sandbox_process import start_process  # noqa: PLC0415  (only where one is started)
 
-                stage, fault = self.options.stage, self.options.fault
-                sandbox = start_process(self.directory / "sandbox", stage=stage, fault=fault)
+                own = self.directory / "sandbox"
+                sandbox = start_process(own, stage=self.options.command, fault=self.options.fault)
                 self.held.callback(sandbox.stop)
                 found = load(self.options.target, environ=self.options.environ, handle=sandbox.handle)
                 self.target = replace(found, mode=self.target.mode)
@@ -150,12 +133,7 @@ class _Gate:
         return self.report.exit_code
 
     def _judge_and_act(self) -> None:
-        root = root_of(self.target, self.options.state)
-        try:
-            state = open_state(root, self.target.name)
-        except OSError as error:
-            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
-            raise UsageError(msg) from None
+        state = self._open_state()
         if self.target.vercel is not None:
             self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
         self._finish_earlier_runs(state)
@@ -168,7 +146,7 @@ class _Gate:
         try:
             self._survey(candidate_id, state)
         except BaseException:
-            started.end()
+            started.running.end()
             raise
         verdict = None
         try:
@@ -177,13 +155,15 @@ class _Gate:
             problem = str(error)
         self._mark("checks")
         diagnosis = Diagnosis(self.target, self.comparison, runs)
-        findings = diagnosis.into(verdict) if verdict and verdict.complete else DiagnosisResult()
+        findings = DiagnosisResult()
+        if verdict and verdict.complete:
+            verdict, findings = diagnosis.compare_errors(verdict, diagnosis.into(verdict))
         judgement = self._decide(verdict, findings, problem)
         if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
             verdict, findings = diagnosis.confirm(verdict, findings)
             judgement = self._decide(verdict, findings, problem)
         self._mark("causes")
-        if judgement.decision in LET_STAND and self.options.stage != "predeploy":
+        if judgement.decision in LET_STAND and self.options.command != "predeploy":
             judgement = self._unmoved(judgement)
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
@@ -208,6 +188,14 @@ class _Gate:
         if not self.options.dry_run:
             self._keep_books(verdict, state)
 
+    def _open_state(self) -> State:
+        root = root_of(self.target, self.options.state)
+        try:
+            return open_state(root, self.target.name)
+        except OSError as error:
+            msg = f"--state {root}: cannot hold a state ({error.strerror}); name a directory that can be written to"
+            raise UsageError(msg) from None
+
     def _finish_earlier_runs(self, state: State) -> None:
         """Finish an earlier run that was killed, and say so first; a dry run leaves the state as it is."""
         lines = put_unreadable_aside(state)
@@ -228,7 +216,7 @@ class _Gate:
     def _keep_books(self, verdict: Verdict | None, state: State) -> None:
         """Write the ledger and tell people; an error here is a note, because the decision stands."""
         try:
-            remember(self.report, verdict, state, lambda: versions(self.target, self.report.run_id))
+            remember(self.report, verdict, state, self.target)
             if verdict and self.target.mode == "act":
                 self.report.notes += prove_healing(state, verdict, self.report.deployment_id, self.report.run_id)
             elsewhere = self.report.rollback and self.report.rollback.step == "elsewhere"
@@ -240,7 +228,7 @@ class _Gate:
     def _runs(self, state: State) -> Runs:
         sandbox = self.directory / "sandbox" / "handle.json"
         return Runs(
-            stage=self.options.stage,
+            stage=self.options.command,
             target=self.target.name,
             run_id=self.report.run_id,
             directory=self.directory,
@@ -261,19 +249,20 @@ class _Gate:
             self._note("this target lacks the capability vercel, so no deployment can be blamed")
             return asked, None
         try:
-            judged = identify(self.target, self.options.stage, asked, self.vercel)
+            judged, problem = identify(self.target, self.options.command, asked, self.vercel)
         except VercelError as error:
             self._note(f"{error}; no deployment can be blamed in this run")
             return asked, None
-        self.report.deployment_id = judged.id
-        self.report.notes += judged.notes
-        return judged.id, judged.problem
+        self.report.deployment_id = judged
+        if judged is None and problem is None:
+            self._note(f"it is not known which deployment is judged: the alias of {self.target.host} names none")
+        return judged, problem
 
     def _survey(self, candidate_id: str | None, state: State) -> None:
         if self.vercel is None:
             return
         try:
-            self.comparison = survey(self.target, self.options.stage, candidate_id, self.vercel, state)
+            self.comparison = survey(self.target, self.options.command, candidate_id, self.vercel, state)
         except VercelError as error:
             self._note(f"{error}; no control deployment in this run")
             return
@@ -283,35 +272,42 @@ class _Gate:
 
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
-        has_control = self.comparison.control is not None
-        return decide(verdict, causes, self.options.stage, problem=problem, has_control=has_control)
+        return decide(
+            verdict,
+            causes,
+            self.options.command,
+            problem=problem,
+            has_control=self.comparison.control is not None,
+            can_roll_back="rollback" in self.target.capabilities,
+        )
 
     def _cannot_tell(self, problem: str) -> Judgement:
-        return decide(None, {}, self.options.stage, problem=problem)
+        return decide(None, {}, self.options.command, problem=problem)
 
     def _unmoved(self, judgement: Judgement) -> Judgement:
         """Hold when production changed during the run: a verdict about two deployments proves nothing about either."""
-        if self.vercel is None or self.comparison.candidate_id is None:
+        judged = self.comparison.candidate_id
+        if self.vercel is None or judged is None:
             return judgement
         try:
-            problem = moved(self.comparison, self.target, self.vercel)
+            serving = self.vercel.production_id(self.target.host)
         except VercelError as error:
             self._note(f"it is unknown whether production changed during the run: {error}")
             return judgement
-        return self._cannot_tell(problem) if problem else judgement
+        if serving == judged:
+            return judgement
+        return self._cannot_tell(f"production moved from {judged} to {serving} while it was verified: verify again")
 
     def _reported(self) -> None:
         self.signals.too_late_for("the report")
         self._mark("end")
         forget(self.options.reports, before=self.started)
-        self.report.pages = [PAGE] if (self.options.reports / PAGE).exists() else []
+        self.report.pages = [DIFFERENCE_PAGE] if (self.options.reports / DIFFERENCE_PAGE).exists() else []
         try:
             self.report.write(self.options.reports)
         except OSError as error:
             self._note(f"the report could not be written: {error}")
-        lines = ["", *self.report.lines(self.options.reports), ""]
-        sys.stdout.write("\n".join(lines))
-        sys.stdout.flush()
+        sys.stdout.write("\n".join(["", *self.report.lines(self.options.reports), ""]))
 
     def _note(self, note: str) -> None:
         self.report.notes.append(note)

@@ -1,22 +1,29 @@
 """
-Steps of the set-up: each runs a command quietly, reports progress after two seconds, and fails in one line.
+Sets up what a command needs: runs commands quietly, and installs the locks into `.venv`.
 
-Standard library only: this also runs before anything is installed.
+A step reports progress after two seconds, and fails in one line. Standard library only: this also runs before anything
+is installed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
+from ci.environment import ROOT, installed, key, python_of, stamp
 from fixtures.model.child_environment import child_environment
 
+_UNFINISHED = "unfinished-setup"
+_INSTALL_SECONDS = 900
 QUIET_SECONDS = 2.0
 _REPEAT_SECONDS = 10.0
 _STOP_SECONDS = 5.0
@@ -102,8 +109,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def apt_install(package: str, *, fix: str) -> None:
-    """Install one Debian package as root; raises SetupError."""
+def may_use_apt() -> bool:
+    """Return whether apt-get is there and this process is root."""
+    return os.geteuid() == 0 and Path("/usr/bin/apt-get").exists()
+
+
+def need_apt(lacks: str, packages: str) -> None:
+    """Raise SetupError that says what is lacking, where this process cannot install Debian's packages."""
+    if not may_use_apt():
+        msg = f"{lacks}; fix, as root: apt-get install -y {packages}"
+        raise SetupError(msg)
+
+
+def apt_install(package: str, *, fix: str = "") -> None:
+    """Install one Debian package as root; raises SetupError. fix: the command that a person would run."""
+    fix = fix or f"apt-get install -y {package}"
     install = ["apt-get", "install", "-y", "--no-install-recommends", package]
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     what = f"installing Debian's {package}"
@@ -115,6 +135,71 @@ def apt_install(package: str, *, fix: str) -> None:
         run_step(what, install, fix=fix, limit=300, environment=quiet)
 
 
-def may_use_apt() -> bool:
-    """Return whether apt-get is there and this process is root."""
-    return os.geteuid() == 0 and Path("/usr/bin/apt-get").exists()
+def install(*locks: str, root: Path = ROOT) -> None:
+    """Install the locks into `.venv`, which is made where needed; raises SetupError."""
+    with _alone(root):
+        missing = [lock for lock in locks if not installed(lock, root)]
+        if missing:
+            _make(root)
+        for lock in missing:
+            _install(lock, root)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    directory = root / ".verify"
+    try:
+        directory.mkdir(exist_ok=True)
+        file = (directory / "setup.lock").open("w")
+    except OSError as error:
+        msg = f"{root} cannot be written ({error.strerror}); fix: run ci/verify once as its owner, or clone your own"
+        raise SetupError(msg) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for the set-up that another ci/verify is doing …")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(root: Path) -> None:
+    unfinished = root / ".venv" / _UNFINISHED
+    if _works(root) and not unfinished.exists():
+        return
+    need_ensurepip()
+    unfinished.parent.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "venv", "--clear", str(root / ".venv")]
+    run_step("making .venv", command, fix=f"{sys.executable} -m venv --clear .venv", limit=120)
+    unfinished.touch()
+
+
+def _works(root: Path) -> bool:
+    """Return whether there is an environment whose interpreter starts and finds its packages."""
+    if not python_of(root).exists():
+        return False
+    probe = [str(python_of(root)), "-c", "import pip"]
+    return subprocess.run(probe, env=child_environment(), stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603
+
+
+def need_ensurepip() -> None:
+    """Install the module that puts pip into an environment, which Debian packs separately; raises SetupError."""
+    if find_spec("ensurepip") is not None:
+        return
+    package = f"python3.{sys.version_info.minor}-venv"
+    need_apt(f"{sys.executable} cannot make environments (no ensurepip)", package)
+    apt_install(package)
+
+
+def _install(lock: str, root: Path) -> None:
+    unfinished = root / ".venv" / _UNFINISHED
+    unfinished.touch()
+    command = [str(python_of(root)), "-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    command += ["--disable-pip-version-check", "--no-input", "-r", str(root / "ci" / lock)]
+    fix = f"reach a Python package index, then .venv/bin/pip install --require-hashes -r ci/{lock}"
+    run_step(f"installing ci/{lock} into .venv", command, fix=fix, limit=_INSTALL_SECONDS)
+    file = stamp(lock, root)
+    scratch = file.with_suffix(f".{os.getpid()}")
+    scratch.write_text(key(lock, root), encoding="utf-8")
+    scratch.replace(file)
+    unfinished.unlink()

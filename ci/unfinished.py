@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from ci.outbox import NAME, Outbox, deliver, queue
+from ci.notify import OUTBOX, Outbox, deliver, queue
 from fixtures.model.verdict import Outcome, Severity, Verdict
 from fixtures.state.state import (
     UNFINISHED,
@@ -38,7 +38,7 @@ _DOCUMENTS: Final[dict[str, type]] = {
     "rollbacks": list[RollbackRecord],
     "incidents": list[Incident],
     "shadow": list[ShadowEntry],
-    NAME: Outbox,
+    OUTBOX: Outbox,
 }
 
 

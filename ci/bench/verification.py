@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from fixtures.model.verdict import Outcome, Verdict
-from fixtures.run.certificates import CA_VARIABLE
+from fixtures.run.network import CA_VARIABLE
 from fixtures.run.rate_limits import FILE
 from fixtures.sandbox.healthy_variants import HealthyVariant
 from fixtures.sandbox.sandbox import Sandbox

@@ -10,7 +10,7 @@ from fixtures.database.rows import Rows
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks_database(
     """
     SELECT relname, relrowsecurity
@@ -28,7 +28,7 @@ def test_row_level_security_guards_personal_tables(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @asks_database(
     """
     SELECT c.relname, c.relrowsecurity, count(p.polname) AS policies
@@ -47,7 +47,7 @@ def test_every_exposed_table_has_row_level_security_and_a_policy(rows: Rows) -> 
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks_database(
     """
     SELECT c.relname, p.polname,
@@ -68,7 +68,7 @@ def test_no_policy_shows_personal_rows_to_everyone(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @asks_database(
     """
     SELECT c.relname, p.polname,
@@ -89,7 +89,7 @@ def test_no_policy_lets_everyone_write(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @asks_database(
     """
     SELECT c.relname,
@@ -111,7 +111,7 @@ def test_no_view_bypasses_row_level_security(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @asks_database(
     """
     SELECT count(*) AS examined,

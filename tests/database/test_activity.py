@@ -11,7 +11,7 @@ from fixtures.database.rows import MedianOfThree, Rows
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-connection-issues")
 @asks_database("SELECT pg_is_in_recovery()", min_rows=1)
 def test_the_database_accepts_the_monitoring_role(refusals: list[str]) -> None:
     """A database that refuses the monitor refuses users too."""
@@ -20,7 +20,7 @@ def test_the_database_accepts_the_monitoring_role(refusals: list[str]) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P0", judges="upkeep", runbook="database-connection-issues")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -53,7 +53,7 @@ def _share(rows: Rows) -> float:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-connection-issues")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -75,7 +75,7 @@ def test_no_transaction_stays_open_for_long(rows: Rows, budgets: Budgets) -> Non
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-connection-issues")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -98,7 +98,7 @@ def test_nobody_waits_long_for_a_lock(rows: Rows, budgets: Budgets) -> None:
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -118,7 +118,7 @@ def test_no_transaction_would_hold_a_migration_up(rows: Rows, budgets: Budgets) 
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-connection-issues")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -137,7 +137,7 @@ def test_no_session_idles_in_a_transaction(rows: Rows, budgets: Budgets) -> None
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-connection-issues")
 @asks_database(
     """
     SELECT rolname, rolconnlimit, (SELECT count(*) FROM pg_stat_activity WHERE usesysid = r.oid) AS in_use
@@ -159,7 +159,7 @@ def test_no_role_or_database_is_near_its_own_connection_limit(rows: Rows, budget
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - prepared)), 0) AS oldest FROM pg_prepared_xacts",
     min_rows=1,
@@ -172,7 +172,7 @@ def test_no_prepared_transaction_was_forgotten(rows: Rows, budgets: Budgets) -> 
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT 'session ' || pid AS holder, coalesce(age(backend_xmin), 0) AS transactions
@@ -194,7 +194,7 @@ def test_no_session_keeps_dead_rows_from_being_removed(rows: Rows, budgets: Budg
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="hardening", runbook="incident-security")
 @asks_database(
     """
     SELECT usename, host(client_addr) AS address, ssl

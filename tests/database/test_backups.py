@@ -12,7 +12,7 @@ from fixtures.vendors.supabase import Backups
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
+@pytest.mark.check(severity="P0", judges="upkeep", runbook="backup-recovery", needs=("supabase",))
 @depends_on("supabase backups")
 def test_a_backup_was_completed_lately(backups: Backups, budgets: Budgets) -> None:
     """A lost database takes everything since the last backup with it: payments, enrolments, accounts."""
@@ -23,7 +23,7 @@ def test_a_backup_was_completed_lately(backups: Backups, budgets: Budgets) -> No
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="backup-recovery", needs=("supabase",))
 @depends_on("supabase backups")
 def test_the_newest_backup_did_not_fail(backups: Backups) -> None:
     """After one failure others follow, until no backup is recent enough."""
@@ -31,7 +31,7 @@ def test_the_newest_backup_did_not_fail(backups: Backups) -> None:
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="backup-recovery", needs=("supabase",))
 @depends_on("supabase backups")
 def test_any_of_the_last_seven_days_can_be_restored(backups: Backups, budgets: Budgets) -> None:
     """Damage that somebody notices after a weekend needs a backup from before it."""
@@ -39,7 +39,7 @@ def test_any_of_the_last_seven_days_can_be_restored(backups: Backups, budgets: B
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="backup-recovery", needs=("supabase",))
 @depends_on("supabase backups")
 def test_point_in_time_recovery_is_current(backups: Backups, budgets: Budgets, evidence: Evidence) -> None:
     """With recovery a bad migration costs minutes; without it, the time since the last backup."""
@@ -51,7 +51,7 @@ def test_point_in_time_recovery_is_current(backups: Backups, budgets: Budgets, e
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("supabase",))
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="backup-recovery", needs=("supabase",))
 @asks_database(
     """
     SELECT (current_setting('archive_mode') <> 'off')::int AS examined,

@@ -9,7 +9,7 @@ from fixtures.database.rows import TAKEN, damage
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P0", runbook="database-maintenance", rollback_eligible=False, needs=("amcheck",))
+@pytest.mark.check(severity="P0", judges="upkeep", runbook="database-maintenance", needs=("amcheck",))
 @asks_database(
     # Up to 100 MB each: larger ones outlast the time allowed.
     """

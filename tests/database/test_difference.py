@@ -10,11 +10,11 @@ from fixtures.database.difference import Difference
 from fixtures.database.snapshot_change import changed_policies, new_unguarded_tables, new_unusable_indexes
 
 # A rollback of the deployment does not undo it, and at night the snapshot is of another release.
-OF_A_RELEASE = {"rollback_eligible": False, "needs": ("before-snapshot",), "daily": False}
+OF_A_RELEASE = {"needs": ("before-snapshot",), "daily": False}
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", **OF_A_RELEASE)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure", **OF_A_RELEASE)
 @depends_on("table pg_index")
 def test_the_release_left_no_index_unusable(difference: Difference) -> None:
     """An index that failed to build slows every write, helps no read, and does not keep values unique."""
@@ -22,7 +22,7 @@ def test_the_release_left_no_index_unusable(difference: Difference) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", **OF_A_RELEASE)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", **OF_A_RELEASE)
 @depends_on("table pg_class")
 def test_the_release_opened_no_table(difference: Difference) -> None:
     """Without row level security the key that every browser holds reads and writes the whole table."""
@@ -30,7 +30,7 @@ def test_the_release_opened_no_table(difference: Difference) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P3", runbook="incident-security", **OF_A_RELEASE)
+@pytest.mark.check(severity="P3", judges="upkeep", runbook="incident-security", **OF_A_RELEASE)
 @depends_on("table pg_policies")
 def test_the_release_changed_no_policy(difference: Difference) -> None:
     """Policies decide who sees whose rows; somebody should confirm that a change was intended."""
@@ -38,7 +38,7 @@ def test_the_release_changed_no_policy(difference: Difference) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", **OF_A_RELEASE)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance", **OF_A_RELEASE)
 @depends_on("table pg_stat_database")
 def test_no_deadlock_since_the_release(difference: Difference, budgets: Budgets) -> None:
     """New code locks rows in another order; PostgreSQL ends one of two requests, and its user sees an error."""
@@ -46,7 +46,7 @@ def test_no_deadlock_since_the_release(difference: Difference, budgets: Budgets)
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", **OF_A_RELEASE)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance", **OF_A_RELEASE)
 @depends_on("table pg_stat_database")
 def test_queries_work_in_memory_since_the_release(difference: Difference, budgets: Budgets) -> None:
     """A sort that does not fit into memory uses the disk: pages become slow, and later the disk is full."""
@@ -54,7 +54,7 @@ def test_queries_work_in_memory_since_the_release(difference: Difference, budget
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", **OF_A_RELEASE)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance", **OF_A_RELEASE)
 @depends_on("table pg_stat_database")
 def test_transactions_are_committed_since_the_release(difference: Difference, budgets: Budgets) -> None:
     """A transaction that was rolled back was an error for a user, or useless work."""
@@ -62,7 +62,7 @@ def test_transactions_are_committed_since_the_release(difference: Difference, bu
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-connection-issues", **OF_A_RELEASE)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-connection-issues", **OF_A_RELEASE)
 @depends_on("table pg_stat_database")
 def test_sessions_end_by_themselves_since_the_release(difference: Difference, budgets: Budgets) -> None:
     """A killed session takes a request with it. The cause is a crash, a conflict on a standby, or a person."""
@@ -70,7 +70,7 @@ def test_sessions_end_by_themselves_since_the_release(difference: Difference, bu
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-connection-issues", **OF_A_RELEASE)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-connection-issues", **OF_A_RELEASE)
 @depends_on("table pg_stat_activity")
 def test_connections_are_given_back_since_the_release(difference: Difference, budgets: Budgets) -> None:
     """Code that keeps its connections uses all of them within hours, and nobody can sign in. A burst does not count."""
@@ -78,7 +78,7 @@ def test_connections_are_given_back_since_the_release(difference: Difference, bu
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", **OF_A_RELEASE)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance", **OF_A_RELEASE)
 @depends_on("table pg_class")
 def test_no_table_grew_suddenly_since_the_release(difference: Difference, budgets: Budgets) -> None:
     """A quarter more in an hour means a loop that writes, or a migration that rewrote the table; the disk fills up."""

@@ -25,7 +25,7 @@ def _found(examined: int, counts: dict[str, int]) -> list[str]:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down", needs=("payments",))
 @depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_enrolment FROM synthetic.completed_payments()", min_rows=1, sees=("counters",))
 def test_everyone_who_paid_is_enrolled(rows: Rows) -> None:
@@ -36,7 +36,7 @@ def test_everyone_who_paid_is_enrolled(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="support-procedures", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="function", runbook="support-procedures")
 @depends_on("table course_enrollments")
 @asks_database(
     "SELECT examined, impossible_progress, enrolled_twice FROM synthetic.enrolments()", min_rows=1, sees=("counters",)
@@ -50,7 +50,7 @@ def test_enrolments_are_possible(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
+@pytest.mark.check(severity="P1", judges="exposure", runbook="payment-system-down", needs=("payments",))
 @depends_on("table payments", "table course_enrollments")
 @asks_database("SELECT examined, without_payment FROM synthetic.paid_enrolments()", min_rows=1, sees=("counters",))
 def test_everyone_who_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
@@ -61,7 +61,7 @@ def test_everyone_who_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down", needs=("payments",))
 @depends_on("table payments")
 @asks_database(
     "SELECT examined, negative, untraceable, booked_twice, of_unknown_status FROM synthetic.payments()",
@@ -82,7 +82,7 @@ def test_payments_are_possible(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="support-procedures", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="support-procedures")
 @depends_on(*(f"table {name}" for name in ("course_enrollments", "payments", "course_reviews", "lesson_progress")))
 @depends_on("table users", "table courses")
 @asks_database(
@@ -97,7 +97,7 @@ def test_every_row_belongs_to_someone_and_to_a_course(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="authentication-issues")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -117,7 +117,7 @@ def test_an_address_belongs_to_one_account(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="payment-system-down", needs=("payments",))
 @depends_on("table payments")
 @asks_database("SELECT examined, oldest_hours FROM synthetic.pending_payments()", min_rows=1, sees=("counters",))
 def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
@@ -128,7 +128,7 @@ def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", rollback_eligible=False, needs=("payments",))
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down", needs=("payments",))
 @depends_on("table payments")
 @asks_database("SELECT examined, failed FROM synthetic.latest_payments()", min_rows=1, sees=("counters",))
 def test_payments_succeed(rows: Rows, budgets: Budgets, evidence: Evidence) -> None:

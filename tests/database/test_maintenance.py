@@ -10,7 +10,7 @@ from fixtures.database.rows import Rows
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P0", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P0", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT datname, 100.0 * greatest(age(datfrozenxid), mxid_age(datminmxid)) / 2147483648 AS used
@@ -24,7 +24,7 @@ def test_transaction_ids_are_far_from_their_end(rows: Rows, budgets: Budgets) ->
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT datname, greatest(
@@ -42,7 +42,7 @@ def test_freezing_keeps_up(rows: Rows, budgets: Budgets) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P0", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P0", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT count(checksum_failures) AS examined, coalesce(sum(checksum_failures), 0) AS failures
@@ -58,7 +58,7 @@ def test_no_page_has_failed_its_checksum(rows: Rows) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -76,7 +76,7 @@ def test_dead_rows_are_cleaned_away(rows: Rows, budgets: Budgets) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT name, setting = 'on' AS tended FROM pg_settings WHERE name IN ('autovacuum', 'track_counts')
@@ -94,7 +94,7 @@ def test_autovacuum_tends_every_table(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT relname, greatest(last_analyze, last_autoanalyze) IS NULL AND n_live_tup > 1000 AS unknown
@@ -108,7 +108,7 @@ def test_the_planner_knows_every_table(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -127,7 +127,7 @@ def test_statistics_follow_the_rows(rows: Rows, budgets: Budgets) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT s.relname, s.n_dead_tup > threshold.rows
@@ -156,7 +156,7 @@ def test_autovacuum_comes_when_it_is_due(rows: Rows) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P3", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P3", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT s.indexrelname,

@@ -9,7 +9,7 @@ from fixtures.checks.declarations import asks_database, depends_on
 from fixtures.checks.evidence import Evidence
 from fixtures.database.rows import Rows
 from fixtures.migrations.lint import Complaint
-from fixtures.migrations.rehearsal import PlatformRepo, Rehearsal, Script
+from fixtures.migrations.rehearsal import Rehearsal, Script
 from fixtures.run.current_run import Run
 from fixtures.vendors.supabase import Backups
 
@@ -25,11 +25,11 @@ VERSIONS = asks_database(
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure", needs=("platform-repo",))
 @VERSIONS
-def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: PlatformRepo, run: Run) -> None:
+def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: list[Script], run: Run) -> None:
     """Code fails without its migrations, and a migration that is in no repository is lost with the database."""
-    applied, known = rows.column(), platform_repo.versions
+    applied, known = rows.column(), [script.version for script in platform_repo]
     # Before a deployment its migrations are not applied yet.
     due = [] if run.stage == "predeploy" else known
 
@@ -39,7 +39,7 @@ def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: Plat
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="migration-procedure", needs=("platform-repo",))
 @depends_on("platform repository")
 @asks_database(
     r"""
@@ -49,19 +49,17 @@ def test_applied_migrations_match_the_repository(rows: Rows, platform_repo: Plat
     min_rows=1,
     sees=("migrations",),
 )
-def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo: PlatformRepo) -> None:
+def test_no_migration_was_edited_after_it_was_applied(rows: Rows, platform_repo: list[Script]) -> None:
     """Every new database would get another schema than production, so tests there prove nothing about production."""
     applied = dict(rows)
 
     assert [
-        script.up.name
-        for script in platform_repo.scripts
-        if applied.get(script.version, script.written) != script.written
+        script.up.name for script in platform_repo if applied.get(script.version, script.written) != script.written
     ] == []
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure", needs=("platform-repo",))
 @depends_on("platform repository")
 @VERSIONS
 def test_pending_migrations_neither_lock_nor_break_what_runs(complaints: list[Complaint]) -> None:
@@ -70,7 +68,7 @@ def test_pending_migrations_neither_lock_nor_break_what_runs(complaints: list[Co
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("platform-repo",))
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="migration-procedure", needs=("platform-repo",))
 @depends_on("platform repository")
 @VERSIONS
 def test_pending_migrations_follow_the_rules_of_safe_migrations(complaints: list[Complaint]) -> None:
@@ -79,9 +77,7 @@ def test_pending_migrations_follow_the_rules_of_safe_migrations(complaints: list
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(
-    severity="P1", runbook="backup-recovery", rollback_eligible=False, needs=("platform-repo", "supabase")
-)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="backup-recovery", needs=("platform-repo", "supabase"))
 @depends_on("platform repository", "supabase backups")
 @VERSIONS
 def test_a_release_with_migrations_can_be_undone(
@@ -103,9 +99,7 @@ def test_a_release_with_migrations_can_be_undone(
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(
-    severity="P1", runbook="migration-procedure", rollback_eligible=False, needs=("rehearsal", "platform-repo")
-)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure", needs=("rehearsal", "platform-repo"))
 @depends_on("table schema_migrations", "platform repository")
 def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
     """A migration that fails during a deployment leaves a schema that neither the old nor the new code expects."""
@@ -113,9 +107,7 @@ def test_pending_migrations_apply(rehearsal: Rehearsal) -> None:
 
 
 @pytest.mark.predeploy
-@pytest.mark.check(
-    severity="P2", runbook="migration-procedure", rollback_eligible=False, needs=("rehearsal", "platform-repo")
-)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="migration-procedure", needs=("rehearsal", "platform-repo"))
 @depends_on("table schema_migrations", "platform repository")
 def test_migrations_can_be_undone(rehearsal: Rehearsal) -> None:
     """Undoing and applying again must lead to the same schema. An untested way back does not count."""

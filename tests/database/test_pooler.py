@@ -10,7 +10,7 @@ from fixtures.database.rows import Pooled, Rows
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-connection-issues", rollback_eligible=False, needs=("pooler",))
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-connection-issues", needs=("pooler",))
 @asks_database(
     # Two servers restored from one backup share their identifier; when they were started tells them apart.
     """

@@ -10,7 +10,7 @@ from fixtures.database.rows import Rows
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT application_name, pg_wal_lsn_diff(
@@ -29,7 +29,7 @@ def test_standbys_keep_up(rows: Rows, budgets: Budgets) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-maintenance")
 @asks_database("SELECT slot_name, wal_status FROM pg_replication_slots", min_rows=0)
 def test_every_slot_still_has_its_wal(rows: Rows) -> None:
     """A slot without its WAL never catches up: its standby or subscriber must be built again."""
@@ -38,7 +38,7 @@ def test_every_slot_still_has_its_wal(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT slot_name, pg_wal_lsn_diff(

@@ -9,7 +9,7 @@ from fixtures.migrations.restore_drill import Drill
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P0", runbook="backup-recovery", rollback_eligible=False, needs=("restore-drill",))
+@pytest.mark.check(severity="P0", judges="upkeep", runbook="backup-recovery", needs=("restore-drill",))
 @depends_on("table *")
 def test_a_dump_restores_to_the_same_rows(drill: Drill) -> None:
     """Only a restored dump proves that a backup works."""

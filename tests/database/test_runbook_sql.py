@@ -34,7 +34,7 @@ def refusal(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @pytest.mark.parametrize(
     "_statement",
     [
@@ -85,7 +85,7 @@ def test_the_runbooks_sql_still_runs(_statement: str, refusal: str) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="support-procedures", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="function", runbook="support-procedures")
 @depends_on("table users", "table payments", "table course_enrollments")
 @asks_database("SELECT look_up, refusal FROM synthetic.support_look_ups()", min_rows=3, sees=("counters",))
 def test_support_can_look_a_customer_up(rows: Rows) -> None:

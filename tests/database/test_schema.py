@@ -11,7 +11,7 @@ from fixtures.database.rows import Rows
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure")
 @asks_database(
     """
     SELECT indexrelid::regclass::text, indisvalid AND indisready AND indislive AS usable
@@ -29,7 +29,7 @@ def test_every_index_can_be_used(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure")
 @asks_database(
     """
     SELECT conrelid::regclass::text, conname,
@@ -46,7 +46,7 @@ def test_every_constraint_has_been_validated(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure")
 @asks_database(
     """
     SELECT wanted.name, to_regclass('public.' || wanted.name) IS NOT NULL AS present
@@ -62,7 +62,7 @@ def test_every_table_the_platform_asks_for_exists(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure")
 @asks_database(
     """
     SELECT version, row_number() OVER (ORDER BY version) AS place, count(*) OVER (PARTITION BY version) AS times
@@ -78,7 +78,7 @@ def test_migrations_are_recorded_once_each(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P0", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT count(*) AS examined,
@@ -102,7 +102,7 @@ def test_no_sequence_is_about_to_run_out(rows: Rows, budgets: Budgets) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT conrelid::regclass::text, conname, EXISTS (
@@ -121,7 +121,7 @@ def test_every_foreign_key_has_an_index(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="migration-procedure", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure")
 @asks_database(
     """
     SELECT tgrelid::regclass::text, tgname, tgenabled <> 'D' AS enabled
@@ -137,7 +137,7 @@ def test_every_trigger_fires(rows: Rows) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P3", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P3", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT array_agg(indexrelid::regclass::text ORDER BY indexrelid), count(*) AS examined
@@ -155,7 +155,7 @@ def test_no_index_is_there_twice(rows: Rows) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P3", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P3", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT narrow.indexrelid::regclass::text, wide.indexrelid::regclass::text

@@ -13,7 +13,7 @@ _IDLE = "idle_in_transaction_session_timeout"
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT name, setting
@@ -29,7 +29,7 @@ def test_commits_are_durable_and_counted(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT wanted.name, e.extversion IS NOT NULL AS installed, e.extversion = a.default_version AS current
@@ -46,7 +46,7 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-connection-issues")
 @asks_database(
     """
     SELECT rolname, coalesce(
@@ -66,7 +66,7 @@ def test_queries_of_browsers_have_a_time_limit(rows: Rows) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="database-connection-issues", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-connection-issues")
 @asks_database(
     """
     SELECT r.rolname, coalesce(
@@ -95,7 +95,7 @@ def test_idle_transactions_have_a_time_limit(rows: Rows) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="database-maintenance", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database("SELECT name, setting FROM pg_settings WHERE name = 'data_checksums'", min_rows=1)
 def test_pages_carry_checksums(rows: Rows) -> None:
     """Without checksums PostgreSQL reads a damaged page as a good one and copies it into every backup."""

@@ -10,7 +10,7 @@ from fixtures.database.rows import Rows
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="performance-optimization", rollback_eligible=False)
+@pytest.mark.check(severity="P2", judges="budget", runbook="performance-optimization")
 @asks_database(
     """
     SELECT count(*) AS examined, coalesce(max(mean_exec_time) FILTER (WHERE calls >= 20), 0) AS slowest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.browser.visits import Visit
+from fixtures.browser.pages import Visit
 from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Course
@@ -16,6 +16,7 @@ from fixtures.target.target import Target
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="function",
     runbook="application-not-loading",
     needs=("accounts", "writes"),
     spends={"enrolments": 1},

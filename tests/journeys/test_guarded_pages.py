@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.browser.visits import Visit
+from fixtures.browser.pages import Visit
 from fixtures.checks.declarations import depends_on
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
@@ -23,7 +23,7 @@ FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(stor
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /login", "GET /_next/*")
 def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Visit) -> None:
     """A visitor becomes an administrator by writing into the storage of the own browser."""

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from fixtures.browser.visits import Visit
+from fixtures.browser.pages import Visit
 from fixtures.checks.declarations import depends_on
 from fixtures.site.accounts import Session
 from fixtures.target.target import Target
@@ -15,7 +15,12 @@ from fixtures.target.target import Target
 
 @pytest.mark.postdeploy
 @pytest.mark.check(
-    severity="P0", runbook="authentication-issues", host_bound=True, needs=("accounts",), spends={"sign-ins": 1}
+    severity="P0",
+    judges="function",
+    runbook="authentication-issues",
+    host_bound=True,
+    needs=("accounts",),
+    spends={"sign-ins": 1},
 )
 @pytest.mark.usefixtures("form_session")
 @depends_on("GET /login", "GET /api/auth/csrf", "POST /api/auth/callback/credentials", "GET /dashboard", "GET /_next/*")
@@ -39,7 +44,7 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
+@pytest.mark.check(severity="P0", judges="function", runbook="authentication-issues", needs=("accounts",))
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
 def test_dashboard_opens_for_a_signed_in_student(page: Page, visit: Visit, signed_in: Session) -> None:
     """The dashboard does not open, so students who are signed in cannot reach their courses."""

@@ -31,9 +31,9 @@ import pytest
 from fixtures.checks.declarations import asks, asks_database, depends_on, follow_up
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 
-P0 = pytest.mark.check(severity="P0", runbook="application-health")
-P1 = pytest.mark.check(severity="P1", runbook="application-health")
-P2 = pytest.mark.check(severity="P2", runbook="application-health")
+P0 = pytest.mark.check(severity="P0", judges="function", runbook="application-health")
+P1 = pytest.mark.check(severity="P1", judges="function", runbook="application-health")
+P2 = pytest.mark.check(severity="P2", judges="function", runbook="application-health")
 post = pytest.mark.postdeploy
 """
 

@@ -53,7 +53,7 @@ def test_the_house_keeps_its_layers(house: Path) -> None:
         ("fixtures/report/summary.py", "import ci.gate", "The suite never imports the gate"),
         (
             "fixtures/sandbox/sandbox.py",
-            "import fixtures.run.certificates",
+            "import fixtures.run.network",
             "The sandbox imports model, target and postgres only",
         ),
         (

@@ -23,7 +23,7 @@ from fixtures.vendors import environment_sources as variables
 from fixtures.vendors.environment_sources import Environment
 
 if TYPE_CHECKING:
-    from fixtures.target.candidate import Candidate
+    from fixtures.target.vercel import Deployment
 
 Where = Literal["production", "preview"]
 
@@ -71,13 +71,13 @@ def at_once(site: Site, threads: ThreadPoolExecutor) -> AtOnce:
 
 
 @pytest.fixture(scope="session")
-def where(candidate: Candidate | None) -> Where:
+def where(candidate: Deployment | None) -> Where:
     """Return the environment whose variables the build under test was made with."""
     return candidate.environment if candidate else "production"
 
 
 @pytest.fixture(scope="session")
-def configured(target: Target, candidate: Candidate | None, where: Where) -> Environment:
+def configured(target: Target, candidate: Deployment | None, where: Where) -> Environment:
     """
     Return the variables that the next build of this environment gets.
 

@@ -47,7 +47,7 @@ CLAIMED = {
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*READS)
 def test_guarded_routes_refuse_anonymous_callers(answers: list[Answer]) -> None:
     """Without the guard, anyone reads other people's records: a data breach from the first minute."""
@@ -56,7 +56,7 @@ def test_guarded_routes_refuse_anonymous_callers(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*WRITES, json={})
 def test_anonymous_callers_change_nothing(answers: list[Answer]) -> None:
     """Without the guard, anyone publishes courses, cancels enrolments and refunds money."""
@@ -72,7 +72,7 @@ def _opened(answer: Answer) -> bool:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*PAGES)
 def test_guarded_pages_send_anonymous_visitors_to_the_login(answers: list[Answer]) -> None:
     """A page that redirects and sends its content along has shown the content all the same."""
@@ -81,7 +81,7 @@ def test_guarded_pages_send_anonymous_visitors_to_the_login(answers: list[Answer
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*READS, headers=FORGED["garbage"])
 def test_an_invented_session_opens_no_route(answers: list[Answer]) -> None:
     """A guard that only looks for a cookie lets in every visitor who sets one."""
@@ -90,7 +90,7 @@ def test_an_invented_session_opens_no_route(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*PAGES, headers=FORGED["garbage"])
 def test_an_invented_session_opens_no_page(answers: list[Answer]) -> None:
     """Pages are guarded by middleware, routes by their own code: one can break without the other."""
@@ -99,7 +99,7 @@ def test_an_invented_session_opens_no_page(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*WRITES, json={}, headers=FORGED["garbage"])
 def test_an_invented_session_changes_nothing(answers: list[Answer]) -> None:
     """Routes that write have a guard of their own, and its failure costs money."""
@@ -108,7 +108,7 @@ def test_an_invented_session_changes_nothing(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*READS, headers=CLAIMED)
 def test_a_claimed_role_opens_no_route(answers: list[Answer]) -> None:
     """Any visitor can send the headers and cookies by which a proxy or another service names a role."""
@@ -117,7 +117,7 @@ def test_a_claimed_role_opens_no_route(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*PAGES, headers=CLAIMED)
 def test_a_claimed_role_opens_no_page(answers: list[Answer]) -> None:
     """Next.js before 15.2.3 skipped its middleware for every request that claimed to be a subrequest."""
@@ -126,7 +126,7 @@ def test_a_claimed_role_opens_no_page(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks("GET /api/auth/session", *READS, account=EXPIRED)
 def test_an_expired_session_opens_no_route(answers: list[Answer]) -> None:
     """A session that never ends works for everyone who finds it: in a backup, a log, a sold computer."""
@@ -138,7 +138,7 @@ def test_an_expired_session_opens_no_route(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks(*PAGES, account=EXPIRED)
 def test_an_expired_session_opens_no_page(answers: list[Answer]) -> None:
     """A page that accepts a cookie longer than the routes do shows data that the routes refuse."""
@@ -147,7 +147,7 @@ def test_an_expired_session_opens_no_page(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["unsigned"])
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/admin/courses", headers=FORGED["outdated"])
 def test_unsigned_sessions_are_refused(answers: list[Answer]) -> None:
@@ -160,7 +160,7 @@ def test_unsigned_sessions_are_refused(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts",))
 @depends_on("GET /api/auth/session", "GET /api/enrollments")
 def test_an_altered_session_is_refused(at_once: AtOnce, signed_in: Session) -> None:
     """A person who can change one letter of a session unnoticed can also change its role."""
@@ -175,7 +175,7 @@ def test_an_altered_session_is_refused(at_once: AtOnce, signed_in: Session) -> N
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts",))
 @asks(*ABOVE_STUDENTS, account="student")
 def test_students_reach_no_route_of_the_administration(answers: list[Answer]) -> None:
     """Without this guard a student publishes courses, refunds payments, or reads unpublished content."""
@@ -184,7 +184,7 @@ def test_students_reach_no_route_of_the_administration(answers: list[Answer]) ->
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts",))
 @asks(*ABOVE_STUDENTS, account="student", headers=CLAIMED)
 def test_students_gain_no_role_by_claiming_it(answers: list[Answer]) -> None:
     """The role must come from the session of a signed-in student, and from nowhere else."""
@@ -193,7 +193,7 @@ def test_students_gain_no_role_by_claiming_it(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", needs=("accounts",))
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts",))
 @asks(*ADMINISTRATION, account="student")
 def test_students_see_no_page_of_the_administration(answers: list[Answer]) -> None:
     """These pages show everyone's name, address and payments."""

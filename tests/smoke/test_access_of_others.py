@@ -70,7 +70,9 @@ def _rows(enrolments: Answer) -> list[_Row]:
 
 # P1: the proof of a rollback repeats every P0, and the platform limits the sign-ins of the second student.
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student", "writes"))
+@pytest.mark.check(
+    severity="P1", judges="exposure", runbook="incident-security", needs=("accounts", "second-student", "writes")
+)
 @asks("GET /api/enrollments", account="student")
 @depends_on("GET /api/courses", "PATCH /api/enrollments/*", "DELETE /api/enrollments/*")
 def test_nobody_reaches_another_students_enrolment(
@@ -93,7 +95,7 @@ def test_nobody_reaches_another_students_enrolment(
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
 @asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/payments/history", account="student")
 @depends_on("GET /api/courses", "GET /api/student/progress", "GET /api/student/progress/course/*")
 def test_nobody_reads_another_students_records(
@@ -118,7 +120,7 @@ def test_nobody_reads_another_students_records(
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts", "second-student"))
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
 @asks("GET /courses", account="student")
 @follow_up(lambda answers: [f"GET {path}" for path in _courses(answers[0])[:_MOST]], account="student")
 @depends_on("GET /api/courses", "GET /courses/*")

@@ -14,11 +14,11 @@ from fixtures.target.target import Target
 from fixtures.vendors import commit_status
 
 if TYPE_CHECKING:
-    from fixtures.target.candidate import Candidate
+    from fixtures.target.vercel import Deployment
 
 
 @pytest.fixture
-def commit(candidate: Candidate | None) -> str:
+def commit(candidate: Deployment | None) -> str:
     """Return the candidate's commit."""
     if candidate is None or candidate.commit is None:
         reason = "Vercel names no commit for the candidate, because it was not built from GitHub"
@@ -29,16 +29,16 @@ def commit(candidate: Candidate | None) -> str:
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="deployment-checklist",
     needs=("vercel", "commit-status"),
-    rollback_eligible=False,
     daily=False,
 )
 @depends_on("vendor github")
 def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target: Target, evidence: Evidence) -> None:
     """A build whose tests, types or dependencies failed works until users find the broken part."""
-    assert target.services.github
-    status = commit_status.ask(target.services.github, commit)
+    assert target.github
+    status = commit_status.ask(target.github, commit)
     evidence.attach("commit", "\n".join([commit, *status.lines()]).encode(), ".txt")
 
     assert status.failed == []
@@ -50,17 +50,17 @@ def test_the_commit_has_passed_its_own_tests_types_and_scans(commit: str, target
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P2",
+    judges="upkeep",
     runbook="key-metrics-dashboard",
     needs=("vercel", "sentry"),
     third_party="sentry",
-    rollback_eligible=False,
     daily=False,
 )
 @depends_on("vendor sentry")
 def test_sentry_knows_the_release(commit: str, site: Site, target: Target) -> None:
     """Sentry cannot count the errors of an unknown release: its error rate is zero and looks healthy."""
-    assert target.services.sentry
-    sentry = target.services.sentry
+    assert target.sentry
+    sentry = target.sentry
     route = f"GET {sentry.api}/api/0/organizations/{sentry.organization}/releases/{commit}/"
     release = site.ask(route, headers={"authorization": f"Bearer {sentry.token}"})
 

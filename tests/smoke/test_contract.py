@@ -25,7 +25,7 @@ def _other_students(answers: list[Answer]) -> dict[str, str]:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks(*(route for route in READS if route not in REDIRECTS))
 @asks(*WRITES, "POST /api/webhooks/stripe", json={})
 def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
@@ -35,7 +35,7 @@ def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks(*guarded("GET"), account="student")
 def test_every_api_route_answers_students_in_json(answers: list[Answer]) -> None:
     """Signed-in students reach other code than anonymous visitors do, and it fails on its own."""
@@ -101,7 +101,7 @@ def _lacking(answer: Answer, shape: type) -> list[str]:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @pytest.mark.parametrize(
     "shape",
     [
@@ -119,7 +119,7 @@ def test_an_answer_carries_every_key_that_was_promised(answer: Answer, shape: ty
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading", needs=("accounts",))
 @pytest.mark.parametrize(
     "shape",
     [

@@ -34,7 +34,7 @@ class Found(Listed[Course]):
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading")
 @asks("GET /api/courses?limit=2", "GET /api/courses?page=2&limit=2")
 def test_pages_of_the_course_list_follow_one_another(answers: list[Answer]) -> None:
     """Pages that overlap or stop early hide courses from everyone who scrolls."""
@@ -49,7 +49,7 @@ def test_pages_of_the_course_list_follow_one_another(answers: list[Answer]) -> N
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading")
 @asks("GET /api/courses?difficulty=beginner&sortBy=price&sortOrder=asc&limit=100")
 def test_course_list_sorts_and_filters_as_asked(answer: Answer) -> None:
     """Buyers who ask for cheap and easy courses see others, and leave."""
@@ -66,7 +66,7 @@ def _by_its_title(answers: list[Answer]) -> list[str]:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading", spends={"searches": 2})
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", spends={"searches": 2})
 @asks("GET /api/courses?limit=2", "GET /api/courses/search")
 @follow_up(_by_its_title)
 def test_search_finds_a_course_by_its_title(answers: list[Answer], followed: list[Answer], target: Target) -> None:

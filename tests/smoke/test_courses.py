@@ -57,7 +57,7 @@ class CourseDetail(Data[Detail]):
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="application-not-loading")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="application-not-loading")
 @asks("GET /api/courses")
 def test_course_list_holds_published_courses_only(answer: Answer) -> None:
     """The shop and the dashboard show this list; a draft in it is content that is not for sale yet."""
@@ -74,7 +74,7 @@ def _the_first(answers: list[Answer]) -> list[str]:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /api/courses")
 @follow_up(_the_first)
 @depends_on("GET /api/courses/*")
@@ -91,7 +91,7 @@ def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @asks(
     "GET /api/courses/not-a-uuid", "GET /api/courses/00000000-0000-4000-8000-000000000000", "GET /api/courses?limit=0"
 )
@@ -131,7 +131,7 @@ class Card(msgspec.Struct):
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /api/courses")
 def test_course_list_has_every_field_that_the_shop_shows(answer: Answer) -> None:
     """A card without one of its fields crashes in the browser, although the answer is 200."""
@@ -147,7 +147,7 @@ PRIVATE = {"email", "password", "password_hash", "role", "phone", "address", "em
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security")
 @asks("GET /api/courses")
 @follow_up(_the_first)
 @depends_on("GET /api/courses/*")

@@ -27,7 +27,7 @@ def _builds(pages: list[Answer]) -> dict[str, Answer]:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="zero-downtime-deployment", needs=("vercel",), rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="zero-downtime-deployment", needs=("vercel",))
 @asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
 def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer], variant: Variant) -> None:
     """A green answer of another deployment proves nothing about this one."""
@@ -38,7 +38,7 @@ def test_every_answer_comes_from_the_deployment_under_test(answers: list[Answer]
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="zero-downtime-deployment")
+@pytest.mark.check(severity="P2", judges="contract", runbook="zero-downtime-deployment")
 @asks("GET /", "GET /login", "GET /marketplace")
 @follow_up(lambda answers: [f"GET /_next/static/{build}/_buildManifest.js" for build in sorted(_builds(answers))])
 @depends_on("GET /_next/*")
@@ -54,7 +54,7 @@ def test_pages_name_the_build_that_is_served(answers: list[Answer], followed: li
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="key-metrics-dashboard")
+@pytest.mark.check(severity="P1", judges="budget", runbook="key-metrics-dashboard")
 @depends_on(*(f"GET {path}" for path in MONITORED))
 @pytest.mark.parametrize("path", MONITORED)
 def test_response_time_stays_within_the_limit(path: str, at_once: AtOnce, budgets: Budgets) -> None:
@@ -67,7 +67,7 @@ def test_response_time_stays_within_the_limit(path: str, at_once: AtOnce, budget
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="hardening", runbook="incident-security")
 @asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
 def test_security_headers_are_on_every_answer(answers: list[Answer]) -> None:
     """Users do not see that these headers are missing; attackers do. A rollback is not worth it."""

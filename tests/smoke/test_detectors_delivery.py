@@ -19,7 +19,7 @@ WARM = {"HIT", "STALE", "PRERENDER", "REVALIDATED"}
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @EVERY_ANSWER
 def test_every_answer_can_be_read_in_turkish(answers: list[Answer]) -> None:
     """A wrong charset turns "Giriş" into "GiriÅŸ" for everyone."""
@@ -28,7 +28,7 @@ def test_every_answer_can_be_read_in_turkish(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="incident-security")
+@pytest.mark.check(severity="P2", judges="hardening", runbook="incident-security")
 @EVERY_ANSWER
 def test_no_page_loads_anything_over_plain_http(answers: list[Answer], own: set[str]) -> None:
     """Browsers block such a file, so that a part of the page is missing."""
@@ -37,7 +37,7 @@ def test_no_page_loads_anything_over_plain_http(answers: list[Answer], own: set[
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="deployment-checklist")
+@pytest.mark.check(severity="P1", judges="function", runbook="deployment-checklist")
 @EVERY_ANSWER
 def test_no_answer_leads_to_another_environment(answers: list[Answer], own: set[str]) -> None:
     """Users who follow the link sign in, pay or learn on staging, and lose it all."""
@@ -45,7 +45,7 @@ def test_no_answer_leads_to_another_environment(answers: list[Answer], own: set[
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@pytest.mark.check(severity="P2", judges="contract", runbook="deployment-checklist")
 @asks("GET /", "GET /marketplace", "GET /login")
 def test_search_engines_may_index_public_pages(answers: list[Answer]) -> None:
     """A `noindex` that a preview left behind takes the shop out of every search engine within days."""
@@ -54,7 +54,7 @@ def test_search_engines_may_index_public_pages(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="performance-optimization")
+@pytest.mark.check(severity="P3", judges="budget", runbook="performance-optimization")
 @EVERY_ANSWER
 def test_large_answers_are_compressed(answers: list[Answer]) -> None:
     """On a phone the uncompressed course list takes four times as long."""
@@ -63,7 +63,7 @@ def test_large_answers_are_compressed(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="incident-security")
+@pytest.mark.check(severity="P2", judges="hardening", runbook="incident-security")
 @EVERY_ANSWER
 def test_no_shared_cache_may_store_api_answers(answers: list[Answer]) -> None:
     """A proxy that stores a session or a list gives it to the next visitor."""
@@ -72,7 +72,7 @@ def test_no_shared_cache_may_store_api_answers(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="key-metrics-dashboard")
+@pytest.mark.check(severity="P2", judges="budget", runbook="key-metrics-dashboard")
 @EVERY_ANSWER
 def test_no_answer_takes_nearly_as_long_as_a_function_may_run(answers: list[Answer]) -> None:
     """An answer that takes 8 of 10 seconds on an idle platform is cut off on a busy one."""
@@ -81,7 +81,7 @@ def test_no_answer_takes_nearly_as_long_as_a_function_may_run(answers: list[Answ
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="performance-optimization", needs=("vercel",))
+@pytest.mark.check(severity="P3", judges="budget", runbook="performance-optimization", needs=("vercel",))
 @asks("GET /")
 @follow_up(its_assets)
 @depends_on("GET /_next/static/*")
@@ -97,7 +97,7 @@ def test_assets_are_cached_by_browsers_and_at_the_edge(followed: list[Answer], a
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /", "GET /login", "GET /register", "GET /marketplace", "GET /dashboard")
 def test_redirects_do_not_loop(answers: list[Answer], at_once: AtOnce) -> None:
     """In a redirect loop the browser gives up, although each answer alone looks healthy."""

@@ -23,7 +23,7 @@ def _example(target: Target) -> str | None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="deployment-checklist", needs=("environment",), rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="deployment-checklist", needs=("environment",))
 @depends_on("variable *")
 def test_every_variable_that_the_payments_mode_needs_is_set(
     environment: Environment, target: Target, where: Where
@@ -34,7 +34,7 @@ def test_every_variable_that_the_payments_mode_needs_is_set(
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="deployment-checklist", needs=("environment",), rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="deployment-checklist", needs=("environment",))
 @depends_on("variable *")
 def test_variables_have_the_right_form(environment: Environment) -> None:
     """A short secret can be guessed; a key with a line end in it is refused by every service."""
@@ -43,7 +43,7 @@ def test_variables_have_the_right_form(environment: Environment) -> None:
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues", needs=("environment",), rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="authentication-issues", needs=("environment",))
 @depends_on("variable NEXTAUTH_URL")
 def test_sign_in_is_configured_for_the_host_that_users_visit(environment: Environment, target: Target) -> None:
     """Sign-in that is configured for another host sets its cookies there, and no user stays signed in."""
@@ -52,7 +52,7 @@ def test_sign_in_is_configured_for_the_host_that_users_visit(environment: Enviro
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("environment",), rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="payment-system-down", needs=("environment",))
 @depends_on("variable *KEY")
 def test_keys_belong_together_and_to_this_environment(environment: Environment, charges_cards: bool) -> None:  # noqa: FBT001
     """Test keys in production take no money and give every course away; live keys in a test charge real cards."""
@@ -61,7 +61,7 @@ def test_keys_belong_together_and_to_this_environment(environment: Environment, 
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="feature-flags", needs=("environment",), rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="feature-flags", needs=("environment",))
 @depends_on("variable *")
 def test_flags_that_production_must_not_have_are_off(environment: Environment, where: Where) -> None:
     """Maintenance and debug mode are switched on for an hour, and then forgotten."""
@@ -77,7 +77,7 @@ class Flags(msgspec.Struct):
 
 @pytest.mark.predeploy
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="feature-flags", needs=("environment",), rollback_eligible=False)
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="feature-flags", needs=("environment",))
 @asks("GET /api/health")
 @depends_on("variable PAYMENTS_MODE", "variable FEATURE_ENROLL_FREE")
 def test_the_build_runs_with_the_flags_that_are_set(answer: Answer, environment: Environment) -> None:

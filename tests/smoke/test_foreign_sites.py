@@ -27,7 +27,7 @@ ENTRIES = ("/login", "/api/auth/signin", "/api/auth/csrf")
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @asks("GET /api/auth/csrf", *(f"GET {entry}?callbackUrl={to}" for entry in ENTRIES for to in ASTRAY))
 def test_sign_in_never_leads_to_another_site(answers: list[Answer]) -> None:
     """Attackers steal passwords with a link to our own login that ends on a copy of it."""
@@ -49,7 +49,7 @@ def _is_astray(way: str) -> bool:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security")
+@pytest.mark.check(severity="P1", judges="hardening", runbook="incident-security")
 @asks("GET /api/auth/session", "GET /api/health", "GET /api/enrollments", headers={"origin": ELSEWHERE})
 @asks("GET /api/auth/session", "GET /api/enrollments", headers={"origin": "null"})
 @asks("OPTIONS /api/enrollments", "OPTIONS /api/payments/create-checkout-session", headers=PREFLIGHT)
@@ -62,7 +62,7 @@ def test_foreign_origins_get_no_access(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="hardening", runbook="incident-security", needs=("accounts",))
 @asks("GET /api/auth/csrf")
 @asks("GET /api/auth/session", account="student")
 def test_scripts_cannot_read_sign_in_cookies(answers: list[Answer], target: Target) -> None:

@@ -13,7 +13,9 @@ FUZZED = fuzzed()
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("fuzz", "accounts"), last=True)
+@pytest.mark.check(
+    severity="P2", judges="contract", runbook="application-not-loading", needs=("fuzz", "accounts"), last=True
+)
 @depends_on(*(probe(route) for route in FUZZED))
 def test_random_input_crashes_no_route(fuzz: Fuzz, signed_in: Session) -> None:
     """Somebody sends such input one day, and gets the framework's error page or internals of the platform."""

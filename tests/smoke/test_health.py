@@ -40,7 +40,7 @@ class Health(msgspec.Struct):
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="application-health")
+@pytest.mark.check(severity="P0", judges="function", runbook="application-health")
 @asks("GET /api/health")
 def test_health_endpoint_reports_no_failing_check(answer: Answer) -> None:
     """The pipeline rolls back on this endpoint, so that one failing entry in it is an outage."""
@@ -53,7 +53,7 @@ def test_health_endpoint_reports_no_failing_check(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="application-health")
+@pytest.mark.check(severity="P0", judges="function", runbook="application-health")
 @asks("GET /api/health", "GET /", "GET /login", "GET /marketplace", "GET /api/courses", "GET /api/auth/session")
 def test_health_agrees_with_the_answers_that_users_get(answers: list[Answer]) -> None:
     """A health endpoint that tests nothing stays green through an outage, and everyone believes it."""
@@ -71,7 +71,7 @@ def _fails(answer: Answer) -> bool:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-health")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-health")
 @asks("GET /api/health")
 def test_health_reports_every_check_the_runbook_promises(answer: Answer) -> None:
     """An entry that is gone can never turn red again, and nobody notices."""
@@ -81,7 +81,7 @@ def test_health_reports_every_check_the_runbook_promises(answer: Answer) -> None
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="high-memory-usage")
+@pytest.mark.check(severity="P2", judges="budget", runbook="high-memory-usage")
 @asks("GET /api/health")
 def test_memory_stays_below_the_limit(answer: Answer, budgets: Budgets) -> None:
     """Vercel kills a function that outgrows its memory in the middle of a request."""
@@ -89,7 +89,7 @@ def test_memory_stays_below_the_limit(answer: Answer, budgets: Budgets) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-health")
+@pytest.mark.check(severity="P2", judges="budget", runbook="application-health")
 @asks("GET /api/health")
 def test_health_endpoint_answers_within_the_limit(answer: Answer, budgets: Budgets) -> None:
     """It measures itself, without network and cold start: a high time means a slow database or Stripe."""
@@ -97,7 +97,7 @@ def test_health_endpoint_answers_within_the_limit(answer: Answer, budgets: Budge
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-health")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-health")
 @asks("GET /api/health")
 def test_health_answer_is_fresh(answer: Answer) -> None:
     """A cached answer stays healthy for as long as the cache keeps it."""
@@ -109,7 +109,7 @@ def test_health_answer_is_fresh(answer: Answer) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-health")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-health")
 @asks("HEAD /api/health")
 def test_health_answers_head_requests_without_a_body(answer: Answer) -> None:
     """Uptime monitors send HEAD, and would report an outage that does not exist."""
@@ -119,7 +119,7 @@ def test_health_answers_head_requests_without_a_body(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-health")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-health")
 @asks("GET /api/health/simple", "GET /api/diag", "GET /api/ping")
 def test_ping_and_diagnostic_routes_answer(answers: list[Answer]) -> None:
     """During an outage these routes show whether the router or the application is dead."""
@@ -135,7 +135,7 @@ class Stripe(msgspec.Struct):
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="payment-system-down")
+@pytest.mark.check(severity="P2", judges="contract", runbook="payment-system-down")
 @asks("GET /api/health")
 def test_stripe_check_agrees_with_the_payments_mode(answer: Answer) -> None:
     """When two parts of the platform disagree about payments, nobody can buy, and no check notices."""

@@ -49,7 +49,7 @@ def _untidy(answer: Answer) -> bool:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @asks(*IMPOSSIBLE)
 def test_impossible_queries_are_refused(answers: list[Answer]) -> None:
     """One such address makes the API send the whole database, or fills the error log with crashes."""
@@ -58,7 +58,7 @@ def test_impossible_queries_are_refused(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @asks(*STRANGE)
 def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
     """Crawlers and attackers send such addresses all day; none may end in the framework's error page."""
@@ -67,7 +67,7 @@ def test_strange_addresses_crash_nothing(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @asks(*("POST /api/webhooks/stripe", "POST /api/payments/create-checkout-session", "POST /api/courses"), bodies=(TORN,))
 def test_incomplete_bodies_crash_nothing(answers: list[Answer]) -> None:
     """A mobile connection that breaks off must not look like an outage of the platform."""
@@ -76,7 +76,7 @@ def test_incomplete_bodies_crash_nothing(answers: list[Answer]) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading", needs=("accounts",))
 @asks("POST /api/student/progress/lesson", bodies=WRONG, account="student")
 def test_wrong_bodies_from_a_student_are_refused(answers: list[Answer]) -> None:
     """Behind the guard the handlers read the body, and fail at values that nobody expected."""

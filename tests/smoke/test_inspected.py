@@ -11,8 +11,7 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.inspection.detectors import APIS, PAGES, kind_of
-from fixtures.inspection.findings import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS
-from fixtures.inspection.inspected import Inspected
+from fixtures.inspection.inspected import BROKEN, DELIVERY, INSIDE, PERSONAL, SECRETS, Inspected
 from fixtures.model.routes import readable
 from fixtures.site.client import AT_ONCE
 
@@ -31,7 +30,7 @@ def _its_courses(answers: list[Answer]) -> list[str]:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks(*READABLE, account="student")
 @follow_up(_its_courses, account="student")
 @depends_on("GET /courses/*")
@@ -44,7 +43,7 @@ def test_every_page_and_route_of_a_student_answers_without_a_crash(
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="incident-security", last=True)
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
     """Answers behind the sign-in and refusals have many readers, and nobody tests them by name."""
@@ -53,7 +52,7 @@ def test_no_answer_of_the_run_shows_a_secret(inspected: Inspected) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="incident-security", last=True)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected) -> None:
     """An e-mail address, hash or token of somebody else is a data breach."""
@@ -62,7 +61,7 @@ def test_no_answer_of_the_run_shows_personal_data_of_others(inspected: Inspected
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", last=True)
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: Inspected) -> None:
     """The status is healthy, and users see an error page, a development build or links to staging."""
@@ -71,7 +70,7 @@ def test_no_answer_of_the_run_is_an_error_page_with_a_healthy_status(inspected: 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="incident-security", rollback_eligible=False, last=True)
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", last=True)
 @EVERYTHING
 def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
     """Stack traces and SQL show first in the answer to a refused POST."""
@@ -80,7 +79,7 @@ def test_no_answer_of_the_run_shows_internals(inspected: Inspected) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="performance-optimization", last=True)
+@pytest.mark.check(severity="P2", judges="contract", runbook="performance-optimization", last=True)
 @EVERYTHING
 def test_every_answer_of_the_run_is_delivered_correctly(inspected: Inspected) -> None:
     """Users read wrong letters, wait, or leave the platform when one of the rules of delivery is broken."""

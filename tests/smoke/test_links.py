@@ -21,7 +21,7 @@ CRAWLED = 250
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@pytest.mark.check(severity="P2", judges="function", runbook="deployment-checklist")
 @asks(*PAGES)
 @follow_up(*[next_links(len(PAGES), LINKED)] * (LINKED // AT_ONCE))
 @depends_on("GET /marketplace/*", "GET /dashboard", "GET /courses", "GET /settings")
@@ -43,7 +43,7 @@ def test_every_link_of_the_public_pages_works(
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@pytest.mark.check(severity="P2", judges="function", runbook="deployment-checklist")
 @asks("GET /")
 @depends_on("GET /*")
 def test_every_page_that_a_visitor_can_reach_answers(

@@ -20,7 +20,7 @@ from .conftest import its_assets
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="application-not-loading")
+@pytest.mark.check(severity="P0", judges="function", runbook="application-not-loading")
 @asks("GET /")
 def test_home_page_greets_visitors_and_links_to_sign_in(answer: Answer) -> None:
     """Without the home page no visitor finds sign-in or registration."""
@@ -34,7 +34,7 @@ def test_home_page_greets_visitors_and_links_to_sign_in(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="authentication-issues")
+@pytest.mark.check(severity="P0", judges="function", runbook="authentication-issues")
 @asks("GET /login")
 def test_login_page_offers_its_form(answer: Answer) -> None:
     """Without the form no user can sign in; a fallback page with a demo account has another heading."""
@@ -65,7 +65,7 @@ class _Courses(Listed[_Course]):
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /marketplace", "GET /api/courses")
 def test_marketplace_shows_the_courses_of_the_api(answers: list[Answer]) -> None:
     """Visitors buy the courses that they see; a shop that shows others sells nothing."""
@@ -81,7 +81,7 @@ def test_marketplace_shows_the_courses_of_the_api(answers: list[Answer]) -> None
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @asks("GET /dashboard")
 def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None:
     """An open dashboard shows somebody's data; a dashboard that fails locks everyone out."""
@@ -93,7 +93,7 @@ def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /")
 @follow_up(its_assets)
 @depends_on("GET /_next/static/*")
@@ -105,7 +105,7 @@ def test_stylesheets_and_scripts_of_the_home_page_are_served(answer: Answer, fol
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading")
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @asks("GET /7p-verify-boyle-bir-sayfa-yok")
 def test_unknown_pages_answer_404(answer: Answer) -> None:
     """A missing page that answers 200 fills search engines with empty pages and hides broken links."""
@@ -113,7 +113,7 @@ def test_unknown_pages_answer_404(answer: Answer) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@pytest.mark.check(severity="P2", judges="contract", runbook="deployment-checklist")
 @asks("GET /robots.txt")
 def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None:
     """Without it search engines list the admin addresses; if it disallows `/`, the shop disappears from them."""
@@ -127,7 +127,7 @@ def test_robots_keep_private_areas_out_of_search_engines(answer: Answer) -> None
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @asks("GET /register")
 def test_register_page_offers_its_form(answer: Answer) -> None:
     """Without the form the platform wins no new user."""
@@ -141,7 +141,7 @@ def test_register_page_offers_its_form(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="authentication-issues")
+@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
 @asks(
     "GET /auth/reset-password",
     "GET /auth/verify-email",
@@ -179,7 +179,7 @@ def _free(courses: Answer) -> set[str]:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
 @follow_up(_every_offer)
 @depends_on("GET /marketplace/*")
@@ -198,7 +198,7 @@ def test_a_course_page_shows_the_course_and_how_to_get_it(answers: list[Answer],
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="feature-flags", spends={"enrolments": 1})
+@pytest.mark.check(severity="P2", judges="function", runbook="feature-flags", spends={"enrolments": 1})
 @asks("POST /api/enroll/free", json={})
 @asks("GET /api/health", "GET /api/courses", "GET /marketplace")
 @follow_up(_every_offer)

@@ -47,7 +47,7 @@ def _wrong(answer: Answer, mode: str) -> bool:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down")
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down")
 @asks("GET /api/health")
 @asks("POST /api/payments/create-checkout-session", json={})
 def test_checkout_answers_as_the_payments_mode_says(answers: list[Answer]) -> None:
@@ -59,7 +59,7 @@ def test_checkout_answers_as_the_payments_mode_says(answers: list[Answer]) -> No
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="payment-system-down")
+@pytest.mark.check(severity="P1", judges="function", runbook="payment-system-down")
 @asks("GET /api/health", "GET /api/payments/history", "GET /api/payments/subscriptions")
 @asks("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal", json={})
 def test_every_payment_route_answers_as_the_payments_mode_says(answers: list[Answer]) -> None:
@@ -73,10 +73,10 @@ def test_every_payment_route_answers_as_the_payments_mode_says(answers: list[Ans
 @pytest.mark.postdeploy
 @pytest.mark.check(
     severity="P0",
+    judges="function",
     runbook="payment-system-down",
     needs=("payments", "payments-test"),
     third_party="stripe",
-    rollback_eligible=False,
 )
 @asks("POST /api/payments/test", json={})
 def test_stripe_answers_through_the_platform(answer: Answer) -> None:
@@ -129,7 +129,13 @@ class Portal(msgspec.Struct):
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
+@pytest.mark.check(
+    severity="P0",
+    judges="function",
+    runbook="payment-system-down",
+    needs=("accounts", "payments"),
+    third_party="stripe",
+)
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-checkout-session")
 def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid_course: Course) -> None:
@@ -143,7 +149,13 @@ def test_checkout_leads_a_student_to_stripe(site: Site, signed_in: Session, paid
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "payments"), third_party="stripe")
+@pytest.mark.check(
+    severity="P1",
+    judges="function",
+    runbook="payment-system-down",
+    needs=("accounts", "payments"),
+    third_party="stripe",
+)
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-payment-intent", "POST /api/payments/customer-portal")
 def test_payment_intents_and_the_billing_portal_work(
@@ -177,7 +189,7 @@ class History(msgspec.Struct):
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="payment-system-down", needs=("accounts", "payments"))
+@pytest.mark.check(severity="P2", judges="function", runbook="payment-system-down", needs=("accounts", "payments"))
 @asks("GET /api/payments/history", "GET /api/payments/subscriptions", account="student")
 def test_students_see_what_they_paid(answers: list[Answer]) -> None:
     """Without a receipt every purchase becomes a letter to support."""
@@ -204,7 +216,7 @@ def not_bought(
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes"))
+@pytest.mark.check(severity="P0", judges="exposure", runbook="payment-system-down", needs=("accounts", "writes"))
 @asks(DEAREST)
 @depends_on("POST /api/courses/*/enroll", "GET /api/enrollments")
 def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_in: Session, not_bought: Course) -> None:
@@ -222,7 +234,9 @@ def test_an_invented_payment_enrols_nobody(at_once: AtOnce, site: Site, signed_i
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("accounts", "writes", "payments"))
+@pytest.mark.check(
+    severity="P0", judges="exposure", runbook="payment-system-down", needs=("accounts", "writes", "payments")
+)
 @asks(DEAREST)
 @depends_on("POST /api/payments/create-payment-intent", "POST /api/courses/*/enroll", "GET /api/enrollments")
 def test_an_unfinished_payment_enrols_nobody(site: Site, signed_in: Session, not_bought: Course) -> None:
@@ -240,7 +254,7 @@ def test_an_unfinished_payment_enrols_nobody(site: Site, signed_in: Session, not
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="feature-flags", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="feature-flags", needs=("accounts",))
 @asks("GET /api/health", DEAREST)
 @follow_up(lambda answers: [f"GET /courses/{_dearest(answers).id}/purchase"], account="student")
 @depends_on("GET /courses/*/purchase")

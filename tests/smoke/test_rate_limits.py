@@ -12,8 +12,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import depends_on
 from fixtures.run.rate_limits import RATE_LIMITS
 from fixtures.site.accounts import csrf_token
-from fixtures.site.client import Site, cookies_of
-from fixtures.site.fresh_clients import FreshClients, is_loopback
+from fixtures.site.client import FreshClients, Site, cookies_of, is_loopback
 from fixtures.target.target import Target
 
 # No account has this password, and the platform refuses it as too weak.
@@ -39,7 +38,7 @@ HARMLESS = ("searches",)
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="incident-security", needs=("rate-limits",), last=True)
+@pytest.mark.check(severity="P1", judges="hardening", runbook="incident-security", needs=("rate-limits",), last=True)
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/csrf", "POST /api/auth/register")
 @depends_on("POST /api/auth/request-password-reset", "POST /api/enroll/free")
 @depends_on("GET /api/courses/search", "GET /api/courses")

@@ -11,8 +11,8 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.site.client import Site
-from fixtures.target.services import StripeAccess
 from fixtures.target.target import Target
+from fixtures.target.targets_file import StripeAccess
 from fixtures.vendors.environment_sources import Environment
 from fixtures.vendors.stripe_settings import balance_of, endpoints_of, mixed_modes, wrong_endpoints
 
@@ -57,10 +57,10 @@ class Row(msgspec.Struct):
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="authentication-issues",
     needs=("environment",),
     third_party="supabase",
-    rollback_eligible=False,
 )
 @depends_on("vendor supabase sign-in", "variable NEXT_PUBLIC_SUPABASE_*")
 def test_supabase_sign_in_accepts_the_public_key(supabase: Supabase) -> None:
@@ -74,10 +74,10 @@ def test_supabase_sign_in_accepts_the_public_key(supabase: Supabase) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="database-connection-issues",
     needs=("environment",),
     third_party="supabase",
-    rollback_eligible=False,
 )
 @depends_on("vendor supabase rows", "variable NEXT_PUBLIC_SUPABASE_*", "table courses")
 def test_supabase_reads_rows_with_the_public_key(supabase: Supabase) -> None:
@@ -91,12 +91,12 @@ def test_supabase_reads_rows_with_the_public_key(supabase: Supabase) -> None:
 @pytest.fixture
 def stripe(target: Target) -> StripeAccess:
     """Return the client for Stripe's settings."""
-    assert target.services.stripe
-    return target.services.stripe
+    assert target.stripe
+    return target.stripe
 
 
 def _read(site: Site, stripe: StripeAccess, path: str) -> Answer:
-    answer = site.ask(f"GET {stripe.api}{path}", headers={"authorization": f"Bearer {stripe.key}"})
+    answer = site.ask(f"GET {stripe.api}{path}", headers={"authorization": f"Bearer {stripe.token}"})
     if answer.code == HTTPStatus.FORBIDDEN:
         reason = f"the restricted key has no right to read Balance and Webhook Endpoints: {answer!r}"
         raise NotMeasured(reason)
@@ -106,10 +106,10 @@ def _read(site: Site, stripe: StripeAccess, path: str) -> Answer:
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="payment-system-down",
     needs=("environment", "stripe-config"),
     third_party="stripe",
-    rollback_eligible=False,
 )
 @asks("GET /api/health")
 @depends_on("vendor stripe", "variable NEXT_PUBLIC_STRIPE_*")
@@ -126,16 +126,16 @@ def test_stripe_answers_in_the_configured_mode(
     is_on = answer.read(Mode).paymentsMode == "stripe"
 
     assert balance.status == HTTPStatus.OK
-    assert mixed_modes(stripe.key, balance_of(balance), publishable if is_on else None, live=charges_cards) == []
+    assert mixed_modes(stripe.token, balance_of(balance), publishable if is_on else None, live=charges_cards) == []
 
 
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
+    judges="upkeep",
     runbook="payment-system-down",
     needs=("stripe-config",),
     third_party="stripe",
-    rollback_eligible=False,
 )
 @asks("GET /api/health")
 @depends_on("vendor stripe", "vendor stripe webhook")

@@ -23,7 +23,7 @@ class Provider(msgspec.Struct):
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="authentication-issues")
+@pytest.mark.check(severity="P0", judges="function", runbook="authentication-issues")
 @asks("GET /api/auth/session")
 def test_anonymous_session_is_empty(answer: Answer) -> None:
     """Every page asks this first: an error signs everyone out, and a user in the answer is somebody else."""
@@ -33,7 +33,7 @@ def test_anonymous_session_is_empty(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @asks("GET /api/auth/providers")
 def test_sign_in_addresses_stay_on_this_host(answer: Answer, target: Target) -> None:
     """With another host in these addresses, browsers send passwords there, and nobody is signed in."""
@@ -45,7 +45,7 @@ def test_sign_in_addresses_stay_on_this_host(answer: Answer, target: Target) -> 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @asks("GET /api/auth/csrf")
 def test_csrf_token_comes_with_its_cookie(answer: Answer) -> None:
     """Without this pair the platform refuses every sign-in, with status 200."""

@@ -34,7 +34,7 @@ def _here(addresses: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="deployment-checklist")
+@pytest.mark.check(severity="P2", judges="function", runbook="deployment-checklist")
 @asks("GET /sitemap.xml")
 @follow_up(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_pages(answers[1:])))
 @depends_on("GET /sitemaps/*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")

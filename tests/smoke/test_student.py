@@ -76,7 +76,7 @@ class Answered(msgspec.Struct):
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="authentication-issues", needs=("accounts",))
+@pytest.mark.check(severity="P0", judges="function", runbook="authentication-issues", needs=("accounts",))
 @asks("GET /api/auth/session", account="student")
 def test_session_says_who_is_signed_in(answer: Answer, target: Target) -> None:
     """Every page reads the session: without role and id the platform treats the student as an anonymous visitor."""
@@ -94,7 +94,7 @@ def _every_course(answers: list[Answer]) -> list[str]:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/enrollments", "GET /api/student/progress", account="student")
 @follow_up(_every_course, account="student")
 @depends_on("GET /api/student/progress/course/*")
@@ -106,7 +106,7 @@ def test_progress_is_shown_for_every_enrolment(answers: list[Answer], followed: 
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/student/questions", account="student")
 def test_student_questions_are_listed(answer: Answer) -> None:
     """Without the list, students never read the answers of their teachers."""
@@ -119,7 +119,7 @@ def _the_first_course(answers: list[Answer]) -> list[str]:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/enrollments", f"GET /api/courses/{NOBODY}/enroll", account="student")
 @follow_up(_the_first_course, account="student")
 @depends_on("GET /api/courses/*/enroll")
@@ -133,7 +133,7 @@ def test_enrolled_students_are_not_offered_their_course_again(answers: list[Answ
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("accounts",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks(*(f"GET {path}" for path in PERSONAL), account="student")
 def test_personal_pages_open_for_a_student(answers: list[Answer]) -> None:
     """Otherwise a signed-in student is sent away, or sees a page with other texts."""
@@ -146,7 +146,7 @@ def test_personal_pages_open_for_a_student(answers: list[Answer]) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", runbook="authentication-issues")
+@pytest.mark.check(severity="P2", judges="exposure", runbook="authentication-issues")
 @asks("GET /api/auth/verify-email", "GET /api/auth/verify-email?token=7p-verify")
 def test_email_addresses_are_verified_only_by_their_own_token(answers: list[Answer]) -> None:
     """If any text is a valid token, anyone can claim any e-mail address."""

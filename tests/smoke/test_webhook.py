@@ -34,7 +34,7 @@ OLD_S = 600
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down")
+@pytest.mark.check(severity="P0", judges="exposure", runbook="payment-system-down")
 @asks(WEBHOOK, json=EVENT)
 @asks(WEBHOOK, json=EVENT, headers=BADLY_SIGNED)
 @asks(WEBHOOK, json=EVENT, headers={"stripe-signature": f"t=1700000000,v1={'0' * 64}"})
@@ -72,7 +72,7 @@ def _harmless(run: Run, name: str) -> dict[str, object]:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down", needs=("payments", "payments-test"))
 @depends_on(WEBHOOK)
 def test_webhook_accepts_events_that_stripe_signed(stripe: Stripe, run: Run) -> None:
     """Customers have paid and stay locked out: Stripe retries for three days and then gives up."""
@@ -82,7 +82,7 @@ def test_webhook_accepts_events_that_stripe_signed(stripe: Stripe, run: Run) -> 
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", runbook="payment-system-down", needs=("payments", "payments-test"))
+@pytest.mark.check(severity="P0", judges="exposure", runbook="payment-system-down", needs=("payments", "payments-test"))
 @depends_on(WEBHOOK)
 def test_webhook_refuses_old_and_altered_events(at_once: AtOnce, stripe: Stripe, run: Run) -> None:
     """A copied event could be sent again at any time, or changed to say something else."""
@@ -108,7 +108,10 @@ class History(msgspec.Struct):
 
 @pytest.mark.postdeploy
 @pytest.mark.check(
-    severity="P1", runbook="payment-system-down", needs=("accounts", "writes", "payments", "payments-test")
+    severity="P1",
+    judges="function",
+    runbook="payment-system-down",
+    needs=("accounts", "writes", "payments", "payments-test"),
 )
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
@@ -136,7 +139,9 @@ def test_webhook_records_a_repeated_event_once(
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="payment-system-down", needs=("accounts", "writes", "payments"))
+@pytest.mark.check(
+    severity="P1", judges="exposure", runbook="payment-system-down", needs=("accounts", "writes", "payments")
+)
 @asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @asks("GET /api/auth/session", account="student")
 @depends_on(WEBHOOK, "GET /api/payments/history")

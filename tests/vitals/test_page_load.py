@@ -20,7 +20,7 @@ pages = pytest.mark.parametrize(
 
 @pages
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="performance-optimization")
+@pytest.mark.check(severity="P1", judges="budget", runbook="performance-optimization")
 @depends_on("GET /_next/*")
 def test_the_first_content_appears_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
     """A visitor who sees a white page for two seconds believes that the site is down."""
@@ -29,7 +29,7 @@ def test_the_first_content_appears_in_time(path: str, vitals: Measure, budgets: 
 
 @pages
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="performance-optimization")
+@pytest.mark.check(severity="P1", judges="budget", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
 def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
     """The main content appears late, because of a heavy image or a slow answer."""
@@ -38,7 +38,7 @@ def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets
 
 @pages
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", runbook="performance-optimization")
+@pytest.mark.check(severity="P1", judges="budget", runbook="performance-optimization")
 @depends_on("GET /_next/*", "GET /images/*")
 def test_content_stays_in_place_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
     """Users click the wrong thing when an image without a size or a late banner moves the page."""

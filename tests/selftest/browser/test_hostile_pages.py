@@ -15,11 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Error, Page, expect
 
-from fixtures.browser.deadline import ends_within, finding_of
 from fixtures.browser.options import dropped_variables
-from fixtures.browser.red_pages import WATCH, leave_evidence, pytest_runtest_call
-from fixtures.browser.visits import Visit
-from fixtures.browser.watch import MOST_LINES, MOST_PAGES, Watch
+from fixtures.browser.pages import Visit
+from fixtures.browser.red_pages import ends_within, finding_of, leave_evidence, pytest_runtest_call
+from fixtures.browser.watch import MOST_LINES, MOST_PAGES, WATCH, Watch
 from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import Evidence
 from fixtures.target.target import Target
@@ -237,7 +236,7 @@ def test_an_own_picture_that_does_not_answer_is_waited_for(
     visit: Visit, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The platform is at fault, so the check is red."""
-    monkeypatch.setattr("fixtures.browser.visits.NAVIGATION_MS", 1_000)
+    monkeypatch.setattr("fixtures.browser.pages.NAVIGATION_MS", 1_000)
     with pytest.raises(Error, match="Timeout"):
         visit("/own-pixel")
     assert page.url.endswith("/own-pixel")

@@ -123,7 +123,7 @@ def test_a_run_that_refuses_is_one_line_and_exit_2(suite: Suite) -> None:
 
 def test_a_stage_that_refuses_ends_in_the_same_line(tmp_path: Path) -> None:
     """Options of pytest reach it through ci/verify, too."""
-    command = [sys.executable, "-m", "ci.commands", "postdeploy", "--target=http://127.0.0.1:9"]
+    command = [sys.executable, "-m", "ci.process", "postdeploy", "--target=http://127.0.0.1:9"]
     command += [f"--reports={tmp_path}/reports", f"--state={tmp_path}/state", "--", "--base-url=https://x.test"]
     environment = environment_of_a_run() | {"PATH": "/usr/bin:/bin"}
     del environment["PLAYWRIGHT_BROWSERS_PATH"]

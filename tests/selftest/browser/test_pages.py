@@ -17,8 +17,8 @@ from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from fixtures.browser import pages
 from fixtures.browser.executable import BrowserError
-from fixtures.browser.red_pages import WATCH, leave_evidence, pytest_runtest_call
-from fixtures.browser.watch import Watch
+from fixtures.browser.red_pages import leave_evidence, pytest_runtest_call
+from fixtures.browser.watch import WATCH, Watch
 from fixtures.checks.evidence import EVIDENCE, Evidence, NotMeasured
 from fixtures.model import redaction
 from fixtures.model.verdict import Cause

@@ -14,8 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from fixtures.browser import vitals as vitals_module
-from fixtures.browser.vitals import Load, Loads, Measure, VitalReading
-from fixtures.browser.vitals_rule import Judgement
+from fixtures.browser.vitals import Judgement, Load, Loads, Measure, VitalReading
 from fixtures.checks.budgets import Budget
 from fixtures.checks.evidence import Evidence, NotMeasured
 from fixtures.model.runbook import Limit

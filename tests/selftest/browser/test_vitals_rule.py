@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.browser.vitals_rule import Decided, Judgement, decide
+from fixtures.browser.vitals import Decided, Judgement, decide
 
 PASS, WARN, FAIL = Judgement.PASS, Judgement.WARN, Judgement.FAIL
 

@@ -14,10 +14,11 @@ import httpx
 import pytest
 
 from fixtures.checks.answers import Answer, Sent, answer_of, no_answer
+from fixtures.checks.blockers import blocker_of
 from fixtures.model.verdict import Cause
 from fixtures.run.current_run import Run
-from fixtures.site.client import BYPASS as BYPASS_HEADER
 from fixtures.site.client import Site, headers_for, no_cookies
+from fixtures.target.target import BYPASS as BYPASS_HEADER
 from fixtures.target.target import Target
 from fixtures.target.variants import Variant
 from tests.selftest.conftest import Stub
@@ -74,6 +75,12 @@ OWN = {
     "gone": (404, {"x-vercel-error": "DEPLOYMENT_NOT_FOUND"}, b"The deployment could not be found on Vercel."),
     "course-on-bots": (200, HTML, b"<h1>Just a moment... of marketing</h1>"),
 }
+
+
+def cause_of(answer: Answer) -> Cause | None:
+    """Return the cause of the blocker that an answer shows."""
+    blocker = blocker_of(answer)
+    return blocker.cause if blocker else None
 
 
 @contextmanager
@@ -138,7 +145,7 @@ def test_each_blocker_is_named_with_its_cause_and_what_to_do(name: str, stub: St
     stub.answers["GET /"] = (status, headers, body)
 
     with a_site(stub.url, tmp_path) as (site, _):
-        blocker = site.ask("GET /").blocker
+        blocker = blocker_of(site.ask("GET /"))
 
     assert blocker is not None
     assert blocker.cause is cause
@@ -151,7 +158,7 @@ def test_the_applications_own_answers_are_no_blockers(name: str, stub: Stub, tmp
     stub.answers["GET /"] = OWN[name]
 
     with a_site(stub.url, tmp_path) as (site, _):
-        assert site.ask("GET /").blocker is None
+        assert blocker_of(site.ask("GET /")) is None
 
 
 def test_nobody_listening_is_the_runners_until_shown_otherwise(tmp_path: Path) -> None:
@@ -163,8 +170,7 @@ def test_nobody_listening_is_the_runners_until_shown_otherwise(tmp_path: Path) -
         answer = site.ask("GET /")
 
     assert answer.trouble == "refused"
-    assert answer.blocker is not None
-    assert answer.blocker.cause is Cause.RUNNER
+    assert cause_of(answer) is Cause.RUNNER
 
 
 def test_an_unknown_name_is_the_runners_resolver(tmp_path: Path) -> None:
@@ -172,7 +178,7 @@ def test_an_unknown_name_is_the_runners_resolver(tmp_path: Path) -> None:
     with a_site("http://7p-verify.invalid", tmp_path) as (site, _):
         answer = site.ask("GET /")
 
-    assert (answer.trouble, answer.blocker and answer.blocker.cause) == ("dns", Cause.RUNNER)
+    assert (answer.trouble, cause_of(answer)) == ("dns", Cause.RUNNER)
 
 
 def test_a_broken_handshake_is_the_runners(stub: Stub, tmp_path: Path) -> None:
@@ -180,7 +186,7 @@ def test_a_broken_handshake_is_the_runners(stub: Stub, tmp_path: Path) -> None:
     with a_site(stub.url.replace("http:", "https:"), tmp_path) as (site, _):
         answer = site.ask("GET /")
 
-    assert (answer.trouble, answer.blocker and answer.blocker.cause) == ("tls", Cause.RUNNER)
+    assert (answer.trouble, cause_of(answer)) == ("tls", Cause.RUNNER)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +205,7 @@ def test_a_certificate_that_users_cannot_trust_either_is_no_blocker(said: str, t
     answer = no_answer("GET", "https://7peducation.test/", error, 0.1)
 
     assert answer.trouble == trouble
-    assert (answer.blocker is None) == (trouble == "certificate")
+    assert (blocker_of(answer) is None) == (trouble == "certificate")
 
 
 def test_a_time_out_is_not_the_runners_fault(tmp_path: Path) -> None:
@@ -213,7 +219,7 @@ def test_a_time_out_is_not_the_runners_fault(tmp_path: Path) -> None:
         answer = site.ask("GET /")
         release.set()
 
-    assert (answer.trouble, answer.blocker) == ("timeout", None)
+    assert (answer.trouble, blocker_of(answer)) == ("timeout", None)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +239,7 @@ def test_what_is_cut_off_or_garbled_is_not_the_runners_fault(sent: bytes, tmp_pa
     with raw_server(lambda connection: connection.sendall(sent)) as url, a_site(url, tmp_path) as (site, _):
         answer = site.ask("GET /")
 
-    assert (answer.trouble, answer.blocker) == ("cut off", None)
+    assert (answer.trouble, blocker_of(answer)) == ("cut off", None)
     with pytest.raises(AssertionError, match="no answer: cut off"):
         _ = answer.status
 
@@ -246,7 +252,7 @@ def test_a_redirect_loop_is_named_with_its_way(stub: Stub, tmp_path: Path) -> No
     with a_site(stub.url, tmp_path) as (site, seen):
         answer = site.follow(site.ask("GET /dashboard"))
 
-    assert answer.blocker is None
+    assert blocker_of(answer) is None
     assert answer.trouble == (
         f"redirect loop: {stub.url}/dashboard -> {stub.url}/login?callbackUrl=%2Fdashboard -> {stub.url}/dashboard"
     )
@@ -331,5 +337,5 @@ def test_a_protected_candidate_is_reached_with_the_bypass_and_named_without_it()
             answers[secret] = answer_of(response, 0.1, Sent())
         admitted, *refused = answers.values()
 
-        assert (admitted.status, admitted.deployment, admitted.blocker) == (200, candidate.id, None)
-        assert [answer.blocker and answer.blocker.cause for answer in refused] == [Cause.BLOCKED, Cause.BLOCKED]
+        assert (admitted.status, admitted.deployment, blocker_of(admitted)) == (200, candidate.id, None)
+        assert [cause_of(answer) for answer in refused] == [Cause.BLOCKED, Cause.BLOCKED]

@@ -18,7 +18,7 @@ def test_one():
 def test_two(page):
     '''Pass.'''
 
-@pytest.mark.check(severity="P0", runbook="application-health", needs=("payments",))
+@pytest.mark.check(severity="P0", judges="function", runbook="application-health", needs=("payments",))
 @post
 def test_not_applicable():
     '''Pass.'''

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.target.target import TARGETS_FILE
+from fixtures.target.targets_file import TARGETS_FILE
 from tests.selftest.conftest import Stub, Suite
 
 
@@ -15,16 +15,31 @@ from tests.selftest.conftest import Stub, Suite
     ("decorators", "problem"),
     [
         ("@post", "add @pytest.mark.check"),
-        ('@pytest.mark.check(severity="P0", runbook="application-health")', "needs a stage marker"),
-        ('@post\n@pytest.mark.check(severity="P7", runbook="application-health")', "Invalid enum value 'P7'"),
-        ('@post\n@pytest.mark.check(runbook="application-health")', "missing required field `severity`"),
-        ('@post\n@pytest.mark.check(severity="P0", runbook="coffee")', "runbook.toml has no section 'coffee'"),
+        ('@pytest.mark.check(severity="P0", judges="function", runbook="application-health")', "needs a stage marker"),
         (
-            '@post\n@pytest.mark.check(severity="P0", runbook="application-health", eligible=True)',
+            '@post\n@pytest.mark.check(severity="P7", judges="function", runbook="application-health")',
+            "Invalid enum value 'P7'",
+        ),
+        ('@post\n@pytest.mark.check(runbook="application-health")', "missing required field `severity`"),
+        ('@post\n@pytest.mark.check(severity="P3", runbook="application-health")', "missing required field `judges`"),
+        (
+            '@post\n@pytest.mark.check(severity="P1", judges="contract", runbook="application-health")',
+            "judges contract is at worst P2, not P1",
+        ),
+        (
+            '@post\n@pytest.mark.check(severity="P2", judges="wording", runbook="application-health")',
+            "judges wording is at worst P3, not P2",
+        ),
+        (
+            '@post\n@pytest.mark.check(severity="P0", judges="function", runbook="coffee")',
+            "runbook.toml has no section 'coffee'",
+        ),
+        (
+            '@post\n@pytest.mark.check(severity="P0", judges="function", runbook="application-health", eligible=True)',
             "unknown field `eligible`",
         ),
         (
-            '@post\n@pytest.mark.check(severity="P0", runbook="application-health", needs=("wings",))',
+            '@post\n@pytest.mark.check(severity="P0", judges="budget", runbook="application-health", needs=("wings",))',
             "no capability wings",
         ),
     ],
@@ -81,7 +96,7 @@ def test_first():
     pass
 
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", runbook="application-health", daily=False)
+@pytest.mark.check(severity="P2", judges="function", runbook="application-health", daily=False)
 def test_before_only():
     pass
 """
@@ -152,7 +167,7 @@ def test_list_checks_runs_nothing(suite: Suite, stub: Stub) -> None:
 
     outcome = suite.run("--list-checks", "--target", stub.url)
 
-    assert "P0  smoke     rollback  application-health           one" in outcome.out
+    assert "P0  smoke     function   application-health           one" in outcome.out
     assert (outcome.code, stub.seen) == (pytest.ExitCode.OK, [])
     assert not (suite.reports / "verdict.json").exists()
 
@@ -177,7 +192,7 @@ def test_what_waits_for_a_sign_in_is_judged_after_what_does_not(suite: Suite) ->
     suite.write(
         f"""
 @post
-@pytest.mark.check(severity="P1", runbook="application-health", {needs})
+@pytest.mark.check(severity="P1", judges="function", runbook="application-health", {needs})
 def test_late(): ...
 
 @post
@@ -185,7 +200,7 @@ def test_late(): ...
 def test_early(): ...
 
 @post
-@pytest.mark.check(severity="P0", runbook="application-health", {needs})
+@pytest.mark.check(severity="P0", judges="function", runbook="application-health", {needs})
 def test_second(): ...
 
 @post

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database import difference
-from fixtures.database.difference import Difference, keep_before, take_after
+from fixtures.database.difference import DOCUMENT, Difference, take_after
 from fixtures.database.snapshot import Snapshot
 from fixtures.database.snapshot_change import new_unguarded_tables, objects_void
 from fixtures.state.state import open_state
@@ -47,7 +47,7 @@ def test_without_a_snapshot_the_checks_do_not_apply(tmp_path: Path) -> None:
 
 def test_with_a_snapshot_they_all_do(tmp_path: Path) -> None:
     """A snapshot that exists must be read."""
-    keep_before(open_state(tmp_path, "production"), made_up())
+    open_state(tmp_path, "production").keep_document(DOCUMENT, made_up())
     checks, out = applicable(tmp_path)
 
     assert len(checks) == 9

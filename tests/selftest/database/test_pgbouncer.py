@@ -18,8 +18,8 @@ import pytest
 from ci.machine import find_pgbouncer
 from fixtures.checks.declarations import Query
 from fixtures.database.session import ask, connect, take
+from fixtures.postgres.binaries import server_user
 from fixtures.postgres.server import free_port
-from fixtures.postgres.unprivileged import server_user
 from fixtures.sandbox.database.postgres import Postgres
 from tests.selftest.database.database_checks import declared
 

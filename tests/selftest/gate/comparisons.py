@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ci.circumstances import Circumstances
+from ci.causes import Circumstances
 from ci.comparison import Comparison
 from fixtures.target.vercel import Deployment
 

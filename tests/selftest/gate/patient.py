@@ -12,7 +12,7 @@ from ci.rollback import Order, Result, roll_back
 from fixtures.sandbox.edge.deployments import Deployment
 from fixtures.sandbox.edge.edge import Edge
 from fixtures.state.state import State
-from fixtures.target.target import VercelAccess
+from fixtures.target.targets_file import VercelAccess
 from fixtures.target.vercel import Vercel
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ci.causes import at_first_answer, from_alias, without_pairs
-from ci.circumstances import Circumstances
+from ci.causes import Circumstances, at_first_answer, from_alias, without_pairs
 from ci.comparison import Comparison
 from fixtures.model.verdict import Cause, CheckResult, Outcome
 from fixtures.state.state import Good

@@ -12,7 +12,7 @@ from threading import Timer
 import pytest
 
 from ci.child import Child, ChildTimeoutError
-from ci.signals import CAUGHT, Interrupted, Signals
+from ci.process import CAUGHT, Interrupted, Signals
 
 STAND_IN = """
 import os, subprocess, sys, time

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from ci.circumstances import Circumstances, look_around
+from ci.causes import Circumstances, look_around
 from fixtures.target.target import Target
 
 CLOSED = "http://127.0.0.1:9"

@@ -11,7 +11,8 @@ from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
 from fixtures.model import redaction
-from fixtures.target.target import TARGETS_FILE, UsageError
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.targets_file import TARGETS_FILE
 from tests.selftest.gate.world import a_world
 
 CANNOT_TELL = 3
@@ -25,8 +26,8 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
     argv = ["--target", "production", "postdeploy", "-n", "2", "--state", "s", "--mode", "shadow", "--dry-run"]
     argv += ["--platform-repo", "platform"]
 
-    assert parse([*argv, "--", "-k", "health"], root=ROOT).options == Options(
-        stage="postdeploy",
+    assert parse([*argv, "--", "-k", "health"], root=ROOT) == Options(
+        command="postdeploy",
         target="production",
         state=tmp_path / "s",
         mode="shadow",
@@ -170,16 +171,15 @@ def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
 
 def test_separator_keeps_options_for_pytest() -> None:
     """`-n` after it is pytest-xdist's."""
-    request = parse(["selftest", "--", "-n", "0", "--", "x"], root=ROOT)
+    options = parse(["selftest", "--", "-n", "0", "--", "x"], root=ROOT)
 
-    assert (request.command, request.options, request.pytest_args) == ("selftest", None, ("-n", "0", "--", "x"))
+    assert (options.command, options.workers, options.pytest_args) == ("selftest", 0, ("-n", "0", "--", "x"))
 
 
 def test_reports_of_a_stage_stay_where_the_user_said() -> None:
     """An absolute path is left alone."""
-    options = parse(["daily", "--reports", "/somewhere/else"], root=ROOT).options
+    options = parse(["daily", "--reports", "/somewhere/else"], root=ROOT)
 
-    assert options is not None
     assert options.reports == Path("/somewhere/else")
 
 

@@ -1,12 +1,13 @@
-"""The proof that a rollback target passes P0."""
+"""The proof that a rollback target passes P0, and the difference between a redesign and a defect."""
 
 from __future__ import annotations
 
 import pytest
 
-from ci.diagnosis import passes_p0
-from fixtures.model.verdict import Outcome
-from tests.selftest.gate.verdicts import a_check, a_verdict
+from ci.causes import Attribution
+from ci.diagnosis import changed, passes_p0
+from fixtures.model.verdict import Attempt, Cause, Outcome
+from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
 
@@ -39,3 +40,38 @@ class TestPassesP0:
 
         assert not passes_p0(verdict, pinned=True)[0]
         assert passes_p0(verdict, pinned=False)[0]
+
+
+class TestChanged:
+    """An element that is gone proves no defect while a journey reaches the same effect."""
+
+    @pytest.mark.parametrize(
+        ("symptom", "kind", "passes", "effect", "cause"),
+        [
+            ("", "journey", PASSED, "sign-in", Cause.CHANGED),
+            # Users suffer from more than a missing element.
+            ("GET /login -> 502", "journey", PASSED, "sign-in", None),
+            # Nobody reached the effect: it is absent.
+            ("", "journey", FAILED, "sign-in", None),
+            ("", "journey", PASSED, "purchase", None),
+            # A request of the API proves nothing about the page that people use.
+            ("", "smoke", PASSED, "sign-in", None),
+        ],
+    )
+    def test_changed(self, symptom: str, kind: str, passes: Outcome, effect: str, cause: Cause | None) -> None:
+        """The difference alone would undo each redesign."""
+        attempt = Attempt(outcome=FAILED, seconds=1.0, symptom=symptom)
+        red = a_check(PAGES, outcome=FAILED, attempts=[attempt], effect="sign-in")
+        journey = a_check(HEALTH, outcome=passes, kind=kind, effect=effect)
+        found = {PAGES: Attribution(Cause.DEPLOYMENT, "red 5/5, 0/5 on the control")}
+
+        causes = changed([red], found, a_verdict(red, journey))
+
+        assert causes.get(PAGES, Attribution(Cause.DEPLOYMENT, "")).cause is (cause or Cause.DEPLOYMENT)
+
+    def test_only_a_proved_difference_is_a_change(self) -> None:
+        """A fault that the control has too is an older one, not a redesign."""
+        red = a_check(PAGES, outcome=FAILED, attempts=[Attempt(outcome=FAILED, seconds=1.0)], effect="sign-in")
+        journey = a_check(kind="journey", effect="sign-in")
+
+        assert changed([red], {PAGES: Attribution(Cause.EXISTING, "")}, a_verdict(red, journey)) == {}

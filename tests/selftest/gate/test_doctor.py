@@ -11,13 +11,13 @@ from threading import Thread
 import psycopg
 import pytest
 
-from ci import doctor, privileges
-from ci.doctor import Finding, examine
+from ci import doctor
+from ci.doctor import Finding, examine, look
 from ci.gate import EXIT_USAGE
 from fixtures.database.privileges import views
+from fixtures.model.toml_tables import UsageError
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.sandbox.vendors.sinks import Sinks
-from fixtures.target.target import UsageError
 from tests.selftest.sandbox.running_edge import run_edge
 
 TOKEN = "token-of-somebody-7f3a"  # noqa: S105  (a made-up one)
@@ -175,12 +175,12 @@ def test_each_missing_privilege_comes_with_its_grant(tmp_path: Path) -> None:
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
             connection.execute("""CREATE ROLE "blind-7p" LOGIN PASSWORD 'made-up'""")
-            before = [*privileges.look(server.dsn("blind-7p", "made-up"))]
+            before = [*look(server.dsn("blind-7p", "made-up"))]
             for seen in before:
                 if not seen.good and seen.remedy.startswith("GRANT"):
                     connection.execute(seen.remedy.encode())
-        after = [*privileges.look(server.dsn("blind-7p", "made-up"))]
-        own = [*privileges.look(server.dsn("synthetic_monitor"))]
+        after = [*look(server.dsn("blind-7p", "made-up"))]
+        own = [*look(server.dsn("synthetic_monitor"))]
 
     assert [seen.good for seen in before].count(False) == len(views())
     (counters,) = [seen for seen in after if not seen.good]
@@ -193,7 +193,7 @@ def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
     with Postgres.start(tmp_path / "postgres") as server:
         with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
             connection.execute("GRANT SELECT (email) ON public.users TO synthetic_monitor")
-        told = [seen.text for seen in privileges.look(server.dsn("synthetic_monitor")) if not seen.good]
+        told = [seen.text for seen in look(server.dsn("synthetic_monitor")) if not seen.good]
 
     assert told == ["can read public.users"]
 
@@ -201,9 +201,7 @@ def test_a_role_that_reads_customers_rows_is_told_off(tmp_path: Path) -> None:
 def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> None:
     """Row level security would make such a role dump empty tables."""
     with Postgres.start(tmp_path / "postgres") as server:
-        told = {
-            role: [*privileges.look_at_copying(server.dsn(role))] for role in ("synthetic_dump", "synthetic_monitor")
-        }
+        told = {role: [*look(server.dsn(role), about="copying")] for role in ("synthetic_dump", "synthetic_monitor")}
 
     assert [(seen.text, seen.good) for seen in told["synthetic_dump"]] == [
         ("can copy every row of public as synthetic_dump", True)
@@ -216,10 +214,10 @@ def test_a_role_that_cannot_copy_is_found_before_the_drill(tmp_path: Path) -> No
 def test_the_connection_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a pooler, on a standby, or without statistics the same numbers mean something else."""
     with Postgres.start(tmp_path / "postgres") as server:
-        lines = [seen.text for seen in privileges.look(server.dsn("synthetic_monitor"))]
+        lines = [seen.text for seen in look(server.dsn("synthetic_monitor"))]
         # A pooler tells its clients a process of its own.
         monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 1)
-        (pooled, *_) = privileges.look(server.dsn("synthetic_monitor"))
+        (pooled, *_) = look(server.dsn("synthetic_monitor"))
 
     assert pooled.text.endswith("as synthetic_monitor, through a pooler")
 
@@ -231,7 +229,7 @@ def test_the_connection_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_without_its_password() -> None:
     """One cause must have one name."""
-    (seen,) = privileges.look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
+    (seen,) = look("postgresql://monitor:hunter2secret@127.0.0.1:9/platform")
 
     assert not seen.good
     assert seen.text.startswith("no connection: refused: nothing listens there")

@@ -19,11 +19,11 @@ from ci import environment, steps
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.steps import SetupError
-from fixtures.target.target import TARGETS_FILE
+from fixtures.target.targets_file import TARGETS_FILE
 
 CANNOT_TELL = 3
 # All that ci/verify needs before anything is installed.
-OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "process.py", "signals.py", "steps.py")]
+OWN = [f"ci/{name}" for name in ("__init__.py", "verify", "environment.py", "process.py", "steps.py")]
 OWN += [f"fixtures/{name}" for name in ("__init__.py", "model/__init__.py", "model/child_environment.py")]
 
 
@@ -214,14 +214,14 @@ def test_python_without_ensurepip_is_installed_by_apt_or_named(monkeypatch: pyte
     """Debian packs it separately, and the message of venv about that is a paragraph."""
     asked: list[str] = []
     package = f"python3.{sys.version_info.minor}-venv"
-    monkeypatch.setattr(environment, "find_spec", lambda _name: None)
+    monkeypatch.setattr(steps, "find_spec", lambda _name: None)
     monkeypatch.setattr(steps, "apt_install", lambda name, **_: asked.append(name))
     monkeypatch.setattr(steps, "may_use_apt", lambda: True)
-    environment.need_ensurepip()
+    steps.need_ensurepip()
     monkeypatch.setattr(steps, "may_use_apt", lambda: False)
 
     with pytest.raises(SetupError, match=rf"\(no ensurepip\); fix, as root: apt-get install -y {package}$"):
-        environment.need_ensurepip()
+        steps.need_ensurepip()
     assert asked == [package]
 
 

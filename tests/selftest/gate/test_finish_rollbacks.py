@@ -23,7 +23,7 @@ from pathlib import Path
 from ci.rollback import Order, roll_back
 from fixtures.target.vercel import Vercel
 from fixtures.state.state import State
-from fixtures.target.target import VercelAccess
+from fixtures.target.targets_file import VercelAccess
 given = json.loads(sys.stdin.read())
 roll_back(Order(**given["order"]), State(Path(given["state"])), Vercel(VercelAccess(**given["access"])))
 """

@@ -45,7 +45,7 @@ class TestRow2:
     @pytest.mark.parametrize("outcome", [Outcome.NOT_APPLICABLE, Outcome.NOT_MEASURED, Outcome.SUPERSEDED])
     def test_nothing_ran(self, outcome: Outcome) -> None:
         """A run without any executed check holds, also when only P3 checks were selected."""
-        assert decide(a_verdict(a_check(severity="P3", outcome=outcome)), {}, "postdeploy").rule == 2
+        assert decide(a_verdict(a_check(severity="P3", judges="function", outcome=outcome)), {}, "postdeploy").rule == 2
 
     def test_a_problem_of_the_gate_wins_over_everything(self) -> None:
         """After an error of the gate, its verdict may be wrong in any direction."""
@@ -95,10 +95,26 @@ class TestRow3:
 class TestRow4:
     """Before the promotion: block."""
 
-    @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN, Cause.EXISTING])
-    def test_block(self, cause: Cause) -> None:
-        """Every cause blocks the promotion: users lose nothing, because production does not change."""
-        assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.BLOCK
+    @pytest.mark.parametrize("judges", ["function", "upkeep"])
+    def test_block(self, judges: str) -> None:
+        """Users lose nothing, because production does not change."""
+        assert decision_of(a_check(outcome=FAILED, judges=judges), Cause.DEPLOYMENT, "predeploy") is Decision.BLOCK
+
+    def test_without_a_control_a_red_check_blocks(self) -> None:
+        """The first deployment of all has none to compare it with."""
+        verdict = a_verdict(a_check(outcome=FAILED), stage="predeploy")
+
+        assert decide(verdict, {}, "predeploy", has_control=False).decision is Decision.BLOCK
+
+    @pytest.mark.parametrize("cause", [Cause.EXISTING, Cause.THIRD_PARTY])
+    def test_an_older_fault_does_not_block(self, cause: Cause) -> None:
+        """The repair may be in this build."""
+        assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.INCIDENT
+
+    @pytest.mark.parametrize("cause", [Cause.CHANGED, Cause.UNKNOWN])
+    def test_an_open_question_lets_nothing_pass(self, cause: Cause) -> None:
+        """A hold refuses the promotion as well, and accuses nobody."""
+        assert decision_of(a_check(outcome=FAILED), cause, "predeploy") is Decision.HOLD
 
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED])
     def test_our_own_trouble_does_not_block(self, cause: Cause) -> None:
@@ -124,7 +140,7 @@ class TestRow5:
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN])
     def test_not_eligible(self, cause: Cause) -> None:
         """A missing header is no reason to undo."""
-        assert decision_of(a_check(severity="P1", outcome=FAILED, eligible=False), cause) is Decision.INCIDENT
+        assert decision_of(a_check(severity="P1", outcome=FAILED, judges="upkeep"), cause) is Decision.INCIDENT
 
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN, None])
     def test_in_the_nightly_run(self, cause: Cause | None) -> None:
@@ -134,11 +150,30 @@ class TestRow5:
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.SELF_INFLICTED, Cause.BLOCKED])
     def test_our_own_trouble_is_no_incident(self, cause: Cause) -> None:
         """It is no incident in the stage `daily`, and none when the check is not eligible for a rollback."""
-        assert decision_of(a_check(outcome=FAILED, eligible=False), cause, "daily") is Decision.HOLD
+        assert decision_of(a_check(outcome=FAILED, judges="upkeep"), cause, "daily") is Decision.HOLD
+
+    def test_without_a_control_the_cause_stays_open_and_users_still_suffer(self) -> None:
+        """A proved P0 on a target that has one deployment only is no reason to say nothing."""
+        verdict = a_verdict(a_check(outcome=FAILED))
+
+        assert decide(verdict, {}, "postdeploy", has_control=False).decision is Decision.INCIDENT
+
+    def test_where_the_target_forbids_a_rollback_people_act(self) -> None:
+        """The deployment is to blame, and the gate may not undo it."""
+        judgement = decide(
+            a_verdict(a_check(outcome=FAILED)), {HEALTH: Cause.DEPLOYMENT}, "postdeploy", can_roll_back=False
+        )
+
+        assert (judgement.decision, judgement.rule) == (Decision.INCIDENT, 5)
 
 
 class TestRow6:
     """The run cannot tell: hold."""
+
+    @pytest.mark.parametrize("stage", ["predeploy", "postdeploy"])
+    def test_a_redesign_is_no_defect(self, stage: str) -> None:
+        """The page differs, and a journey still reaches the effect: people look, nothing is undone."""
+        assert decision_of(a_check(outcome=FAILED), Cause.CHANGED, stage) is Decision.HOLD
 
     @pytest.mark.parametrize("cause", [Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED, Cause.UNKNOWN, None])
     def test_red_for_a_reason_that_says_nothing(self, cause: Cause | None) -> None:

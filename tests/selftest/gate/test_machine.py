@@ -23,7 +23,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     monkeypatch.setenv("SYNTHETIC_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SYNTHETIC_BROWSER", raising=False)
     monkeypatch.delenv("SYNTHETIC_VERCEL_CLI", raising=False)
-    monkeypatch.setattr(machine, "may_use_apt", lambda: False)
+    monkeypatch.setattr(steps, "may_use_apt", lambda: False)
 
     return lambda name, script: write_program(directory / name, script)
 
@@ -49,7 +49,7 @@ def test_browser_comes_from_apt_when_the_download_is_shut_off_and_we_may(
     """The package lists of a fresh machine are empty: they are fetched, once, and the installation is tried again."""
     log, shell = tmp_path / "apt", tmp_path / "bin" / "chromium-headless-shell"
     monkeypatch.setattr(sys, "executable", str(program("python", "echo getaddrinfo ENOTFOUND; exit 1")))
-    monkeypatch.setattr(machine, "may_use_apt", lambda: True)
+    monkeypatch.setattr(steps, "may_use_apt", lambda: True)
     program(
         "apt-get",
         f'echo "$1" >> {log}\n[ "$1" = update ] && exit 0\ngrep -q update {log} || exit 100\n'

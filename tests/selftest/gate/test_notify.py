@@ -91,7 +91,7 @@ def a_report(*red: tuple[str, str, str], step: str | None = None, decision: str 
                 cause=cause,
                 evidence="red 5/5",
                 first_action="Look at the deployment",
-                rollback_eligible=True,
+                judges="function",
             )
             for node_id, severity, cause in red
         ],

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from ci.causes import without_pairs
-from ci.circumstances import Circumstances
+from ci.causes import Circumstances, without_pairs
 from ci.comparison import Comparison
 from ci.pairs import Choice, choose, fisher, from_pairs, from_single
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
@@ -156,7 +155,7 @@ class TestChoose:
 
     def test_p2_is_not_re_run(self) -> None:
         """A re-run of a P2 could not change the decision."""
-        assert choose([a_check(severity="P2", outcome=FAILED)], {}, COMPARISON).pairs == []
+        assert choose([a_check(severity="P2", judges="function", outcome=FAILED)], {}, COMPARISON).pairs == []
 
     def test_a_rate_limit_of_the_platform_is_not_used_up(self) -> None:
         """Ten for five pairs, or two for one; one more for the proof that production healed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.signals import CAUGHT
+from ci.process import CAUGHT
 from fixtures.model import redaction
 from tests.selftest.conftest import ROOT, environment_of_a_run
 

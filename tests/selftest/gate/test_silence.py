@@ -10,7 +10,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from ci import silence
+from ci import pairs
 from ci.causes import Attribution
 from fixtures.model.verdict import Cause
 from fixtures.target.target import Target
@@ -39,7 +39,7 @@ def failing(_seconds: float) -> int | None:
 
 def slowly(seconds: float) -> int | None:
     """Answer after the first limit and before the second."""
-    return 200 if seconds > silence.SECONDS else None
+    return 200 if seconds > pairs.SILENT_S else None
 
 
 def every_second() -> Answers:
@@ -64,14 +64,14 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Found:
         def status(_client: httpx.Client, url: str, _headers: Mapping[str, str], seconds: float) -> int | None:
             return addresses[url](seconds)
 
-        monkeypatch.setattr(silence, "status_of", status)
+        monkeypatch.setattr(pairs, "status_of", status)
         comparison = replace(
             COMPARISON,
             scheme="http",
             candidate=Deployment(id=NEW, url="candidate", state="READY", created=2),
             control=Deployment(id=OLD, url="control", state="READY", created=1),
         )
-        return silence.of_candidate(Target(name="t", url="http://production", mode="act"), comparison)
+        return pairs.silence_of_candidate(Target(name="t", url="http://production", mode="act"), comparison)
 
     return of
 
@@ -135,14 +135,14 @@ def test_without_a_control_nothing_is_proved() -> None:
     """There is nothing to compare with."""
     comparison = replace(COMPARISON, control=None)
 
-    assert silence.of_candidate(Target(name="t", url="http://127.0.0.1:9", mode="act"), comparison) is None
+    assert pairs.silence_of_candidate(Target(name="t", url="http://127.0.0.1:9", mode="act"), comparison) is None
 
 
 def test_a_connection_that_is_taken_or_refused_and_not_answered_is_silence() -> None:
     """The edge of a deleted or crashed deployment may refuse connections."""
     with httpx.Client(timeout=0.2) as client, socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        taken = silence.status_of(client, url, {}, 0.2)
+        taken = pairs.status_of(client, url, {}, 0.2)
         server.close()
 
-        assert (taken, silence.status_of(client, url, {}, 0.2)) == (None, None)
+        assert (taken, pairs.status_of(client, url, {}, 0.2)) == (None, None)

@@ -12,12 +12,14 @@ import psycopg
 import pytest
 
 from ci import snapshot
-from ci.options import SnapshotOptions
-from fixtures.database.difference import kept_before
+from ci.options import Options
+from fixtures.database.difference import DOCUMENT
+from fixtures.database.snapshot import Snapshot
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Outcome, Severity, Verdict
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.state.state import StateError, open_state
-from fixtures.target.target import Target, UsageError
+from fixtures.target.target import Target
 
 CALLS = 60
 Command = Callable[..., int]
@@ -54,7 +56,7 @@ def command(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def run(*, compare: bool = False, **instead: Any) -> int:  # noqa: ANN401  (words of a Target)
         monkeypatch.setattr(snapshot, "load", lambda _name, **_: replace(target, **instead))
         return snapshot.run(
-            SnapshotOptions(target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
+            Options(command="snapshot", target="elsewhere", state=tmp_path / "state", reports=tmp_path, compare=compare)
         )
 
     return run
@@ -176,7 +178,7 @@ def test_a_torn_snapshot_is_named_and_not_guessed(
     assert command(compare=True) == 3
     assert "state before-snapshot.json in" in capsys.readouterr().out
     with pytest.raises(StateError, match="look at it, then move it away"):
-        kept_before(state)
+        state.document(DOCUMENT, Snapshot)
 
 
 def test_off_means_off(command: Command, capsys: pytest.CaptureFixture[str]) -> None:

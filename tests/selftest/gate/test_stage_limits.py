@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.report.difference_page import PAGE
+from fixtures.run.directory import DIFFERENCE_PAGE
 from fixtures.state.state import RollbackRecord
 from tests.selftest.gate.verdicts import HEALTH
 from tests.selftest.gate.world import World, a_world
@@ -32,7 +32,7 @@ class TestPredeploy:
         monkeypatch.setenv("SYNTHETIC_DEPLOYMENT", staged.id)
         world.suite.broken = {HEALTH: {staged.id, world.bad.id}}
 
-        assert world.run(replace(world.options, stage="predeploy")) == 1
+        assert world.run(replace(world.options, command="predeploy")) == 1
         assert world.decision["decision"] == "block"
         assert world.decision["control_id"] == world.bad.id
         assert world.posts == 0
@@ -67,7 +67,9 @@ class TestModes:
 
     def test_off_is_loud_and_verifies_nothing(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         """Break-glass."""
-        earlier = [world.options.reports / name for name in ("decision.json", "summary.md", "verdict.json", PAGE)]
+        earlier = [
+            world.options.reports / name for name in ("decision.json", "summary.md", "verdict.json", DIFFERENCE_PAGE)
+        ]
         for path in earlier:
             path.parent.mkdir(exist_ok=True)
             path.write_text("{}")
@@ -120,7 +122,7 @@ class TestCannotTell:
 
         world.suite.before = fail
         world.options.reports.mkdir(exist_ok=True)
-        (world.options.reports / PAGE).write_text("of an earlier run")
+        (world.options.reports / DIFFERENCE_PAGE).write_text("of an earlier run")
 
         assert world.run() == 3
         assert world.decision["pages"] == []

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ci import incidents, outbox, rollback, rollback_flow
-from ci.notify import Message
-from ci.outbox import Notice, Outbox, announce, deliver, queue
+from ci import incidents, notify, rollback, rollback_flow
+from ci.notify import Message, Notice, Outbox, announce, deliver, queue
 from ci.unfinished import acting
 from fixtures.state.state import RollbackRecord, State, StateBusyError
 from tests.selftest.gate.verdicts import HEALTH
@@ -47,7 +46,7 @@ class Slack:
 def slack(monkeypatch: pytest.MonkeyPatch) -> Slack:
     """Return the stand-in that takes every message from now on."""
     taker = Slack()
-    monkeypatch.setattr(outbox, "send", taker.send)
+    monkeypatch.setattr(notify, "send", taker.send)
     return taker
 
 
@@ -109,13 +108,13 @@ class TestOutbox:
         deliver(state, HOOK)
 
         assert slack.titles == [MESSAGE.title, "x was rolled back to y: healed"]
-        assert state.document(outbox.NAME, Outbox) == Outbox()
+        assert state.document(notify.OUTBOX, Outbox) == Outbox()
 
     def test_it_does_not_grow_for_ever(self, state: State) -> None:
         """A webhook that is gone must not fill the disk."""
         queue(state, [MESSAGE] * 200)
 
-        box = state.document(outbox.NAME, Outbox)
+        box = state.document(notify.OUTBOX, Outbox)
         assert box is not None
         assert box.waiting == [Notice(message=MESSAGE)] * 50
 

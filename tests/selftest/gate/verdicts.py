@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome, Severity, Verdict
-from fixtures.run.current_run import ID_VARIABLE
+from fixtures.model.verdict import Attempt, Cause, CheckResult, Judges, Outcome, Severity, Verdict
+from fixtures.run.directory import ID_VARIABLE
 from fixtures.target.variants import read_variants
 
 HEALTH = "tests/smoke/test_health.py::test_health"
@@ -22,7 +22,8 @@ def a_check(  # noqa: PLR0913  (one argument a word of the verdict)
     outcome: Outcome = Outcome.PASSED,
     *,
     kind: str = "smoke",
-    eligible: bool = True,
+    judges: str = "function",
+    effect: str = "",
     host_bound: bool = False,
     third_party: str | None = None,
     attempts: Sequence[Attempt] = (),
@@ -35,7 +36,8 @@ def a_check(  # noqa: PLR0913  (one argument a word of the verdict)
         kind=kind,
         severity=Severity(severity),
         section="application-health",
-        rollback_eligible=eligible,
+        judges=Judges(judges),
+        effect=effect,
         host_bound=host_bound,
         third_party=third_party,
         outcome=outcome,
@@ -166,7 +168,7 @@ class Suite:
             check.severity,
             Outcome.FAILED if red else check.outcome,
             kind=check.kind,
-            eligible=check.rollback_eligible,
+            judges=check.judges,
             third_party=check.third_party,
             attempts=attempts,
         )

@@ -27,8 +27,8 @@ HEADERS = "tests/smoke/test_headers.py::test_headers"
 CHECKS = [
     a_check(HEALTH),
     a_check(PAGES, "P1"),
-    a_check(ACCESS, "P1", kind="database", eligible=False),
-    a_check(HEADERS, "P2", eligible=False),
+    a_check(ACCESS, "P1", kind="database", judges="upkeep"),
+    a_check(HEADERS, "P2", judges="upkeep"),
 ]
 
 
@@ -100,5 +100,5 @@ def a_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(SANDBOX_VARIABLE, str(tmp_path / "handle.json"))
         suite = Suite(edge.production_url, CHECKS)
-        options = Options(stage="postdeploy", reports=tmp_path / "reports", state=tmp_path / "state")
+        options = Options(command="postdeploy", reports=tmp_path / "reports", state=tmp_path / "state")
         yield World(running, good, bad, outside, suite, options, open_state(tmp_path / "state", "sandbox"))

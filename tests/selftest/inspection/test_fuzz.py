@@ -12,7 +12,8 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.inspection.fuzz import EDGES, EXAMPLES, Fuzz, fuzzed, made_up, wrongs
-from fixtures.target.target import Target, UsageError, load
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.target import Target, load
 
 JSON = "application/json"
 

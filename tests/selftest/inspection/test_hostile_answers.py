@@ -14,8 +14,8 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.parsed_html import too_complex
 from fixtures.inspection import delivery, detectors
 from fixtures.inspection.crawl import links_of
-from fixtures.inspection.findings import Looker
 from fixtures.inspection.fuzz import wrongs
+from fixtures.inspection.inspected import Looker
 from fixtures.target.target import Target
 
 URL = "https://www.7peducation.test"

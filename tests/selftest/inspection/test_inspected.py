@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer, Sent
-from fixtures.inspection.findings import Looker
-from fixtures.inspection.inspected import Inspection, read
+from fixtures.inspection.inspected import Inspection, Looker, read
 from fixtures.model.verdict import Outcome
 from fixtures.target.sandbox_handle import Account
 from fixtures.target.target import Target
@@ -19,16 +18,16 @@ from tests.selftest.conftest import Stub, Suite
 
 LEAK = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 CHECKS = """
-from fixtures.inspection.findings import PERSONAL, SECRETS
+from fixtures.inspection.inspected import PERSONAL, SECRETS
 
 @post
-@pytest.mark.check(severity="P0", runbook="application-health", last=True)
+@pytest.mark.check(severity="P0", judges="function", runbook="application-health", last=True)
 @depends_on("* /*")
 def test_nothing_secret(inspected):
     assert inspected.offenders(SECRETS) == []
 
 @post
-@pytest.mark.check(severity="P2", runbook="application-health", last=True)
+@pytest.mark.check(severity="P2", judges="function", runbook="application-health", last=True)
 @depends_on("* /*")
 def test_nothing_personal(inspected):
     assert inspected.offenders(PERSONAL) == []

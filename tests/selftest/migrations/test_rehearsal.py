@@ -12,11 +12,12 @@ import pytest
 from fixtures.checks.evidence import NotMeasured
 from fixtures.migrations import rehearsal
 from fixtures.migrations.rehearsal import Rehearsal, read_repo, rehearse, statements_of
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import CheckResult, Outcome, Verdict
 from fixtures.sandbox import sandbox
 from fixtures.sandbox.database.postgres import Postgres
 from fixtures.sandbox.faults import CATALOGUE
-from fixtures.target.target import PLATFORM_REPO_VARIABLE, UsageError, load
+from fixtures.target.target import PLATFORM_REPO_VARIABLE, load
 from tests.selftest.conftest import ROOT, environment_of_a_run
 
 PLATFORM = Path(sandbox.__file__).with_name("platform")
@@ -170,7 +171,7 @@ def test_a_script_that_is_no_text_is_not_measured(repo: Repo) -> None:
     """The message names the file."""
     repo.add(NEXT, "", None)
     (repo.path / "supabase" / "migrations" / NEXT).write_bytes(b"SELECT '\xff';")
-    script = read_repo(repo.path).scripts[-1]
+    script = read_repo(repo.path)[-1]
 
     with pytest.raises(NotMeasured, match=f"migrations/{NEXT}: not UTF-8"):
         assert script.written

@@ -109,13 +109,3 @@ def test_slack_shows_it_and_calls_nobody(text: str) -> None:
 
     assert not set(shown) & set("<>")
     assert re.findall(r"&(?!(?:amp|lt|gt);)", shown) == []
-
-
-@given(TEXTS)
-def test_a_workflow_command_ends_where_it_ends(text: str) -> None:
-    """A newline in a message would begin another command; a delimiter in an output would set another output."""
-    assert not set(escaping.workflow_message(text)) & set("\r\n")
-    first, *lines, last = escaping.workflow_output("decision", text).rstrip("\n").split("\n")
-
-    assert first == f"decision<<{last}"
-    assert last not in lines

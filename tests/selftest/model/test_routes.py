@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 import httpx
 import pytest
 
-from fixtures.model.routes import NOBODY, Route, guarded, is_page, pattern, probe, routes
+from fixtures.model.routes import NOBODY, guarded, is_page, pattern, probe, routes
 from fixtures.model.verdict import CheckResult, Severity, Verdict
 from fixtures.sandbox.app.routes import healthy_routes
 from tests.selftest.conftest import ROOT, environment_of_a_run
@@ -65,11 +65,11 @@ def test_every_check_of_a_route_exists_and_depends_on_it(checks: dict[str, list[
 def test_a_route_is_as_severe_as_the_worst_of_its_checks(checks: dict[str, list[CheckResult]]) -> None:
     """The severity in the table is the severity that a red check has."""
     wrong = {
-        name: (route.severity, route.rollback, worst.severity, worst.rollback_eligible)
+        name: (route.severity, worst)
         for name, route in routes().items()
         if route.checks
-        for worst in [min((checks[check][0] for check in route.checks), key=lambda check: check.severity)]
-        if (route.severity, route.rollback) != (worst.severity, worst.rollback_eligible)
+        for worst in [min(checks[check][0].severity for check in route.checks)]
+        if route.severity != worst
     }
 
     assert wrong == {}
@@ -144,4 +144,3 @@ def test_a_probe_names_what_does_not_exist() -> None:
     assert probe("GET /courses/{slug}/modules/{module}/lessons/{lesson}").count("7p-verify") == 3
     assert "GET /admin/users" in guarded("GET", pages=True, role="admin")
     assert "GET /admin/users" not in guarded("GET")
-    assert Route(severity=Severity.P2).rollback is True

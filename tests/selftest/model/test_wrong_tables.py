@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.target.target import UsageError, load
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.target import load
 from tests.selftest.conftest import ROOT, environment_of_a_run
 
 LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "reports", "__pycache__", ".*_cache", ".verify", "selftest")
@@ -21,7 +22,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("checkout") / "project", ignore=LEFT_OUT))
 
 
-@pytest.mark.parametrize("entry", ["pytest", "ci.commands"])
+@pytest.mark.parametrize("entry", ["pytest", "ci.process"])
 @pytest.mark.parametrize(
     ("table", "old", "new", "says"),
     [

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.postgres import binaries
-from fixtures.postgres.binaries import PostgresMissing, locate
-from fixtures.postgres.unprivileged import User
+from fixtures.postgres.binaries import PostgresMissing, User, locate
 
 
 @pytest.fixture

@@ -5,20 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fixtures.model.verdict import CheckResult, Measurement, Outcome, Severity, Verdict
-from fixtures.report.database_table import table_of
+from fixtures.model.verdict import CheckResult, Measurement, Outcome, Severity
+from fixtures.report.summary import health_table
 from tests.selftest.conftest import Suite
 
 
 def a_check(title: str, outcome: Outcome, kind: str = "database", **told: object) -> CheckResult:
     """Return a judged check."""
     entry = {"node_id": f"tests/x.py::{title}", "severity": Severity.P1, "section": "s", "first_action": "look"}
-    return CheckResult(**entry, title=title, kind=kind, outcome=outcome, rollback_eligible=False, **told)  # type: ignore[arg-type]
-
-
-def a_verdict(*checks: CheckResult) -> Verdict:
-    """Return the verdict of these checks."""
-    return Verdict(run_id="r", stage="daily", target="sandbox", mode="act", url="u", started="t", checks=list(checks))
+    return CheckResult(**entry, title=title, kind=kind, outcome=outcome, judges="upkeep", **told)  # type: ignore[arg-type]
 
 
 def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
@@ -34,7 +29,7 @@ def test_a_row_says_what_was_measured_against_what_from_how_many_rows() -> None:
         reason="expected: x\ngot: 1250 s, 317 % over: P1",
     )
 
-    _, line = table_of(a_verdict(check))
+    _, line = health_table([check])
 
     assert line.split("  ") == [
         "no transaction stays open",
@@ -51,7 +46,7 @@ def test_a_check_without_a_number_counts_its_offenders() -> None:
     passed = a_check("a", Outcome.PASSED)
     failed = a_check("b", Outcome.FAILED, reason="expected: b\ngot: 3 problems, the first: public.x\npublic.y")
 
-    _, red, green = table_of(a_verdict(passed, failed))
+    _, red, green = health_table([passed, failed])
 
     assert " ".join(red.split()) == "b 3 found 0 failed P1: 3 problems, the first: public.x"
     assert green.split() == ["a", "0", "found", "0", "passed"]
@@ -67,7 +62,7 @@ def test_parameters_share_a_line_while_all_of_them_are_well() -> None:
         for name, outcome in (("a", Outcome.PASSED), ("b", Outcome.FAILED), ("c", Outcome.PASSED))
     ]
 
-    _, red, green = table_of(a_verdict(*checks))
+    _, red, green = health_table(checks)
 
     assert red.startswith("sql still runs (b)")
     assert green.split() == [*["sql", "still", "runs", "(2", "of", "them)", "0", "found", "0", "4", "passed"]]
@@ -82,7 +77,7 @@ def test_what_is_wrong_stands_first() -> None:
         a_check("d", Outcome.FAILED, reason="red"),
     ]
 
-    assert [line[0] for line in table_of(a_verdict(*checks))[1:]] == ["d", "c", "a", "b"]
+    assert [line[0] for line in health_table(checks)[1:]] == ["d", "c", "a", "b"]
 
 
 @pytest.mark.parametrize("kinds", [(), ("smoke",), ("smoke", "database")])
@@ -90,7 +85,7 @@ def test_other_runs_have_no_such_page(kinds: tuple[str, ...]) -> None:
     """A stage has its own summary, and the table would hide it."""
     checks = [a_check(f"check {kind}", Outcome.PASSED, kind) for kind in kinds]
 
-    assert table_of(a_verdict(*checks)) == []
+    assert health_table(checks) == []
 
 
 def test_it_is_printed_at_the_end_of_a_run_of_the_database(suite: Suite) -> None:

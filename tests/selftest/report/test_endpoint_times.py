@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.inspection.inspected import Inspection
-from fixtures.report.endpoint_times import NEEDED, table_of
+from fixtures.report.summary import NEEDED, times_table
 from tests.selftest.conftest import Stub, Suite
 
 
@@ -14,7 +14,7 @@ def taken(request: str, *seconds: float, code: int | None = 200) -> list[Inspect
 
 def test_a_row_says_on_how_many_readings_it_stands() -> None:
     """Three samples have a median and a maximum, and no percentile."""
-    _, line = table_of(taken("GET /api/courses?page=2", 0.031, 0.02, 0.088))
+    _, line = times_table(taken("GET /api/courses?page=2", 0.031, 0.02, 0.088))
 
     assert line.split() == [
         *("GET", "/api/courses", "3", "31", "ms", "88", "ms"),
@@ -26,26 +26,26 @@ def test_enough_readings_have_a_percentile() -> None:
     """With 59 samples, "95 % are faster" is wrong in at most one of twenty cases."""
     enough = [(index + 1) / 1000 for index in range(NEEDED)]
 
-    assert "57 ms" in table_of(taken("GET /", *enough))[1]
-    assert "58 of 59 samples" in table_of(taken("GET /", *enough[1:]))[1]
+    assert "57 ms" in times_table(taken("GET /", *enough))[1]
+    assert "58 of 59 samples" in times_table(taken("GET /", *enough[1:]))[1]
 
 
 def test_what_the_runbook_monitors_stands_first_and_the_slowest_next() -> None:
     """A reader begins at the top."""
     seen = [*taken("GET /", 0.5), *taken("GET /login", 0.9), *taken("GET /api/health", 0.1)]
 
-    assert [line.split()[1] for line in table_of(seen)[1:]] == ["/api/health", "/login", "/"]
+    assert [line.split()[1] for line in times_table(seen)[1:]] == ["/api/health", "/login", "/"]
 
 
 def test_a_median_over_the_limit_is_marked() -> None:
     """A reader need not know the limit."""
-    assert table_of(taken("GET /api/ping", 2.5))[1].endswith("2000 ms  OVER")
-    assert table_of(taken("GET /marketplace", 2.5))[1].endswith("1 of 59 samples")
+    assert times_table(taken("GET /api/ping", 2.5))[1].endswith("2000 ms  OVER")
+    assert times_table(taken("GET /marketplace", 2.5))[1].endswith("1 of 59 samples")
 
 
 def test_what_did_not_answer_took_no_time() -> None:
     """A refused connection is fast, and is no response."""
-    assert table_of(taken("GET /", 0.001, code=None)) == []
+    assert times_table(taken("GET /", 0.001, code=None)) == []
 
 
 SMALL = """

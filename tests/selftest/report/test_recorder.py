@@ -47,7 +47,7 @@ def test_needs_a_broken_fixture(no_such_fixture):
     pass
 
 @post
-@pytest.mark.check(severity="P1", runbook="application-health", needs=("payments",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-health", needs=("payments",))
 def test_needs_payments():
     raise AssertionError
 """

@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.model.toml_tables import UsageError
 from fixtures.run.bounded_http import BoundedTransport
-from fixtures.run.proxy import PROXY_VARIABLE, proxy_for
+from fixtures.run.network import PROXY_VARIABLE, proxy_for
 from tests.selftest.conftest import Stub
 
 

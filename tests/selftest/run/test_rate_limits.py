@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixtures.browser.meter import Meter
+from fixtures.browser.watch import Meter
 from fixtures.run.current_run import Run
 from fixtures.run.rate_limits import RATE_LIMITS, BudgetSpentError, RateLimitLedger
 from fixtures.sandbox.app.limits import healthy_limits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.model.toml_tables import UsageError
-from fixtures.run.report_folder import ReportFolder
+from fixtures.run.directory import ReportFolder
 from tests.selftest.conftest import Stub, Suite
 from tests.selftest.processes import wait_until
 

@@ -55,7 +55,8 @@ def test_every_fault_names_checks_that_exist(checks: list[CheckResult]) -> None:
 def test_every_check_has_a_fault_that_must_turn_it_red(checks: list[CheckResult]) -> None:
     """A check that was never red proves nothing."""
     named = [must for fault in CATALOGUE.values() for must in fault.must]
-    reached = [fault for fault in CATALOGUE.values() if fault.belongs == "deployment"]
+    # A fault that names no check may turn every one red, and proves none.
+    reached = [fault for fault in CATALOGUE.values() if fault.belongs == "deployment" and fault.must]
     unproved = [
         check.node_id
         for check in checks

@@ -137,6 +137,6 @@ def on_variant(platform: Platform, own_run: Run, own_target: Target) -> Iterator
         def open_variant(name: str = "target", deployment: str = "dpl_1") -> tuple[Site, Sessions]:
             variant = Variant(name=name, url=platform.url, deployment_id=deployment)
             site = Site(client, own_target, variant, own_run, lambda _: None)
-            return site, Sessions(site, own_target, variant, own_run)
+            return site, Sessions(site)
 
         yield open_variant

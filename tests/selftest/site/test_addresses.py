@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.model.runbook import runbook
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Outcome
 from fixtures.site.addresses import Addresses, Certificate, addresses_of, certificate_of
-from fixtures.target.target import UsageError, load
+from fixtures.target.target import load
 from tests.selftest.conftest import ROOT, Stub, Suite
 
 DAY = 86_400
@@ -116,7 +117,7 @@ def test_each_address_of_a_name_is_tried(stub: Stub, monkeypatch: pytest.MonkeyP
         found = [(four, *tcp, ("127.0.0.1", port)), (four, *tcp, ("127.0.0.1", dead))]
         monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
 
-        assert addresses_of("7p.test", 443) == Addresses(("127.0.0.1",), ("127.0.0.1",), ())
+        assert addresses_of("7p.test", 443) == Addresses(["127.0.0.1"], ["127.0.0.1"], [])
 
 
 def test_a_name_that_nobody_knows_does_not_resolve() -> None:
@@ -179,7 +180,7 @@ def test_on_loopback_neither_applies(suite: Suite, stub: Stub) -> None:
     suite.write(
         """
 @pytest.mark.daily
-@pytest.mark.check(severity="P1", runbook="application-not-loading", needs=("dns",))
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("dns",))
 def test_name(target):
     raise AssertionError
 """

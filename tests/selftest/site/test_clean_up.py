@@ -14,9 +14,8 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 from fixtures.run.current_run import RUN, Run
 from fixtures.site import leftovers
-from fixtures.site.clean_up import clean_up
 from fixtures.site.client import Site
-from fixtures.site.leftovers import Enrolment, Ledger
+from fixtures.site.leftovers import Enrolment, Ledger, clean_up
 from fixtures.target.plugin import RUNNING, TARGET, Running
 from fixtures.target.target import Target
 from fixtures.target.variants import Variant

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fixtures.model.verdict import Outcome
-from fixtures.site.fresh_clients import is_loopback
+from fixtures.site.client import is_loopback
 from fixtures.target.target import load
 from tests.selftest.conftest import Stub, Suite
 
 SPENDS = """
 @post
-@pytest.mark.check(severity="P1", runbook="application-health", last=True)
+@pytest.mark.check(severity="P1", judges="function", runbook="application-health", last=True)
 @depends_on("GET /api/courses/search")
 def test_uses_up(fresh_clients, site):
     first, second = fresh_clients(), fresh_clients()

@@ -12,7 +12,8 @@ import pytest
 from fixtures.checks.declarations import FollowUp, parse
 from fixtures.run.current_run import Run
 from fixtures.site.prefetch import Prefetch
-from fixtures.target.target import TARGETS_FILE_VARIABLE, Target
+from fixtures.target.target import Target
+from fixtures.target.targets_file import TARGETS_FILE_VARIABLE
 from fixtures.target.variants import Variant
 from tests.selftest.conftest import Stub, Suite
 

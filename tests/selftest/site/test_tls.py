@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from fixtures.run.certificates import CA_VARIABLE
+from fixtures.run.network import CA_VARIABLE
 from fixtures.sandbox.edge.tls_front import TlsFront
 from tests.selftest.conftest import Suite
 

@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.model.verdict import Outcome
 from fixtures.sandbox.edge.deployments import Deployment, new_id
-from fixtures.target.target import TARGETS_FILE_VARIABLE
+from fixtures.target.targets_file import TARGETS_FILE_VARIABLE
 from tests.selftest.conftest import ROOT, Suite, environment_of_a_run
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from fixtures.target.target import VercelAccess
+from fixtures.target.targets_file import VercelAccess
 from fixtures.target.vercel import Vercel, VercelError
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 
@@ -184,7 +184,9 @@ class TestAgainstTheEdge:
     @pytest.fixture
     def vercel(self, running: RunningEdge) -> Iterator[Vercel]:
         """Return a client of it."""
-        with Vercel(VercelAccess(running.api.url, running.edge.project.name, running.edge.token)) as vercel:
+        with Vercel(
+            VercelAccess(api=running.api.url, project=running.edge.project.name, token=running.edge.token)
+        ) as vercel:
             yield vercel
 
     def test_deployments_newest_first(self, running: RunningEdge, vercel: Vercel) -> None:
@@ -217,7 +219,7 @@ class TestAgainstTheEdge:
     def test_a_wrong_token(self, running: RunningEdge) -> None:
         """The error is a refusal, and not an empty alias."""
         with (
-            Vercel(VercelAccess(running.api.url, "7peducation", "wrong")) as vercel,
+            Vercel(VercelAccess(api=running.api.url, project="7peducation", token="".join(reversed(TOKEN)))) as vercel,
             pytest.raises(VercelError, match="403"),
         ):
             vercel.production_id(running.edge.production_listener.address)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.checks.evidence import NotMeasured
-from fixtures.target.target import ENVIRONMENT_VARIABLE, UsageError, VercelAccess, load
+from fixtures.model.toml_tables import UsageError
+from fixtures.target.target import ENVIRONMENT_VARIABLE, load
+from fixtures.target.targets_file import VercelAccess
 from fixtures.vendors import api as vendor_api
 from fixtures.vendors import environment_sources as sources
 from tests.selftest.conftest import Stub

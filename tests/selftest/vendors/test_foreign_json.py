@@ -20,8 +20,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import NotMeasured
 from fixtures.run.bounded_http import BoundedTransport
 from fixtures.target import json_api
-from fixtures.target.services import GithubAccess
-from fixtures.target.target import SupabaseAccess, VercelAccess
+from fixtures.target.targets_file import GithubAccess, SupabaseAccess, VercelAccess
 from fixtures.target.vercel import Vercel, VercelError
 from fixtures.vendors import api as vendor_api
 from fixtures.vendors import environment
@@ -30,6 +29,8 @@ from fixtures.vendors.commit_status import ask as ask_github
 from fixtures.vendors.environment_sources import Environment, of_file, of_vercel
 from fixtures.vendors.stripe_settings import balance_of, endpoints_of, mixed_modes, wrong_endpoints
 from fixtures.vendors.supabase import backups_of
+
+CANARY = "t"
 
 BACKUPS = {
     "pitr_enabled": True,
@@ -145,7 +146,7 @@ STATUS = st.sampled_from([200, 200, 200, 200, 204, 301, 400, 401, 404, 429, 500,
 
 def backups() -> None:
     """Read the backups as the checks do."""
-    found = backups_of(SupabaseAccess("https://api.test", "ref", "t"), sleep=lambda _: None)
+    found = backups_of(SupabaseAccess(api="https://api.test", project="ref", token=CANARY), sleep=lambda _: None)
     found.newest_within(24)
     found.widest_gap(24)
     found.failed()
@@ -153,14 +154,16 @@ def backups() -> None:
 
 def commit() -> None:
     """Read a commit's results."""
-    status = ask_github(GithubAccess("https://api.test", "o/r", ("test*",), "t"), "abc")
+    status = ask_github(
+        GithubAccess(api="https://api.test", repository="o/r", required=("test*",), token=CANARY), "abc"
+    )
     assert isinstance(status, CommitStatus)
     assert isinstance([status.failed, status.unknown, status.lines()], list)
 
 
 def variables() -> None:
     """Read and judge the variables of the project."""
-    judged(of_vercel(VercelAccess("https://api.test", "prj", "t")))
+    judged(of_vercel(VercelAccess(api="https://api.test", project="prj", token=CANARY)))
 
 
 def judged(found: Environment) -> None:
@@ -210,7 +213,7 @@ def test_vercel_is_read_or_refused_in_one_way(
         named = [(name.encode(), value.encode()) for name, value in headers.items()]
         return httpx.Response(status, headers=named, stream=httpx.ByteStream(body))
 
-    access = VercelAccess("https://api.test", "7p", "t")
+    access = VercelAccess(api="https://api.test", project="7p", token=CANARY)
     with Vercel(access, deadline=0, transport=httpx.MockTransport(respond), sleep=lambda _: None) as vercel:
         for read in (
             vercel.project,

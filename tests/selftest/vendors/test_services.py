@@ -10,15 +10,18 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import Evidence, NotMeasured
+from fixtures.model.toml_tables import UsageError
 from fixtures.sandbox.vendors.github_api import GithubApi, run
-from fixtures.target.services import GithubAccess
-from fixtures.target.target import UsageError, load
+from fixtures.target.target import load
+from fixtures.target.targets_file import GithubAccess
 from fixtures.target.variants import Variant
 from fixtures.vendors import api as vendor_api
 from fixtures.vendors import commit_status
 from fixtures.vendors.stripe_settings import Balance, Endpoint, balance_of, endpoints_of, mixed_modes, wrong_endpoints
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
+
+CANARY = "secret-token"
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 REQUIRED = ("test*", "typecheck*", "sast*", "dependencies*")
@@ -38,7 +41,7 @@ def github(running: RunningEdge) -> tuple[GithubApi, GithubAccess]:
     """Return GitHub's stand-in, and the access to it."""
     api = GithubApi()
     listener = running.do(running.edge.listeners.open(api.app))
-    return api, GithubAccess(listener.url, api.repository, REQUIRED, api.token)
+    return api, GithubAccess(api=listener.url, repository=api.repository, required=REQUIRED, token=api.token)
 
 
 Github = tuple[GithubApi, GithubAccess]
@@ -120,9 +123,9 @@ class TestCommit:
         stub.json(f"GET /repos/o/r/commits/{SHA}/status", body, status)
 
         with pytest.raises(NotMeasured, match=said) as caught:
-            commit_status.ask(GithubAccess(stub.url, "o/r", REQUIRED, "secret-token"), SHA)
+            commit_status.ask(GithubAccess(api=stub.url, repository="o/r", required=REQUIRED, token=CANARY), SHA)
 
-        assert "secret-token" not in str(caught.value)
+        assert CANARY not in str(caught.value)
 
     def test_the_token_is_not_carried_to_another_host(self, stub: Stub) -> None:
         """The answer names the address of the next page."""
@@ -131,7 +134,7 @@ class TestCommit:
         stub.json(f"GET /repos/o/r/commits/{SHA}/status", '{"statuses":[]}', link=link)
 
         with pytest.raises(NotMeasured, match="the next page is on localhost"):
-            commit_status.ask(GithubAccess(stub.url, "o/r", REQUIRED, "secret-token"), SHA)
+            commit_status.ask(GithubAccess(api=stub.url, repository="o/r", required=REQUIRED, token=CANARY), SHA)
 
         assert len(stub.seen) == 1
 
@@ -227,7 +230,7 @@ github = { repository = "o/r" }
 stripe = { events = ["charge.refunded"] }
 variables = { github_token = "A_TOKEN", stripe_restricted_key = "A_KEY" }
 """
-SET = {"A_TOKEN": "token", "A_KEY": "rk_live_key"}
+SET = {"A_TOKEN": CANARY, "A_KEY": "rk_live_key"}
 
 
 class TestTarget:
@@ -244,10 +247,12 @@ class TestTarget:
         """A service without its capability is not asked."""
         target = load("staging", environ=SET, file=file)
 
-        assert target.services.github == GithubAccess("https://api.github.com", "o/r", REQUIRED, "token")
-        assert target.services.stripe is not None
-        assert target.services.stripe.events == ("charge.refunded",)
-        assert target.services.sentry is None
+        assert target.github == GithubAccess(
+            api="https://api.github.com", repository="o/r", required=REQUIRED, token=CANARY
+        )
+        assert target.stripe is not None
+        assert target.stripe.events == ("charge.refunded",)
+        assert target.sentry is None
         assert [secret for secret in SET.values() if secret in repr(target)] == []
         assert set(SET.values()) <= set(target.secrets())
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from fixtures.checks.evidence import NotMeasured
 from fixtures.sandbox.vendors.supabase_api import SupabaseApi
-from fixtures.target.target import SupabaseAccess
+from fixtures.target.targets_file import SupabaseAccess
 from fixtures.vendors import api as vendor_api
 from fixtures.vendors.api import Api
 from fixtures.vendors.supabase import Backup, Backups, backups_of
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import run_edge
+
+CANARY = "canary-token"
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BACKUPS = "GET /v1/projects/ref/database/backups"
@@ -34,16 +36,16 @@ def access(api: SupabaseApi) -> Iterator[SupabaseAccess]:
     """Serve the stand-in; yields the access to it."""
     with run_edge() as running:
         listener = running.do(running.edge.listeners.open(api.app))
-        yield SupabaseAccess(listener.url, api.ref, api.token)
+        yield SupabaseAccess(api=listener.url, project=api.ref, token=api.token)
 
 
 def stubbed(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Backups:
     """Ask a stub, without waiting between the attempts."""
     monkeypatch.setattr(vendor_api, "_DEADLINE", 0.3)
-    return backups_of(SupabaseAccess(stub.url, "ref", "canary-token"), sleep=lambda _: None)
+    return backups_of(SupabaseAccess(api=stub.url, project="ref", token=CANARY), sleep=lambda _: None)
 
 
-ACCESS = SupabaseAccess("https://api.test", "ref", "canary-token")
+ACCESS = SupabaseAccess(api="https://api.test", project="ref", token=CANARY)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, body: str, date: str) -> None:
@@ -114,7 +116,7 @@ def test_what_may_pass_is_asked_again(stub: Stub, status: int) -> None:
     """A short failure of the API must not hold a deployment."""
     stub.json(BACKUPS, "{}", status)
     good = '{"pitr_enabled": false, "backups": [], "physical_backup_data": {}}'
-    access = SupabaseAccess(stub.url, "ref", "canary-token")
+    access = SupabaseAccess(api=stub.url, project="ref", token=CANARY)
 
     assert backups_of(access, sleep=lambda _: stub.json(BACKUPS, good)).all == ()
     assert len(stub.seen) == 2
@@ -154,7 +156,7 @@ def test_an_unexpected_shape_is_not_measured(stub: Stub, body: str, said: str) -
     stub.json(BACKUPS, body)
 
     with pytest.raises(NotMeasured, match=said):
-        backups_of(SupabaseAccess(stub.url, "ref", "canary-token"))
+        backups_of(SupabaseAccess(api=stub.url, project="ref", token=CANARY))
 
 
 GOOD = '{"inserted_at": "2026-03-01T08:00:00Z", "status": "COMPLETED"}'
@@ -190,7 +192,7 @@ def test_silence_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """No server listens on that port."""
     monkeypatch.setattr(vendor_api, "_DEADLINE", 0.3)
     with pytest.raises(NotMeasured, match="no answer"):
-        backups_of(SupabaseAccess("http://127.0.0.1:1", "ref", "canary-token"), sleep=lambda _: None)
+        backups_of(SupabaseAccess(api="http://127.0.0.1:1", project="ref", token=CANARY), sleep=lambda _: None)
 
 
 def test_ages_are_by_supabases_own_clock(access: SupabaseAccess, api: SupabaseApi) -> None:

@@ -1,0 +1,140 @@
+"""
+Compares how often candidate and control fail over the same requests: a few errors in a hundred prove no single check.
+
+The gate asks only after a red check has shown a server error or no answer, and its cause stayed open.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import httpx
+
+from ci.causes import Attribution
+from ci.comparison import Comparison
+from ci.pairs import fisher
+from ci.web import new_client
+from fixtures.model.routes import routes
+from fixtures.model.runbook import runbook
+from fixtures.model.verdict import Attempt, Cause, CheckResult, Judges, Outcome, Severity
+from fixtures.run.rate_limits import RATE_LIMITED
+from fixtures.site.client import headers_for
+from fixtures.target.target import Target
+from fixtures.target.variants import Variant
+
+NODE_ID = "gate::error_rate"
+TITLE = "errors are no more frequent than on the control"
+_FIRST, _ALL = 200, 400
+_SIGNIFICANCE = 0.001
+_SECTION = "key-metrics-dashboard"
+_EVEN = 0.5
+_TIMEOUT = 3.0
+_AT_ONCE = 8
+_ERROR = re.compile(r"-> (?:5\d\d\b|no answer)")
+_NEEDS = {"GET /api/courses/search": "?q=7p"}
+
+
+@dataclass
+class Errors:
+    """The requests that one deployment was sent, and the errors by route."""
+
+    asked: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+def shows_errors(checks: Iterable[CheckResult]) -> bool:
+    """Whether a red check has met a server error, or no answer."""
+    red = [check for check in checks if check.outcome is Outcome.FAILED]
+    lines = ("\n".join([*check.asked, *(attempt.message for attempt in check.attempts)]) for check in red)
+    return any(_ERROR.search(text) for text in lines)
+
+
+def compare(target: Target, comparison: Comparison, left: Mapping[str, int]) -> tuple[CheckResult, Attribution]:
+    """
+    Ask both deployments the same public routes in turns, and judge the difference.
+
+    200 requests to each, 400 after an error of the candidate. left: the rest of the platform's rate limits.
+    Raises LookupError where one of them cannot be asked.
+    """
+    variants = [comparison.variant("candidate"), comparison.variant("control")]
+    counted = [Errors(), Errors()]
+    plan = _plan(left)
+    with new_client(_TIMEOUT) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
+        for amount in (_FIRST, _ALL - _FIRST):
+            for route in itertools.islice(plan, amount):
+                answers = [pool.submit(_fails, client, route, target, variant) for variant in variants]
+                for errors, answer in zip(counted, answers, strict=True):
+                    errors.asked += 1
+                    errors.failed[route] += answer.result()
+            if not counted[0].failed.total():
+                break
+    return judge(counted[0], counted[1], comparison)
+
+
+def judge(candidate: Errors, control: Errors, comparison: Comparison) -> tuple[CheckResult, Attribution]:
+    """
+    Judge the errors of both: the deployment is to blame where the difference is no chance and no single route's.
+
+    A route that has most of the errors is judged by its own checks.
+    """
+    failed, before = candidate.failed.total(), control.failed.total()
+    chance = fisher(failed, before, candidate.asked)
+    shown = f"{failed}/{candidate.asked} requests failed on {comparison.candidate_id}, "
+    shown += f"{before}/{control.asked} on {comparison.control_name} (p={chance:.1e})"
+    spread = failed > 0 and 2 * max(candidate.failed.values()) <= failed
+    if chance < _SIGNIFICANCE and spread:
+        cause = Cause.DEPLOYMENT
+    elif chance >= _EVEN and before and spread:
+        cause = Cause.EXISTING
+    else:
+        return _result(Outcome.PASSED, shown), Attribution(Cause.UNKNOWN, shown)
+    worst = ", ".join(f"{route} {count}" for route, count in candidate.failed.most_common(3))
+    return _result(Outcome.FAILED, f"{shown}: {worst}"), Attribution(cause, shown)
+
+
+def _plan(left: Mapping[str, int]) -> Iterator[str]:
+    """Return public routes to ask, in turns, within the rate limits; half of each stays for the run itself."""
+    rest = {what: amount // 2 for what, amount in left.items()}
+    public = [
+        name
+        for name, route in routes().items()
+        if name.startswith("GET /") and route.guard is None and "{" not in name and "/_next/" not in name
+    ]
+    for route in itertools.cycle(public):
+        limit = RATE_LIMITED.get(route)
+        if limit and rest.get(limit, 0) <= 0:
+            continue
+        if limit:
+            rest[limit] -= 1
+        yield route
+
+
+def _fails(client: httpx.Client, route: str, target: Target, variant: Variant) -> bool:
+    """Whether the answer is a server error, or there is none."""
+    url = f"{variant.url}{route.removeprefix('GET ')}{_NEEDS.get(route, '')}"
+    try:
+        answer = client.get(url, headers=headers_for(url, target, variant))
+    except httpx.HTTPError:
+        return True
+    return answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _result(outcome: Outcome, shown: str) -> CheckResult:
+    symptom = shown if outcome is Outcome.FAILED else ""
+    return CheckResult(
+        node_id=NODE_ID,
+        title=TITLE,
+        kind="smoke",
+        severity=Severity.P1,
+        section=_SECTION,
+        judges=Judges.FUNCTION,
+        outcome=outcome,
+        first_action=runbook().sections[_SECTION].first_action,
+        attempts=[Attempt(outcome=outcome, seconds=0.0, message=shown, symptom=symptom)],
+    )
