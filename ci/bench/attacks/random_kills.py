@@ -14,7 +14,7 @@ from pathlib import Path
 from ci.bench.attacks.arena import Arena, open_arena
 from ci.bench.attacks.attack import ROLLED_BACK, Attack, Right
 from ci.bench.attacks.kills import OUTAGE, kill, rolls_back
-from ci.bench.attacks.moments import member
+from ci.bench.attacks.moments import MOMENTS, member
 from tests.selftest.processes import family
 
 _MOMENTS = 30
@@ -56,11 +56,33 @@ _ENDS_OF_PYTEST = Right(("stopped", "rollback", "hold", "incident", "escalate"))
 
 
 @cache
-def _whole_run_s() -> float:
-    """Measure once how many seconds a run that rolls back takes on this machine."""
+def _parts() -> dict[str, float]:
+    """
+    Measure once how many seconds each part of a run that rolls back takes on this machine, by its first moment.
+
+    Moments count from the beginning of their part: this machine may become slower or faster meanwhile.
+    """
     attack = Attack(summary="nothing is killed", right=ROLLED_BACK, fault=OUTAGE)
     with tempfile.TemporaryDirectory(prefix="7p-chaos-") as folder, open_arena(Path(folder), attack) as arena:
-        return arena.run(attack).seconds
+        seen = arena.run(attack)
+    marks = seen.decision["seconds"]
+    early = seen.seconds - marks["end"]
+    return {
+        "at-once": early + marks["checks"],
+        "diagnosis": marks["request"] - marks["checks"],
+        "asked": marks["end"] - marks["request"],
+    }
+
+
+def _wait(arena: Arena, gate: int, share: float) -> None:
+    """Wait until this share of the run is over."""
+    left = share * sum(_parts().values())
+    for moment, seconds in _parts().items():
+        if left < seconds:
+            MOMENTS[moment](arena, gate)
+            arena.let_run(gate, max(_FIRST_S, left))
+            return
+        left -= seconds
 
 
 def attacks(seed: int) -> dict[str, Attack]:
@@ -73,16 +95,16 @@ def attacks(seed: int) -> dict[str, Attack]:
         (way,) = chance.choices(list(_WAYS), [weight for _, weight in _WAYS.values()])
 
         def during(arena: Arena, gate: int, share: float = share, way: str = way) -> None:
-            arena.let_run(gate, max(_FIRST_S, share * _whole_run_s()))
+            _wait(arena, gate, share)
             _WAYS[way][0](gate)
 
         summary = f"kill -9 of {way} after {share:.0%} of a run"
         found[f"random-{number:02}"] = rolls_back(
-            summary, during, _ENDS_OF_PYTEST if way == "pytest" else _ENDS, prepare=lambda _: _warm()
+            summary, during, _ENDS_OF_PYTEST if way == "pytest" else _ENDS, prepare=_measure
         )
     return found
 
 
-def _warm() -> None:
-    """Measure before the run begins: the moments count from its start."""
-    _whole_run_s()
+def _measure(_arena: Arena) -> None:
+    """Measure the parts before the run begins."""
+    _parts()
