@@ -98,6 +98,8 @@ def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | 
     if silent and check.kind != "database" and around.controls is False:
         unheard = "neither the target nor the control addresses outside the platform answer"
         return Attribution(Cause.RUNNER, f"{unheard}; check this runner's network")
+    if check.asks == ["vendor github"]:
+        return Attribution(Cause.DEPLOYMENT, "GitHub reports it about the commit of this deployment")
     if check.kind != "database":
         return None
     if Cause.RUNNER in blockers:

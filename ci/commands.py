@@ -13,16 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ci import environment
+from ci import environment, machine
 from ci.child import Child
 from ci.gate import EXIT, EXIT_USAGE
-from ci.machine import (
-    VERCEL_CLI_VARIABLE,
-    provide_browser,
-    provide_pgbouncer,
-    provide_postgres,
-    provide_vercel_cli,
-)
 from ci.options import Options, parse
 from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
@@ -32,7 +25,7 @@ from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Decision
-from fixtures.postgres import binaries
+from fixtures.postgres.binaries import CACHE_VARIABLE, POSTGRES_VARIABLE
 from fixtures.run.directory import need_writable
 from fixtures.run.network import proxy_for
 from fixtures.run.own_error import own_error
@@ -42,9 +35,7 @@ from fixtures.target.target import load
 from fixtures.target.variants import asked_deployment
 
 EXIT_CANNOT_TELL = EXIT[Decision.HOLD]
-_OF_THE_MACHINE = frozenset(
-    {BROWSER_VARIABLE, VERCEL_CLI_VARIABLE, binaries.POSTGRES_VARIABLE, binaries.CACHE_VARIABLE}
-)
+_OF_THE_MACHINE = {BROWSER_VARIABLE, machine.VERCEL_CLI_VARIABLE, POSTGRES_VARIABLE, CACHE_VARIABLE}
 _LINTERS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["lint-imports", "--no-cache", "--no-logo"])
 _SELFTEST_SECONDS = 3600
 _LISTING_SECONDS = 60
@@ -105,9 +96,9 @@ def _stage(options: Options) -> int:
             need_writable("--state", options.state)
         if options.command == "predeploy" and target.vercel and not target.is_sandbox:
             need(asked_deployment())
-        provide_browser()
+        machine.provide_browser()
         if target.is_sandbox:
-            provide_postgres()
+            machine.provide_postgres()
     from ci.stage import run  # noqa: PLC0415  (the gate is loaded when there is something to judge)
 
     return run(options)
@@ -125,12 +116,12 @@ def _list_faults() -> int:
 
 def _selftest(pytest_args: Sequence[str]) -> int:
     """Prove the suite itself; pytest runs last, so that its summary line is the last one."""
-    provide_browser()
-    provide_postgres()
-    provide_pgbouncer()
-    cli = provide_vercel_cli()
+    machine.provide_browser()
+    machine.provide_postgres()
+    machine.provide_pgbouncer()
+    cli = machine.provide_vercel_cli()
     of_a_run = {name for name in os.environ if name.startswith("SYNTHETIC_")} - _OF_THE_MACHINE
-    environ = child_environment({VERCEL_CLI_VARIABLE: str(cli)} if cli else {}, without=of_a_run)
+    environ = child_environment({machine.VERCEL_CLI_VARIABLE: str(cli)} if cli else {}, without=of_a_run)
     programs = Path(sys.executable).parent
     red = [
         [name, *options]

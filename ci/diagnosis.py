@@ -137,11 +137,10 @@ class Diagnosis:
         comparison = self.comparison
         if comparison.candidate and comparison.control and not comparison.gone:
             return choose(unsettled, left, comparison)
-        unknown, alone = (
-            "it is not known which deployment production serves",
-            "there is no earlier deployment to compare with",
-        )
-        return Choice(reasons={check.node_id: alone if comparison.candidate else unknown for check in unsettled})
+        reason = "there is no earlier deployment to compare with"
+        if comparison.candidate is None:
+            reason = "it is not known which deployment production serves"
+        return Choice(reasons={check.node_id: reason for check in unsettled})
 
     def _prove_control(
         self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]

@@ -24,9 +24,8 @@ from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Judges, Outcome, Severity
 from fixtures.run.rate_limits import RATE_LIMITED
-from fixtures.site.client import headers_for
 from fixtures.target.target import Target
-from fixtures.target.variants import Variant
+from fixtures.target.variants import Variant, headers_for
 
 NODE_ID = "gate::error_rate"
 TITLE = "errors are no more frequent than on the control"

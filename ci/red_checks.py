@@ -55,29 +55,24 @@ class RedCheck(msgspec.Struct, kw_only=True):
         return max(answers, key=lambda answer: (answer.startswith("no answer"), answer), default=self.measured)
 
 
-class Block(msgspec.Struct, kw_only=True):
-    """Red checks with one root, worst first.  shown: the one whose cause is known best."""
-
-    shown: RedCheck
-    checks: list[RedCheck]
-
-    @property
-    def title(self) -> str:
-        """Return severity and titles in one line."""
-        more = len(self.checks) - 1
-        first = f"{self.checks[0].severity}  {self.checks[0].title}"
-        return f"{first}, and {more} more: {', '.join(check.title for check in self.checks[1:])}" if more else first
-
-
-def blocks(red: Iterable[RedCheck]) -> list[Block]:
-    """Return the red checks as blocks: twenty checks that one broken route has turned red are one fact."""
+def blocks(red: Iterable[RedCheck]) -> list[list[RedCheck]]:
+    """Return the red checks by root, worst first: twenty checks that one broken route has turned red are one fact."""
     by_root: dict[str, list[RedCheck]] = {}
     for check in red:
         by_root.setdefault(check.root, []).append(check)
-    return [
-        Block(shown=min(same, key=lambda check: _CLEARNESS.get(check.cause, 1)), checks=same)
-        for same in by_root.values()
-    ]
+    return list(by_root.values())
+
+
+def clearest(block: list[RedCheck]) -> RedCheck:
+    """Return the check of a block whose cause is known best."""
+    return min(block, key=lambda check: _CLEARNESS.get(check.cause, 1))
+
+
+def title_of(block: list[RedCheck]) -> str:
+    """Return severity and titles in one line."""
+    first, *others = block
+    more = f", and {len(others)} more: {', '.join(check.title for check in others)}" if others else ""
+    return f"{first.severity}  {first.title}{more}"
 
 
 def red_checks(verdict: Verdict, causes: Mapping[str, Attribution]) -> list[RedCheck]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ci.gate import Judgement
-from ci.red_checks import Block, RedCheck, blocks
+from ci.red_checks import RedCheck, blocks, clearest, title_of
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
@@ -92,8 +92,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         lines = ["===== 7P Verify gate ====="]
         faults = blocks(self.red)
         for block in faults[:_SHOWN]:
-            lines += [block.title, *(f"    {name}: {text}" for name, text in _facts(block))]
-        beyond = sum(len(block.checks) for block in faults[_SHOWN:])
+            lines += [title_of(block), *(f"    {name}: {text}" for name, text in _facts(block))]
+        beyond = sum(len(block) for block in faults[_SHOWN:])
         lines += [f"and {beyond} more red checks: summary.md shows all"] if beyond else []
         lines += [f"because: {reason}" for reason in _grouped(self.reasons)[:_NOTES] if not self.red]
         lines += [f"note: {note}" for note in self.notes[:_NOTES]]
@@ -117,10 +117,10 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         lines += [f"**Done:** {_text(self.deed())}", ""]
         lines += ["## Why", "", *(f"- {_text(reason)}" for reason in _grouped(self.reasons)), ""]
         for block in blocks(self.red):
-            lines += [f"### {_text(block.title)}", ""]
+            lines += [f"### {_text(title_of(block))}", ""]
             lines += [f"- {name}: {_text(text)}" for name, text in _facts(block)]
             lines += [
-                f"- also: {_text(f'{check.title}: {check.measured}')}" for check in block.checks if check != block.shown
+                f"- also: {_text(f'{check.title}: {check.measured}')}" for check in block if check != clearest(block)
             ]
             lines.append("")
         if self.rollback:
@@ -159,11 +159,11 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
                 return f"rollback {move} is {step}: {rollback.detail}. Look at production now"
 
 
-def _facts(block: Block) -> Iterator[tuple[str, str]]:
+def _facts(block: list[RedCheck]) -> Iterator[tuple[str, str]]:
     """Yield the facts about a block that a person reads, by name; a title that stands first is not repeated."""
-    check = block.shown
+    check = clearest(block)
     if check.expected:
-        is_first = check is block.checks[0]
+        is_first = check is block[0]
         yield "expected", check.expected.removeprefix(f"{check.title}: ") if is_first else check.expected
     yield "got", check.measured
     yield from (("answer", line) for line in check.answer)

@@ -34,8 +34,7 @@ class Order:
     """
     Take production (url, host) from one deployment to another.
 
-    passes_p0: whether the target passed P0 itself, and how that is known.  cooldown: seconds.
-    breaking: migrations since the target that its code may not survive.
+    cooldown: seconds.  objection: why the target is not fit to serve production, "": it is.
     """
 
     run_id: str
@@ -45,9 +44,7 @@ class Order:
     target_id: str
     reason: str
     cooldown: float
-    passes_p0: bool
-    p0_evidence: str
-    breaking: tuple[str, ...] = ()
+    objection: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,10 +71,8 @@ def refuse(order: Order, state: State, vercel: Vercel) -> str | None:
     if any(record.step != "refused" and time.time() - record.intended_at < order.cooldown for record in made):
         minutes = f"{order.cooldown / 60:g} min"
         return f"production was rolled back less than {minutes} ago; a person must decide about a second rollback"
-    if not order.passes_p0:
-        return f"the rollback target {order.target_id} does not pass P0 itself: {order.p0_evidence}"
-    if order.breaking:
-        return f"the code of {order.target_id} may not work after a later migration: {order.breaking[0]}"
+    if order.objection:
+        return order.objection
     serving = vercel.production_id(order.host)
     if serving != order.deployment_id:
         return f"production does not serve {order.deployment_id} any more but {serving}"

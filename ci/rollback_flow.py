@@ -99,20 +99,21 @@ class RollbackFlow:
             target_id=self.comparison.control.id,
             reason=f"7P Verify {self.report.run_id}: {self.judgement.reasons[0]}"[:200],
             cooldown=60 * self.target.rollback_cooldown_minutes,
-            passes_p0=self.findings.passes_p0 is True,
-            p0_evidence=self.findings.p0_evidence,
-            breaking=self._breaking(self.comparison.control),
+            objection=self._objection(self.comparison.control),
         )
 
-    def _breaking(self, control: Deployment) -> tuple[str, ...]:
-        """Return the migrations since the control that its code may not survive."""
+    def _objection(self, control: Deployment) -> str:
+        """Return why the control must not serve production: its own P0 checks, or a migration since it was kept."""
         migrations = read(self.target, self.report.run_id)
         if migrations is None:
             unknown = "it is unknown whether the schema still fits the rollback target"
             self.report.notes.append(f"{unknown}: the migrations could not be read")
-            return ()
+            migrations = []
         seen = self.comparison.good.migrations if self.comparison.good else None
-        return tuple(breaking(unseen(migrations, seen=seen, built=control.created)))
+        broken = breaking(unseen(migrations, seen=seen, built=control.created))
+        if not self.findings.passes_p0:
+            return f"the rollback target {control.id} does not pass P0 itself: {self.findings.p0_evidence}"
+        return f"the code of {control.id} may not work after a later migration: {broken[0]}" if broken else ""
 
     def _would(self, order: Order, vercel: Vercel) -> Judgement:
         if refusal := refuse(order, self.state, vercel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci.comparison import Comparison, identify, survey
@@ -74,30 +74,29 @@ def _missed(options: Options, verdict: Verdict) -> list[str]:
     return [f"{fault.name}: {line}" for line in surprises(fault, verdict.checks)]
 
 
+@dataclass
 class _Gate:
-    """One run of the stage."""
+    """One run of the stage. directory: private to the run.  held: everything that ends with it."""
 
-    def __init__(
-        self, options: Options, target: Target, directory: Path, signals: Signals, launch: Launch, held: ExitStack
-    ) -> None:
-        self.options = options
-        self.target = target
-        self.directory = directory
-        self.signals = signals
-        self.launch = launch
-        self.held = held
-        self.decided = False
-        self.began = time.monotonic()
-        self.started = time.time()
-        self.vercel: Vercel | None = None
-        self.comparison = Comparison()
+    options: Options
+    target: Target
+    directory: Path
+    signals: Signals
+    launch: Launch
+    held: ExitStack
+    decided: bool = False
+    vercel: Vercel | None = None
+    comparison: Comparison = field(default_factory=Comparison)
+
+    def __post_init__(self) -> None:
+        self.began, self.started = time.monotonic(), time.time()
         self.report = Report(
             run_id=new_run_id(),
-            stage=options.command,
-            target=target.name,
-            url=target.url,
-            mode=target.mode,
-            dry_run=options.dry_run,
+            stage=self.options.command,
+            target=self.target.name,
+            url=self.target.url,
+            mode=self.target.mode,
+            dry_run=self.options.dry_run,
         )
 
     def run(self) -> int:

@@ -10,7 +10,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.inspection import delivery
 from fixtures.inspection.detectors import EVERY_ANSWER, offenders
-from fixtures.site.client import origin_of
+from fixtures.target.variants import origin_of
 
 from .conftest import AtOnce, its_assets
 

@@ -17,9 +17,10 @@ from fixtures.checks.evidence import NotMeasured
 from fixtures.run.current_run import Run
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Course, courses_of, empty
-from fixtures.site.client import Site, origin_of
+from fixtures.site.client import Site
 from fixtures.site.leftovers import Enrolment, Ledger, cancel
 from fixtures.target.target import Target
+from fixtures.target.variants import origin_of
 
 from .conftest import AtOnce
 

@@ -17,10 +17,10 @@ from fixtures.checks.answers import Answer, Sent, answer_of, no_answer
 from fixtures.checks.blockers import blocker_of
 from fixtures.model.verdict import Cause
 from fixtures.run.current_run import Run
-from fixtures.site.client import Site, headers_for, no_cookies
+from fixtures.site.client import Site, no_cookies
 from fixtures.target.target import BYPASS as BYPASS_HEADER
 from fixtures.target.target import Target
-from fixtures.target.variants import Variant
+from fixtures.target.variants import Variant, headers_for
 from tests.selftest.conftest import Stub
 from tests.selftest.sandbox.running_edge import run_edge
 

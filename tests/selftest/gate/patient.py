@@ -43,8 +43,6 @@ class Patient:
             target_id=self.good.id,
             reason="7P Verify run-1: P0 health",
             cooldown=1800,
-            passes_p0=True,
-            p0_evidence="its 3 P0 checks passed",
         )
 
     def roll_back(self, deadline: float = 10, sleep: Callable[[float], None] = time.sleep) -> Result:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import commands
+from ci import commands, machine
 from ci.environment import ROOT
 from ci.gate import EXIT_USAGE
 from ci.options import Options, parse
@@ -103,7 +103,7 @@ def test_a_directory_that_cannot_be_written_is_named_with_its_flag(
     for variable in ("SYNTHETIC_STUDENT_EMAIL", "SYNTHETIC_STUDENT_PASSWORD", "VERCEL_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MONITOR_DATABASE_URL", "postgresql://monitor@127.0.0.1:9/platform")
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
     code = commands.main([*command, flag, str(tmp_path / "file" / "below")])
     (line,) = capsys.readouterr().err.splitlines()
 
@@ -117,7 +117,7 @@ def test_missing_secret_is_named_before_anything_is_set_up(
     """After the installation of the browser one of the two available minutes would be gone."""
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("VERCEL_TOKEN", raising=False)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
 
     assert commands.main(["postdeploy", "--target", "preview"]) == EXIT_USAGE
     assert "ci/verify: --target preview: not set: VERCEL_TOKEN (for vercel); set it, or" in capsys.readouterr().err
@@ -130,7 +130,7 @@ def test_predeploy_of_nothing_is_refused_before_anything_is_set_up(
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("VERCEL_TOKEN", "made-up")
     monkeypatch.delenv("SYNTHETIC_DEPLOYMENT", raising=False)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
 
     assert commands.main(["predeploy", "--target", "preview"]) == EXIT_USAGE
     assert capsys.readouterr().err.startswith("ci/verify: SYNTHETIC_DEPLOYMENT is not set: predeploy judges one")
@@ -141,7 +141,7 @@ def test_a_sandbox_that_runs_is_not_broken(
 ) -> None:
     """A fault can be built in only when a sandbox starts."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
     with a_world(tmp_path, monkeypatch):
         code = commands.main(["postdeploy", "--fault", "stripe-down"])
 
@@ -159,7 +159,7 @@ def test_an_unexpected_error_is_cannot_tell_and_shows_no_password(
 ) -> None:
     """Python's own exit code 1 would read as "this deployment was rejected"."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(commands, "provide_browser", _unexpected)
+    monkeypatch.setattr(machine, "provide_browser", _unexpected)
 
     code = commands.main(["postdeploy", "--target", "https://x.test"])
     error = capsys.readouterr().err

@@ -187,7 +187,7 @@ class TestRefused:
 
     def test_a_target_that_does_not_pass_p0(self, patient: Patient) -> None:
         """A rollback to a broken deployment would replace one outage by another."""
-        order = replace(patient.order, passes_p0=False, p0_evidence="health: failed")
+        order = replace(patient.order, objection="health: failed")
 
         assert "health: failed" in (refuse(order, patient.state, patient.vercel) or "")
 
