@@ -24,12 +24,17 @@ from fixtures.target.target import Target
 
 @dataclass(frozen=True)
 class DiagnosisResult:
-    """causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked."""
+    """
+    causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked.
+
+    both_silent: neither candidate nor control answers, so that no comparison of them proves more.
+    """
 
     causes: dict[str, Attribution] = field(default_factory=dict)
     passes_p0: bool | None = None
     p0_evidence: str = "it was not asked"
     notes: list[str] = field(default_factory=list)
+    both_silent: bool = False
 
     @property
     def flaky(self) -> set[str]:
@@ -62,7 +67,7 @@ class Diagnosis:
             if not unsettled:
                 if control_proof:
                     control_proof.running.end()
-                return DiagnosisResult(causes)
+                return DiagnosisResult(causes, both_silent=older is not None)
             failing = ""
             if silence:
                 causes |= {check.node_id: silence for check in unsettled}
@@ -121,7 +126,7 @@ class Diagnosis:
         """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
         blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
         comparable = self.comparison.candidate and self.comparison.control and not self.comparison.gone
-        if blamed or not comparable or not shows_errors(verdict.checks):
+        if blamed or findings.both_silent or not comparable or not shows_errors(verdict.checks):
             return verdict, findings
         check, found = compare(self.target, self.comparison, verdict.left)
         verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])

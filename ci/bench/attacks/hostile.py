@@ -183,7 +183,8 @@ def _by_silence() -> Iterator[tuple[str, Attack]]:
     incident = Right(("incident",))
 
     def without_control(arena: Arena) -> None:
-        arena.sandbox.edge.deployments[arena.control].deleted = True
+        for name, deployment in arena.sandbox.edge.deployments.items():
+            deployment.deleted = deployment.deleted or name != arena.candidate
 
     yield (
         "hang-for-every-second",
