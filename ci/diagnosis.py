@@ -7,6 +7,7 @@ The P0 checks run on the rollback target at the same time, so that a rollback do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -23,12 +24,17 @@ from fixtures.target.target import Target
 
 @dataclass(frozen=True)
 class DiagnosisResult:
-    """causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked."""
+    """
+    causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked.
+
+    both_silent: neither candidate nor control answers, so that no comparison of them proves more.
+    """
 
     causes: dict[str, Attribution] = field(default_factory=dict)
     passes_p0: bool | None = None
     p0_evidence: str = "it was not asked"
     notes: list[str] = field(default_factory=list)
+    both_silent: bool = False
 
     @property
     def flaky(self) -> set[str]:
@@ -49,16 +55,22 @@ class Diagnosis:
         red = [check for check in red_of(verdict) if check.node_id not in known]
         if not red:
             return DiagnosisResult()
-        around = look_around(self.target, [check.third_party for check in red if check.third_party])
-        causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
-        unsettled = [check for check in red if check.node_id not in causes]
-        silence = silence_of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
+        # The proof of the control takes longest: it begins before anybody is asked.
+        unsettled = [check for check in red if at_first_answer(check, Circumstances()) is None]
         choice = self._choose(unsettled, verdict.left)
         control_proof = self._prove_control(unsettled, verdict, [*choice.single, *choice.control])
         try:
+            around, silence = self._look_around(red)
+            older = silence if silence and silence.cause is Cause.EXISTING else None
+            causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around) or older)}
+            unsettled = [check for check in unsettled if check.node_id not in causes]
+            if not unsettled:
+                if control_proof:
+                    control_proof.running.end()
+                return DiagnosisResult(causes, both_silent=older is not None)
             failing = ""
             if silence:
-                causes |= {check.node_id: Attribution(Cause.DEPLOYMENT, silence) for check in unsettled}
+                causes |= {check.node_id: silence for check in unsettled}
             elif not self.comparison.gone:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
@@ -73,6 +85,14 @@ class Diagnosis:
             raise
         causes |= changed(red, causes, verdict)
         return DiagnosisResult(causes, passes if control_proof else None, why)
+
+    def _look_around(self, red: list[CheckResult]) -> tuple[Circumstances, Attribution | None]:
+        """Ask the surroundings, and, where answers did not come, candidate and control at the same time."""
+        unanswered = any("-> no answer" in line for check in red for line in (check.reason, *check.asked))
+        with ThreadPoolExecutor(1) as pool:
+            silence = pool.submit(silence_of_candidate, self.target, self.comparison) if unanswered else None
+            around = look_around(self.target, [check.third_party for check in red if check.third_party])
+            return around, silence.result() if silence else None
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """
@@ -106,7 +126,7 @@ class Diagnosis:
         """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
         blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
         comparable = self.comparison.candidate and self.comparison.control and not self.comparison.gone
-        if blamed or not comparable or not shows_errors(verdict.checks):
+        if blamed or findings.both_silent or not comparable or not shows_errors(verdict.checks):
             return verdict, findings
         check, found = compare(self.target, self.comparison, verdict.left)
         verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ci.causes import Circumstances, without_pairs
 from ci.comparison import Comparison
@@ -205,6 +206,14 @@ class TestChoose:
 
         assert choose([check], {}, COMPARISON).pairs == [check]
         assert choose([check], {}, unpinned).pairs == []
+
+    def test_a_check_that_asks_no_deployment(self) -> None:
+        """GitHub's answer names no deployment, so no pair could count."""
+        shared = replace(a_check(outcome=FAILED), asks=["vendor github"])
+        mixed = replace(shared, asks=["vendor stripe", "GET /api/health"])
+
+        assert "a service" in choose([shared], {}, COMPARISON).reasons[HEALTH]
+        assert choose([mixed], {}, COMPARISON).pairs == [mixed]
 
 
 def choose_reason(what: str) -> str:
