@@ -64,9 +64,12 @@ def _parts() -> dict[str, float]:
     Moments count from the beginning of their part: this machine may become slower or faster meanwhile.
     """
     attack = Attack(summary="nothing is killed", right=ROLLED_BACK, fault=OUTAGE)
-    with tempfile.TemporaryDirectory(prefix="7p-chaos-") as folder, Sandboxes() as sandboxes:
-        with sandboxes.arena(Path(folder), attack) as arena:
-            seen = arena.run(attack)
+    with (
+        tempfile.TemporaryDirectory(prefix="7p-chaos-") as folder,
+        Sandboxes() as sandboxes,
+        sandboxes.arena(Path(folder), attack) as arena,
+    ):
+        seen = arena.run(attack)
     marks = seen.decision["seconds"]
     early = seen.seconds - marks["end"]
     return {
