@@ -11,6 +11,7 @@ pytest_plugins = (
     "fixtures.checks.failure_text",
     "fixtures.checks.budgets",
     "fixtures.checks.evidence",
+    "fixtures.checks.offenders",
     "fixtures.site.client",
     "fixtures.site.accounts",
     "fixtures.site.leftovers",

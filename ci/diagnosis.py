@@ -17,7 +17,7 @@ from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
-from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
 
@@ -92,7 +92,7 @@ class Diagnosis:
         causes = dict(findings.causes)
         for node_id in flaky:
             outcome = found[node_id].outcome if node_id in found else "not run"
-            if outcome is not Outcome.PASSED:
+            if outcome not in ACCEPTED:
                 evidence = f"{causes[node_id].evidence}, yet {outcome} again on production"
                 causes[node_id] = Attribution(Cause.UNKNOWN, evidence)
         merged = [check if check.node_id in flaky else found.get(check.node_id, check) for check in verdict.checks]
@@ -212,7 +212,7 @@ def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
 
 def _control_passes(rerun: CheckResult | None) -> bool:
     outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.variant == "control"] if rerun else []
-    return bool(outcomes) and set(outcomes) == {Outcome.PASSED}
+    return bool(outcomes) and ACCEPTED.issuperset(outcomes)
 
 
 def left_out(check: CheckResult) -> bool:
@@ -236,7 +236,7 @@ def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
         for check in verdict.checks
         if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
     ]
-    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
+    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome not in ACCEPTED]
     if not verdict.complete or not judged:
         return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
     return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome, Verdict
+from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Decision, Outcome, Verdict
 
 EXIT_USAGE = 2
 EXIT = {
@@ -37,7 +37,7 @@ OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
 _NO_DEFECT = OURS | {Cause.FLAKY, Cause.CHANGED}
 _OLDER = frozenset({Cause.EXISTING, Cause.THIRD_PARTY})
 _NAMED = 3
-_RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
+_RAN = ACCEPTED | {Outcome.FAILED}
 _MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUITE_ERROR, Outcome.SUPERSEDED})
 
 
@@ -106,7 +106,7 @@ def decide(
         (4, Decision.BLOCK, _lines(blocking) if stage == "predeploy" else []),
         (5, Decision.INCIDENT, _lines(lasting)),
         (6, Decision.HOLD, _lines(unsettled) + _unmeasured(verdict)),
-        (7, Decision.ALERT, _lines(red)),
+        (7, Decision.ALERT, _lines(red) + known_lines(verdict)),
     ]
     for rule, decision, reasons in table:
         if reasons:
@@ -148,6 +148,11 @@ def _unmeasured(verdict: Verdict) -> list[str]:
         for check in verdict.checks
         if check.severity.is_urgent and check.outcome in _MISSING
     ]
+
+
+def known_lines(verdict: Verdict) -> list[str]:
+    """Return one line for each known fault of the run: the check, by whom, until when, and why."""
+    return [f"{check.severity} {by}" for check in verdict.checks for by in check.known_by]
 
 
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:

@@ -43,8 +43,9 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     """
     The decision and everything that led to it.
 
-    rule: row of the decision table.  seconds: by event, since the platform could be asked.  notes: further facts for
-    the reader.  pages: HTML pages beside this report.
+    rule: row of the decision table.  seconds: by event, since the platform could be asked.  known: faults that somebody
+    has accepted: check, by whom, until when, why.  notes: further facts for the reader.  pages: HTML pages beside this
+    report.
     """
 
     run_id: str
@@ -62,6 +63,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     control_id: str | None = None
     control_source: str = ""
     red: list[RedCheck] = []
+    known: list[str] = []
     rollback: RollbackReport | None = None
     notes: list[str] = []
     pages: list[str] = []
@@ -95,6 +97,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
             lines += [title_of(block), *(f"    {name}: {text}" for name, text in _facts(block))]
         beyond = sum(len(block) for block in faults[_SHOWN:])
         lines += [f"and {beyond} more red checks: summary.md shows all"] if beyond else []
+        lines += [f"known: {known}" for known in self.known[:_SHOWN]]
+        lines += [f"and {len(self.known) - _SHOWN} more known faults: see summary.md"] if self.known[_SHOWN:] else []
         lines += [f"because: {reason}" for reason in _grouped(self.reasons)[:_NOTES] if not self.red]
         lines += [f"note: {note}" for note in self.notes[:_NOTES]]
         lines += [f"and {len(self.notes) - _NOTES} more notes: see summary.md"] if len(self.notes) > _NOTES else []
@@ -123,6 +127,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
                 f"- also: {_text(f'{check.title}: {check.measured}')}" for check in block if check != clearest(block)
             ]
             lines.append("")
+        lines += ["## Known faults", "", *(f"- {_text(known)}" for known in self.known), ""] if self.known else []
         if self.rollback:
             lines += ["## Rollback", "", *(f"- {_text(proof)}" for proof in self.rollback.proofs), ""]
         lines += ["## Pages", "", *(f"- [{page}]({page})" for page in self.pages), ""] if self.pages else []

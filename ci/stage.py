@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ci.comparison import Comparison, identify, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
-from ci.gate import EXIT_USAGE, Judgement, decide
+from ci.gate import EXIT_USAGE, Judgement, decide, known_lines
 from ci.incidents import LET_STAND, remember, tell
 from ci.options import Options
 from ci.process import Interrupted, Signals
@@ -165,6 +165,7 @@ class _Gate:
         if judgement.decision in LET_STAND and self.options.command != "predeploy":
             judgement = self._unmoved(judgement)
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
+        self.report.known = known_lines(verdict) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
         self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
         self.signals.too_late_for(f"the {judgement.decision}")
