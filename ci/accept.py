@@ -15,9 +15,10 @@ from datetime import date
 import msgspec
 
 from ci.options import Options
+from fixtures.model.allowances import KnownFault
 from fixtures.model.known_faults import KNOWN_FAULTS_FILE, TABLE, known_faults, name_of, problem_of, today
 from fixtures.model.toml_tables import UsageError
-from fixtures.model.verdict import CheckResult, KnownFault, Outcome, Verdict, write_atomically
+from fixtures.model.verdict import CheckResult, Outcome, Verdict, write_atomically
 
 
 def accept(options: Options) -> int:

@@ -184,6 +184,12 @@ class Diagnosis:
         return self.runs.pairs(checks, candidate, control, rounds=rounds)
 
 
+def has_rest(verdict: Verdict, findings: DiagnosisResult) -> bool:
+    """Whether checks wait for `confirm`: an early end left them out, or they passed when they ran again."""
+    left_out = any(check.outcome is Outcome.SUPERSEDED for check in verdict.checks)
+    return verdict.complete and (left_out or bool(findings.flaky))
+
+
 def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
     """
     Return the red checks that only show a redesign: an element is gone, and a journey still reaches the effect.

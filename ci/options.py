@@ -19,7 +19,7 @@ from fixtures.target.targets_file import Mode
 _MOST_WORKERS = 32
 COMMANDS = (*STAGES, "snapshot", "selftest", "doctor", "accept")
 _OF_A_TARGET = ("target", "state", "reports", "platform_repo")
-_OF_A_STAGE = ("fault", "mode", "workers", "dry_run")
+_OF_A_STAGE = ("fault", "mode", "workers", "dry_run", "all")
 _OF_ACCEPT = ("owner", "reason", "until")
 # The options that a command takes; every other option is refused.
 _TAKES: dict[str, set[str]] = {
@@ -41,6 +41,7 @@ class Options:
     sandbox.  state: directory that outlives a run, None: the stage's own choice.  platform_repo: a checkout of the
     platform, None: SYNTHETIC_PLATFORM_REPO.  fault: how the sandbox is broken.  mode: None: the target's own.
     workers: pytest-xdist's, 0: none.  dry_run: measure and decide, but change nothing and notify nobody.
+    all: run every check to the end, also after a red P0.
     pytest_args: the arguments after `--`.
     """
 
@@ -55,6 +56,7 @@ class Options:
     mode: Mode | None = None
     workers: int = 0
     dry_run: bool = False
+    all: bool = False
     owner: str | None = None
     reason: str | None = None
     until: str | None = None
@@ -109,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
         "-n", "--workers", metavar="N", type=_count, default=0, help="pytest-xdist workers (default: none)"
     )
     stage.add_argument("--dry-run", action="store_true", help="measure and decide, change nothing, notify nobody")
+    stage.add_argument("--all", action="store_true", help="run every check to the end, also after a red P0")
     snapshot = parser.add_argument_group(
         "options of snapshot, besides --target, --state, --reports and --platform-repo"
     )
