@@ -7,6 +7,7 @@ The P0 checks run on the rollback target at the same time, so that a rollback do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -16,7 +17,7 @@ from ci.comparison import Comparison
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single, silence_of_candidate
-from ci.runs import RunError, Runs, Started
+from ci.runs import VERDICT, RunError, Runs, Started
 from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
@@ -98,6 +99,9 @@ class Diagnosis:
         merged = [check if check.node_id in flaky else found.get(check.node_id, check) for check in verdict.checks]
         spent = {"spent": second.spent, "spent_last_hour": second.spent_last_hour, "left": second.left}
         verdict = msgspec.structs.replace(verdict, checks=merged, **spent)
+        # Readers of the file, `accept` among them, find every check in it; the decision does not need it.
+        with suppress(OSError):
+            verdict.write(self.runs.reports / VERDICT)
         later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})

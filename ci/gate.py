@@ -114,10 +114,10 @@ def decide(
         if reasons:
             return Judgement(decision, rule, reasons)
     counts = Counter(check.outcome for check in verdict.checks)
-    kept = [f"{counts[Outcome.PASSED]} checks passed, none is red, every required one that applies was measured"]
+    kept = f"{counts[Outcome.PASSED]} checks passed, none is red, every required one that applies was measured"
     left_out = counts[Outcome.NOT_APPLICABLE]
-    kept += [f"{left_out} checks do not apply to this target; summary.md names them"] if left_out else []
-    return Judgement(Decision.KEEP, 8, kept)
+    kept += f"; {left_out} do not apply to this target, and summary.md names them" if left_out else ""
+    return Judgement(Decision.KEEP, 8, [kept])
 
 
 def _torn(verdict: Verdict, stage: str) -> str | None:

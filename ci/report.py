@@ -85,7 +85,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         self.red = red_checks(verdict, causes)
         self.known, self.blind = known_lines(verdict), blind_to(verdict)
         self.unseen = [f"{spot.why}: {', '.join(spot.promises)}" for spot in verdict.blind]
-        notes = [*unjudged(verdict), *(missed(fault, self.stage, verdict) if fault else [])]
+        notes = [*verdict.declared, *unjudged(verdict), *(missed(fault, self.stage, verdict) if fault else [])]
         self.notes += [note for note in notes if note not in self.notes]
 
     def write(self, directory: Path) -> None:

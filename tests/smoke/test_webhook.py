@@ -85,7 +85,9 @@ def test_webhook_accepts_events_as_stripe_writes_and_signs_them(at_once: AtOnce,
     refused = {
         form.name: answer for form, answer in zip(forms, answers, strict=True) if not codes.is_success(answer.status)
     }
-    why = "" if COMPACT.name in refused else "; it accepts a compact one, so it may verify a body that it wrote again"
+    # A program's own JSON is compact: it survives a webhook that verifies a body which it has written again.
+    only_compact = set(refused) == {form.name for form in FORMS}
+    why = "; it accepts a compact one, so it may verify a body that it has written again" if only_compact else ""
 
     assert [f"it refuses {name}{why}: {answer.exchange()}" for name, answer in refused.items()] == []
 

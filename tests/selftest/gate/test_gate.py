@@ -265,8 +265,8 @@ class TestRow8:
         judgement = decide(verdict, {}, "postdeploy")
 
         assert judgement.reasons == [
-            "1 checks passed, none is red, every required one that applies was measured",
-            "2 checks do not apply to this target; summary.md names them",
+            "1 checks passed, none is red, every required one that applies was measured; "
+            "2 do not apply to this target, and summary.md names them"
         ]
         assert blind_to(verdict) == "blind to payments: the target lacks payments"
         assert blind_to(a_verdict(a_check(), mild)) == ""

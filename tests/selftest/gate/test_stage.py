@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.model.verdict import Outcome
+from fixtures.model.verdict import Outcome, Verdict
 from fixtures.run.directory import EARLY_END
 from fixtures.sandbox.app.call import Build
 from fixtures.state.state import Good
@@ -222,6 +222,9 @@ class TestToTheEnd:
 
         assert world.run() == 4
         assert world.causes == {HEALTH: "existing", PAGES: "existing"}
+        # `accept` finds them in the file.
+        written = Verdict.read(world.options.reports / "verdict.json")
+        assert [check.outcome for check in written.checks] == [Outcome.FAILED, Outcome.FAILED]
         assert [run for run in world.suite.runs if "--all" in run] == [run for run in world.suite.runs if _is_rest(run)]
 
     def test_all_reaches_the_run(self, world: World) -> None:
