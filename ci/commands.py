@@ -81,9 +81,9 @@ def _tool(options: Options) -> int:
 
         return run(options)
     if options.command == "doctor":
-        from ci.doctor import examine  # noqa: PLC0415
+        from ci.doctor import compare, examine  # noqa: PLC0415
 
-        return examine(options.subject)
+        return compare(options.subject) if options.subject and options.contract else examine(options.subject)
     from ci.accept import accept  # noqa: PLC0415
 
     return accept(options)

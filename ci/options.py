@@ -37,16 +37,18 @@ class Options:
 
     command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine;
     the check of accept.  owner, reason, until: of a known fault.
-    compare: of a snapshot: judge the one that was taken.  target: a name or a URL, None: SYNTHETIC_TARGET or the
-    sandbox.  state: directory that outlives a run, None: the stage's own choice.  platform_repo: a checkout of the
-    platform, None: SYNTHETIC_PLATFORM_REPO.  fault: how the sandbox is broken.  mode: None: the target's own.
-    workers: pytest-xdist's, 0: none.  dry_run: measure and decide, but change nothing and notify nobody.
+    contract: the doctor compares the target with the contract, and examines nothing else.  compare: of a snapshot:
+    judge the one that was taken.  target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  state: directory
+    that outlives a run, None: the stage's own choice.  platform_repo: a checkout of the platform, None:
+    SYNTHETIC_PLATFORM_REPO.  fault: how the sandbox is broken.  mode: None: the target's own.  workers:
+    pytest-xdist's, 0: none.  dry_run: measure and decide, but change nothing and notify nobody.
     all: run every check to the end, also after a red P0.
     pytest_args: the arguments after `--`.
     """
 
     command: str
     subject: str | None = None
+    contract: bool = False
     compare: bool = False
     target: str | None = None
     state: Path | None = None
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         prog="ci/verify",
         usage="ci/verify STAGE [options] [-- PYTEST ARGS]\n       ci/verify snapshot [--compare] [options]\n"
         "       ci/verify accept CHECK --owner NAME --reason TEXT --until DAY [--reports DIR]\n"
-        "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET]\n"
+        "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET [--contract]]\n"
         "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
         epilog="Exit codes: 0 the deployment stays, 1 promotion blocked, or rolled back and verified, 2 wrong "
@@ -120,6 +122,10 @@ def parser() -> argparse.ArgumentParser:
     accept.add_argument("--owner", metavar="NAME", type=_named, help="who repairs the known fault")
     accept.add_argument("--reason", metavar="TEXT", type=_named, help="why it may stay so long")
     accept.add_argument("--until", metavar="DAY", type=_named, help="its last day, as 2026-11-27")
+    doctor = parser.add_argument_group("options of doctor")
+    doctor.add_argument(
+        "--contract", action="store_true", help="show where the answers and pages of TARGET depart from the contract"
+    )
     return parser
 
 
@@ -140,6 +146,8 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
         problem = f"{shown(given['subject'])}: not expected after {command}; a target is named by --target"
     elif given["compare"] and command != "snapshot":
         problem = f"--compare: only for snapshot, not for {command}"
+    elif given["contract"] and not (command == "doctor" and given["subject"]):
+        problem = "--contract: only for doctor with a target, as in ci/verify doctor sandbox --contract"
     elif stray:
         of = "accept" if stray[0] in _OF_ACCEPT else f"a stage ({', '.join(STAGES)})"
         problem = f"--{stray[0].replace('_', '-')}: only for {of}, not for {command}"
