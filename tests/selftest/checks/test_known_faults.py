@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.checks.offenders import in_failure, listed, normalised
 from fixtures.model.allowances import KnownFault
-from fixtures.model.known_faults import covering, known_faults, problem_of, today
+from fixtures.model.known_faults import covering, known_faults, name_of, problem_of, today
 from fixtures.model.verdict import Judges, Measurement, Outcome, Severity
 from fixtures.run.usage import EXIT_USAGE
 from tests.selftest.conftest import ROOT, Stub, Suite
@@ -63,6 +63,20 @@ def write(folder: Path, target: str, offenders: list[str], **words: object) -> d
 def test_an_offender_reads_the_same_in_the_next_run(text: str, lasting: str) -> None:
     """A host, a time or the id of a deployment would make every entry useless after one run."""
     assert normalised(text) == lasting
+
+
+@pytest.mark.parametrize(
+    ("node_id", "name"),
+    [
+        ("tests/smoke/test_x.py::test_it", "test_it"),
+        ("tests/journeys/test_x.py::test_it[chromium]", "test_it"),
+        ("tests/vitals/test_x.py::test_it[chromium-/login]", "test_it[/login]"),
+        ("tests/smoke/test_x.py::test_it[/login]", "test_it[/login]"),
+    ],
+)
+def test_an_entry_names_a_check_as_a_person_does(node_id: str, name: str) -> None:
+    """There is one browser; nobody writes its name."""
+    assert name_of(node_id) == name
 
 
 def test_long_offenders_stay_apart() -> None:
@@ -165,6 +179,7 @@ def test_a_wrong_entry_is_one_line(
     assert says in line
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
 def test_the_shipped_entries_are_about_checks_that_exist() -> None:
     """A renamed check leaves an entry behind that covers nothing. A week before it expires, the owner is warned."""
     functions = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("[dsjv]*/test_*.py"))
