@@ -141,7 +141,7 @@ class Runs:
 
     def rest(self, checks: Iterable[CheckResult], deployment_id: str | None) -> Started:
         """Start the checks that an early end left out."""
-        return self._rerun("rest", [check.node_id for check in checks], deployment_id, proof=False)
+        return self._rerun("rest", [check.node_id for check in checks], deployment_id, proof=False, every=True)
 
     def pairs(self, checks: Iterable[CheckResult], candidate: Variant, control: Variant, *, rounds: int) -> Started:
         """Start the checks on candidate and control, in turns, in one process."""
@@ -169,13 +169,14 @@ class Runs:
         *,
         rounds: int = 1,
         proof: bool = True,
+        every: bool = False,
     ) -> Started:
         wanted = list(node_ids)
         only = self.directory / f"{name}.only"
         only.write_text("\n".join(wanted), encoding="utf-8")
         # Only their files are collected; the verdict has the messages, so tracebacks are not worth their time.
         files = sorted({node_id.partition("::")[0] for node_id in wanted})
-        arguments = [f"--only={only}", "--tb=line", *files]
+        arguments = [f"--only={only}", "--tb=line", *(["--all"] if every else []), *files]
         if variants:
             variants_file = self.directory / f"{name}.variants"
             write_variants(variants_file, list(variants))
