@@ -7,6 +7,8 @@ The P0 checks run on the rollback target at the same time, so that a rollback do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -16,19 +18,24 @@ from ci.comparison import Comparison
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
-from ci.runs import RunError, Runs, Started
-from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from ci.runs import VERDICT, RunError, Runs, Started
+from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
 
 @dataclass(frozen=True)
 class DiagnosisResult:
-    """causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked."""
+    """
+    causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked.
+
+    both_silent: neither candidate nor control answers, so that no comparison of them proves more.
+    """
 
     causes: dict[str, Attribution] = field(default_factory=dict)
     passes_p0: bool | None = None
     p0_evidence: str = "it was not asked"
     notes: list[str] = field(default_factory=list)
+    both_silent: bool = False
 
     @property
     def flaky(self) -> set[str]:
@@ -49,16 +56,22 @@ class Diagnosis:
         red = [check for check in red_of(verdict) if check.node_id not in known]
         if not red:
             return DiagnosisResult()
-        around = look_around(self.target, [check.third_party for check in red if check.third_party])
-        causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
-        unsettled = [check for check in red if check.node_id not in causes]
-        silence = silence_of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
+        # The proof of the control takes longest: it begins before anybody is asked.
+        unsettled = [check for check in red if at_first_answer(check, Circumstances()) is None]
         choice = self._choose(unsettled, verdict.left)
         control_proof = self._prove_control(unsettled, verdict, [*choice.single, *choice.control])
         try:
+            around, silence = self._look_around(red)
+            older = silence if silence and silence.cause is Cause.EXISTING else None
+            causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around) or older)}
+            unsettled = [check for check in unsettled if check.node_id not in causes]
+            if not unsettled:
+                if control_proof:
+                    control_proof.running.end()
+                return DiagnosisResult(causes, both_silent=older is not None)
             failing = ""
             if silence:
-                causes |= {check.node_id: Attribution(Cause.DEPLOYMENT, silence) for check in unsettled}
+                causes |= {check.node_id: silence for check in unsettled}
             elif not self.comparison.gone:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
@@ -73,6 +86,14 @@ class Diagnosis:
             raise
         causes |= changed(red, causes, verdict)
         return DiagnosisResult(causes, passes if control_proof else None, why)
+
+    def _look_around(self, red: list[CheckResult]) -> tuple[Circumstances, Attribution | None]:
+        """Ask the surroundings, and, where answers did not come, candidate and control at the same time."""
+        unanswered = any("-> no answer" in line for check in red for line in (check.reason, *check.asked))
+        with ThreadPoolExecutor(1) as pool:
+            silence = pool.submit(silence_of_candidate, self.target, self.comparison) if unanswered else None
+            around = look_around(self.target, [check.third_party for check in red if check.third_party])
+            return around, silence.result() if silence else None
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """
@@ -92,12 +113,15 @@ class Diagnosis:
         causes = dict(findings.causes)
         for node_id in flaky:
             outcome = found[node_id].outcome if node_id in found else "not run"
-            if outcome is not Outcome.PASSED:
+            if outcome not in ACCEPTED:
                 evidence = f"{causes[node_id].evidence}, yet {outcome} again on production"
                 causes[node_id] = Attribution(Cause.UNKNOWN, evidence)
         merged = [check if check.node_id in flaky else found.get(check.node_id, check) for check in verdict.checks]
         spent = {"spent": second.spent, "spent_last_hour": second.spent_last_hour, "left": second.left}
         verdict = msgspec.structs.replace(verdict, checks=merged, **spent)
+        # Readers of the file, `accept` among them, find every check in it; the decision does not need it.
+        with suppress(OSError):
+            verdict.write(self.runs.reports / VERDICT)
         later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
@@ -106,7 +130,7 @@ class Diagnosis:
         """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
         blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
         comparable = self.comparison.candidate and self.comparison.control and not self.comparison.gone
-        if blamed or not comparable or not shows_errors(verdict.checks):
+        if blamed or findings.both_silent or not comparable or not shows_errors(verdict.checks):
             return verdict, findings
         check, found = compare(self.target, self.comparison, verdict.left)
         verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])
@@ -190,6 +214,12 @@ class Diagnosis:
         return self.runs.once(node_ids, self.comparison.variant("control")) if checks else None
 
 
+def has_rest(verdict: Verdict, findings: DiagnosisResult) -> bool:
+    """Whether checks wait for `confirm`: an early end left them out, or they passed when they ran again."""
+    left_out = any(check.outcome is Outcome.SUPERSEDED for check in verdict.checks)
+    return verdict.complete and (left_out or bool(findings.flaky))
+
+
 def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
     """
     Return the red checks that only show a redesign: an element is gone, and a journey still reaches the effect.
@@ -218,7 +248,7 @@ def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
 
 def _control_passes(rerun: CheckResult | None) -> bool:
     outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.variant == "control"] if rerun else []
-    return bool(outcomes) and set(outcomes) == {Outcome.PASSED}
+    return bool(outcomes) and ACCEPTED.issuperset(outcomes)
 
 
 def left_out(check: CheckResult) -> bool:
@@ -243,7 +273,7 @@ def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
         for check in verdict.checks
         if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
     ]
-    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
+    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome not in ACCEPTED]
     if not verdict.complete or not judged:
         return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
     return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

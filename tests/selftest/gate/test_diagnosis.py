@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ci.causes import Attribution
-from ci.diagnosis import changed, passes_p0
+from ci.diagnosis import Diagnosis, DiagnosisResult, changed, passes_p0
+from ci.runs import Runs
 from fixtures.model.verdict import Attempt, Cause, Outcome
+from fixtures.target.target import Target
+from tests.selftest.conftest import ROOT
+from tests.selftest.gate.comparisons import COMPARISON
 from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
@@ -20,6 +24,12 @@ class TestPassesP0:
         inapplicable = a_check("t::test_x", outcome=Outcome.NOT_APPLICABLE)
 
         assert passes_p0(a_verdict(a_check(), inapplicable), pinned=True)[0]
+
+    def test_a_known_fault_does_not_disqualify(self) -> None:
+        """Production has it on every deployment: a rollback is still better than the new fault."""
+        known = a_check("t::test_x", outcome=Outcome.KNOWN)
+
+        assert passes_p0(a_verdict(a_check(), known), pinned=True)[0]
 
     @pytest.mark.parametrize("outcome", [FAILED, Outcome.NOT_MEASURED, Outcome.SUPERSEDED])
     def test_not_green(self, outcome: Outcome) -> None:
@@ -75,3 +85,16 @@ class TestChanged:
         journey = a_check(kind="journey", effect="sign-in")
 
         assert changed([red], {PAGES: Attribution(Cause.EXISTING, "")}, a_verdict(red, journey)) == {}
+
+
+def test_two_silent_deployments_are_not_compared_further() -> None:
+    """Four hundred requests that nobody answers would take minutes, and people wait for the notice."""
+    verdict = a_verdict(
+        a_check(outcome=FAILED, attempts=[Attempt(outcome=FAILED, seconds=1.0, message="-> no answer")])
+    )
+    found = DiagnosisResult({HEALTH: Attribution(Cause.EXISTING, "the control fails too")}, both_silent=True)
+    diagnosis = Diagnosis(
+        Target(name="t", url="http://127.0.0.1:9", mode="act"), COMPARISON, Runs("", "", "", ROOT, ROOT)
+    )
+
+    assert diagnosis.compare_errors(verdict, found) == (verdict, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ci.causes import Circumstances, without_pairs
 from ci.comparison import Comparison
@@ -54,6 +55,15 @@ def test_pairs(red_new: int, red_old: int, cause: Cause) -> None:
 
     assert found.cause is cause
     assert f"{red_new}/5 on {NEW}" in found.evidence
+
+
+def test_a_known_fault_of_the_control_counts_as_no_failure() -> None:
+    """Both deployments have the known fault; the candidate has another one besides, and is to blame."""
+    paired = rerun(5, 0)
+    for attempt in paired.attempts:
+        attempt.outcome = FAILED if attempt.variant == "candidate" else Outcome.KNOWN
+
+    assert from_pairs(a_check(outcome=FAILED), paired, COMPARISON, HEALTHY).cause is Cause.DEPLOYMENT
 
 
 @pytest.mark.parametrize(
@@ -205,6 +215,14 @@ class TestChoose:
 
         assert choose([check], {}, COMPARISON).pairs == [check]
         assert choose([check], {}, unpinned).pairs == []
+
+    def test_a_check_that_asks_no_deployment(self) -> None:
+        """GitHub's answer names no deployment, so no pair could count."""
+        shared = replace(a_check(outcome=FAILED), asks=["vendor github"])
+        mixed = replace(shared, asks=["vendor stripe", "GET /api/health"])
+
+        assert "a service" in choose([shared], {}, COMPARISON).reasons[HEALTH]
+        assert choose([mixed], {}, COMPARISON).pairs == [mixed]
 
 
 def choose_reason(what: str) -> str:
