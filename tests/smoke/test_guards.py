@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks
-from fixtures.inspection.guards import REDIRECTS, REFUSED
+from fixtures.inspection.guards import REFUSED
 from fixtures.site.accounts import EXPIRED
 
 from .conftest import crashed
@@ -55,4 +55,4 @@ def test_no_guard_crashes_for_students(answers: list[Answer]) -> None:
 def test_guarded_routes_refuse_with_the_promised_status(answers: list[Answer]) -> None:
     """A client shows the sign-in form at 401; any other refusal looks like an error, and an empty 200 like no data."""
     answered = [answer for answer in answers if not crashed(answer)]
-    assert [answer for answer in answered if answer.code not in {*REFUSED, *REDIRECTS}] == []
+    assert [answer for answer in answered if answer.code not in REFUSED] == []

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import NotMeasured
-from fixtures.inspection.guards import is_soft_refusal, knows_somebody, let_in, open_pages
+from fixtures.inspection.guards import answered, data_of, is_soft_refusal, knows_somebody, let_in, open_pages, reached
 from fixtures.model.routes import NOBODY
 
 HOST = "https://7p.test"
@@ -78,7 +78,7 @@ def test_data_and_deeds_are_let_in(answer: Answer) -> None:
 @pytest.mark.parametrize("answer", UNCLEAR)
 def test_an_answer_without_a_guard_in_it_is_not_measured(answer: Answer) -> None:
     """An outage is no data breach: the security team must not be called for it."""
-    with pytest.raises(NotMeasured, match="says nothing about the guard: GET "):
+    with pytest.raises(NotMeasured, match="does not say who gets in: GET "):
         let_in([REFUSED[0], answer])
 
 
@@ -151,6 +151,23 @@ def test_a_session_route_that_crashes_is_not_measured() -> None:
     """It says nothing about the forged session."""
     with pytest.raises(NotMeasured):
         knows_somebody(api(500, {"message": "x"}))
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 422])
+def test_another_students_object_is_refused_with_any_4xx(code: int) -> None:
+    """The route looks it up among the caller's own, and does not find it."""
+    refused = api(code, {"message": "Kayıt bulunamadı"}, "PATCH /api/enrollments/e1")
+
+    assert reached([refused]) == []
+    assert reached([refused, changed := api(200, {"success": True}, "PATCH /api/enrollments/e1")]) == [changed]
+
+
+def test_records_that_nobody_could_read_are_not_measured() -> None:
+    """An answer without the data proves nothing while the route is down."""
+    with pytest.raises(NotMeasured):
+        data_of(api(500, {"message": "x"}), dict[str, object])
+    with pytest.raises(NotMeasured):
+        answered([api(200, []), api(None)])
 
 
 def test_a_soft_refusal_holds_no_data() -> None:
