@@ -36,9 +36,13 @@ class DiagnosisResult:
         return {node_id for node_id, found in self.causes.items() if found.cause is Cause.FLAKY}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Diagnosis:
-    """Everything that the search for causes needs."""
+    """
+    Everything that the search for causes needs.
+
+    comparison: with another control afterwards, where the first one did not pass P0.
+    """
 
     target: Target
     comparison: Comparison
@@ -54,7 +58,7 @@ class Diagnosis:
         unsettled = [check for check in red if check.node_id not in causes]
         silence = silence_of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
         choice = self._choose(unsettled, verdict.left)
-        control_proof = self._prove_control(unsettled, verdict, choice.single)
+        control_proof = self.start_control_proof(unsettled, verdict, choice.single)
         try:
             failing = ""
             if silence:
@@ -71,6 +75,9 @@ class Diagnosis:
             if control_proof:
                 control_proof.running.end()
             raise
+        if control_proof and not passes and (comparison := self._with_fit_control(verdict)):
+            self.comparison = comparison
+            return self.into(verdict, known)
         causes |= changed(red, causes, verdict)
         return DiagnosisResult(causes, passes if control_proof else None, why)
 
@@ -113,7 +120,7 @@ class Diagnosis:
         if check.outcome is Outcome.PASSED:
             return verdict, findings
         findings = replace(findings, causes={**findings.causes, check.node_id: found})
-        if findings.passes_p0 is None and (proof := self._prove_control([check], verdict, [])):
+        if findings.passes_p0 is None and (proof := self.start_control_proof([check], verdict, [])):
             passes, why = self._judge_control_proof(proof)
             findings = replace(findings, passes_p0=passes, p0_evidence=why)
         return verdict, findings
@@ -127,7 +134,7 @@ class Diagnosis:
             reason = "it is not known which deployment production serves"
         return Choice(reasons={check.node_id: reason for check in unsettled})
 
-    def _prove_control(
+    def start_control_proof(
         self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]
     ) -> Started | None:
         """
@@ -143,6 +150,16 @@ class Diagnosis:
         proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
         p0 = [check.node_id for check in proofs if check.node_id not in {*by_node(single), NODE_ID}]
         return self.runs.prove_control(p0, self.comparison.variant("control"))
+
+    def _with_fit_control(self, verdict: Verdict) -> Comparison | None:
+        """Return the comparison with the next control that passes P0 now; None: no other does."""
+        comparison = self.comparison.with_next_control()
+        while comparison:
+            proof = replace(self, comparison=comparison).start_control_proof(red_of(verdict), verdict, [])
+            if self._judge_control_proof(proof)[0]:
+                return comparison
+            comparison = comparison.with_next_control()
+        return None
 
     def _judge_control_proof(self, control_proof: Started | None) -> tuple[bool, str]:
         if control_proof is None:

@@ -43,8 +43,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     """
     The decision and everything that led to it.
 
-    rule: row of the decision table.  seconds: by event, since the platform could be asked.  notes: further facts for
-    the reader.  pages: HTML pages beside this report.
+    rule: row of the decision table.  about: named beside the decision in the first line.  seconds: by event, since the
+    platform could be asked.  notes: further facts for the reader.  pages: HTML pages beside this report.
     """
 
     run_id: str
@@ -58,6 +58,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     meaning: str = ""
     rule: int = 2
     reasons: list[str] = []
+    about: str = ""
     deployment_id: str | None = None
     control_id: str | None = None
     control_source: str = ""
@@ -70,7 +71,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     def decided(self, judgement: Judgement) -> None:
         """Take a decision over, in place of the one before."""
         self.decision, self.exit_code, self.meaning = judgement.decision, judgement.exit_code, judgement.meaning
-        self.rule, self.reasons = judgement.rule, judgement.reasons
+        self.rule, self.reasons, self.about = judgement.rule, judgement.reasons, judgement.about
 
     def write(self, directory: Path) -> None:
         """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
@@ -135,7 +136,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         if self.rollback and self.rollback.step == "would":
             blamed = "this deployment is to blame, and production STILL serves it"
             return f"WOULD ROLL BACK (exit {self.exit_code}: {blamed}); {where}"
-        return f"{self.decision.upper()} (exit {self.exit_code}: {self.meaning}); {where}"
+        about = f", {self.about}" if self.about else ""
+        return f"{self.decision.upper()}{about} (exit {self.exit_code}: {self.meaning}); {where}"
 
     def deed(self) -> str:
         """Return in one sentence what the run changed."""

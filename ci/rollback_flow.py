@@ -21,7 +21,8 @@ from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
 from fixtures.run.own_error import own_error
 from fixtures.state.state import State, StateBusyError, StateError
 from fixtures.target.target import Target
-from fixtures.target.vercel import Deployment, Vercel, VercelError
+from fixtures.target.vercel import Vercel, VercelError
+from fixtures.target.vercel_words import Deployment
 
 _LOCK_WAIT = 30.0
 

@@ -16,9 +16,10 @@ from ci.comparison import Comparison, identify, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult
 from ci.gate import EXIT_USAGE, Judgement, decide
 from ci.incidents import LET_STAND, remember, tell
+from ci.obstacles import Obstacles
 from ci.options import Options
 from ci.process import Interrupted, Signals
-from ci.red_checks import red_checks
+from ci.red_checks import missed, red_checks
 from ci.report import Report, forget, unjudged
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
@@ -63,17 +64,6 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
             return EXIT_USAGE
 
 
-def _missed(options: Options, verdict: Verdict) -> list[str]:
-    """Return the checks that the sandbox's fault should have turned red and did not, or the stage that shows it."""
-    from fixtures.sandbox.faults import CATALOGUE  # noqa: PLC0415  (the sandbox is loaded where one is broken)
-    from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
-
-    fault = CATALOGUE[str(options.fault)]
-    if fault.stage != options.command:
-        return [f"{fault.name} is a fault of another stage: `ci/verify {fault.stage} --fault {fault.name}`"]
-    return [f"{fault.name}: {line}" for line in surprises(fault, verdict.checks)]
-
-
 @dataclass
 class _Gate:
     """One run of the stage. directory: private to the run.  held: everything that ends with it."""
@@ -87,6 +77,7 @@ class _Gate:
     decided: bool = False
     vercel: Vercel | None = None
     comparison: Comparison = field(default_factory=Comparison)
+    obstacle: str = ""
 
     def __post_init__(self) -> None:
         self.began, self.started = time.monotonic(), time.time()
@@ -135,6 +126,7 @@ class _Gate:
         state = self._open_state()
         if self.target.vercel is not None:
             self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
+        self.obstacles = Obstacles(self.target, self.vercel, self.report.notes)
         self._finish_earlier_runs(state)
         candidate_id, problem = self._identify()
         if problem:
@@ -155,18 +147,23 @@ class _Gate:
         self._mark("checks")
         diagnosis = Diagnosis(self.target, self.comparison, runs)
         findings = DiagnosisResult()
-        if verdict and verdict.complete:
+        self.obstacle = self.obstacles.of(verdict) if verdict else ""
+        if verdict and verdict.complete and not self.obstacle:
             verdict, findings = diagnosis.compare_errors(verdict, diagnosis.into(verdict))
+            self._compare_with(diagnosis.comparison)
         judgement = self._decide(verdict, findings, problem)
         if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
             verdict, findings = diagnosis.confirm(verdict, findings)
             judgement = self._decide(verdict, findings, problem)
         self._mark("causes")
         if judgement.decision in LET_STAND and self.options.command != "predeploy":
-            judgement = self._unmoved(judgement)
+            moved = self.obstacles.moved(self.comparison.candidate_id)
+            judgement = self._cannot_tell(moved) if moved else judgement
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
-        self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
+        self.report.notes += (
+            missed(self.options.fault, self.options.command, verdict) if verdict and self.options.fault else []
+        )
         self.signals.too_late_for(f"the {judgement.decision}")
         if verdict and judgement.decision is Decision.ROLLBACK:
             judgement = RollbackFlow(
@@ -219,7 +216,8 @@ class _Gate:
             if verdict and self.target.mode == "act":
                 self.report.notes += prove_healing(state, verdict, self.report.deployment_id, self.report.run_id)
             elsewhere = self.report.rollback and self.report.rollback.step == "elsewhere"
-            if verdict and verdict.complete and self.target.mode == "act" and not elsewhere:
+            quiet = elsewhere or self.obstacle
+            if verdict and verdict.complete and self.target.mode == "act" and not quiet:
                 self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
         except (StateError, StateBusyError, OSError) as error:
             self._note(f"the state is incomplete, the next run may lack facts: {error}")
@@ -253,6 +251,8 @@ class _Gate:
             self._note(f"{error}; no deployment can be blamed in this run")
             return asked, None
         self.report.deployment_id = judged
+        if problem and (release := self.obstacles.look_for_release()):
+            problem = f"{release}; {problem}"
         if judged is None and problem is None:
             self._note(f"it is not known which deployment is judged: the alias of {self.target.host} names none")
         return judged, problem
@@ -261,41 +261,31 @@ class _Gate:
         if self.vercel is None:
             return
         try:
-            self.comparison = survey(self.target, self.options.command, candidate_id, self.vercel, state)
+            self.obstacles.look_for_release()
+            self._compare_with(survey(self.target, self.options.command, candidate_id, self.vercel, state))
         except VercelError as error:
             self._note(f"{error}; no control deployment in this run")
             return
         self.report.notes += self.comparison.notes
-        self.report.control_id = self.comparison.control_id
-        self.report.control_source = self.comparison.control_source
+
+    def _compare_with(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.report.control_id, self.report.control_source = comparison.control_id, comparison.control_source
 
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
-        return decide(
+        judgement = decide(
             verdict,
             causes,
             self.options.command,
-            problem=problem,
+            problem=problem or self.obstacle,
             has_control=self.comparison.control is not None,
             can_roll_back="rollback" in self.target.capabilities,
         )
+        return replace(judgement, about=self.obstacle)
 
     def _cannot_tell(self, problem: str) -> Judgement:
         return decide(None, {}, self.options.command, problem=problem)
-
-    def _unmoved(self, judgement: Judgement) -> Judgement:
-        """Hold when production changed during the run: a verdict about two deployments proves nothing about either."""
-        judged = self.comparison.candidate_id
-        if self.vercel is None or judged is None:
-            return judgement
-        try:
-            serving = self.vercel.production_id(self.target.host)
-        except VercelError as error:
-            self._note(f"it is unknown whether production changed during the run: {error}")
-            return judgement
-        if serving == judged:
-            return judgement
-        return self._cannot_tell(f"production moved from {judged} to {serving} while it was verified: verify again")
 
     def _reported(self) -> None:
         self.signals.too_late_for("the report")

@@ -13,7 +13,7 @@ import pytest
 from ci import pairs
 from ci.pairs import silence_of_candidate
 from fixtures.target.target import Target
-from fixtures.target.vercel import Deployment
+from fixtures.target.vercel_words import Deployment
 from tests.selftest.gate.comparisons import COMPARISON, NEW, OLD
 
 

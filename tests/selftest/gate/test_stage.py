@@ -118,11 +118,11 @@ class TestEscalate:
         assert [record.step for record in world.state.rollbacks()] == ["not-healed"]
 
     def test_nothing_to_roll_back_to(self, world: World) -> None:
-        """Without a control there is no pair, so the cause is unknown."""
+        """Without a control there is no pair: people must act, and nothing else becomes known."""
         world.good.deleted = True
         world.suite.broken = {HEALTH: {world.bad.id}}
 
-        assert world.run() == 3
+        assert world.run() == 4
         assert world.causes == {HEALTH: "unknown"}
 
 
