@@ -13,22 +13,29 @@ import msgspec
 
 from ci.causes import Attribution, Circumstances, at_first_answer, from_alias, look_around, without_pairs
 from ci.comparison import Comparison
+from ci.credentials import Credentials
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
+from ci.witnesses import hear
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
 
 @dataclass(frozen=True)
 class DiagnosisResult:
-    """causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked."""
+    """
+    The causes by node id.
+
+    passes_p0: whether the control does, None: not asked.  about: what the first line of the report names.
+    """
 
     causes: dict[str, Attribution] = field(default_factory=dict)
     passes_p0: bool | None = None
     p0_evidence: str = "it was not asked"
     notes: list[str] = field(default_factory=list)
+    about: str = ""
 
     @property
     def flaky(self) -> set[str]:
@@ -52,8 +59,10 @@ class Diagnosis:
         """Find the causes of the red checks of a verdict, but for those that are known."""
         red = [check for check in red_of(verdict) if check.node_id not in known]
         if not red:
-            return DiagnosisResult()
-        around = look_around(self.target, [check.third_party for check in red if check.third_party])
+            return self._ask_credentials(verdict, DiagnosisResult())
+        alone = self.comparison.control is None
+        vendors = self.target.third_parties if alone else [check.third_party for check in red if check.third_party]
+        around = look_around(self.target, vendors)
         causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
         unsettled = [check for check in red if check.node_id not in causes]
         silence = silence_of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
@@ -66,6 +75,7 @@ class Diagnosis:
             elif not self.comparison.gone:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
+                causes |= self._explained(unsettled, around) if alone else {}
             passes, why = self._judge_control_proof(control_proof)
             if self.comparison.gone:
                 causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
@@ -75,11 +85,12 @@ class Diagnosis:
             if control_proof:
                 control_proof.running.end()
             raise
-        if control_proof and not passes and (comparison := self._with_fit_control(verdict)):
+        found = DiagnosisResult(causes, passes if control_proof else None, why)
+        found = self._ask_credentials(verdict, found)
+        if not found.about and control_proof and not passes and (comparison := self._with_fit_control(verdict)):
             self.comparison = comparison
-            return self.into(verdict, known)
-        causes |= changed(red, causes, verdict)
-        return DiagnosisResult(causes, passes if control_proof else None, why)
+            return self.into(msgspec.structs.replace(verdict, left=self.runs.ledger.left()), known)
+        return replace(found, causes={**found.causes, **changed(red, found.causes, verdict)})
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """
@@ -107,7 +118,8 @@ class Diagnosis:
         verdict = msgspec.structs.replace(verdict, checks=merged, **spent)
         later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
-        return verdict, replace(known, causes={**causes, **later.causes})
+        about = later.about or findings.about
+        return verdict, replace(known, causes={**causes, **later.causes}, about=about)
 
     def compare_errors(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
@@ -124,6 +136,25 @@ class Diagnosis:
             passes, why = self._judge_control_proof(proof)
             findings = replace(findings, passes_p0=passes, p0_evidence=why)
         return verdict, findings
+
+    def _ask_credentials(self, verdict: Verdict, findings: DiagnosisResult) -> DiagnosisResult:
+        """Add the sign-ins for which our own credentials are to blame."""
+        ours = Credentials(self.target, self.runs.ledger, self.runs.run_id).blame(verdict.checks, findings.causes)
+        if not ours:
+            return findings
+        found = next(iter(ours.values()))
+        notes = [*findings.notes, f"{found.evidence}. {found.first_step}"]
+        about = "our own credentials are refused"
+        return replace(findings, causes={**findings.causes, **ours}, about=about, notes=notes)
+
+    def _explained(self, unsettled: list[CheckResult], around: Circumstances) -> dict[str, Attribution]:
+        """Return the causes that can be seen without a control."""
+        urgent = [check for check in unsettled if check.severity.is_urgent]
+        if not urgent:
+            return {}
+        seen = hear(self.target, urgent, ask_vercel=self.comparison.project is not None)
+        found = {check.node_id: seen.explain(check, around, self.target.capabilities) for check in urgent}
+        return {node_id: cause for node_id, cause in found.items() if cause}
 
     def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
         comparison = self.comparison
@@ -154,8 +185,9 @@ class Diagnosis:
     def _with_fit_control(self, verdict: Verdict) -> Comparison | None:
         """Return the comparison with the next control that passes P0 now; None: no other does."""
         comparison = self.comparison.with_next_control()
+        limited = [check for check in verdict.checks if check.spends]
         while comparison:
-            proof = replace(self, comparison=comparison).start_control_proof(red_of(verdict), verdict, [])
+            proof = replace(self, comparison=comparison).start_control_proof(red_of(verdict), verdict, limited)
             if self._judge_control_proof(proof)[0]:
                 return comparison
             comparison = comparison.with_next_control()

@@ -159,6 +159,7 @@ class _Gate:
         if judgement.decision in LET_STAND and self.options.command != "predeploy":
             moved = self.obstacles.moved(self.comparison.candidate_id)
             judgement = self._cannot_tell(moved) if moved else judgement
+        self.report.notes += findings.notes
         self.report.red = red_checks(verdict, findings.causes) if verdict else []
         self.report.notes += unjudged(verdict) if verdict else []
         self.report.notes += (
@@ -282,7 +283,7 @@ class _Gate:
             has_control=self.comparison.control is not None,
             can_roll_back="rollback" in self.target.capabilities,
         )
-        return replace(judgement, about=self.obstacle)
+        return replace(judgement, about=self.obstacle or findings.about)
 
     def _cannot_tell(self, problem: str) -> Judgement:
         return decide(None, {}, self.options.command, problem=problem)

@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
-from fixtures.checks.evidence import NotMeasured
+from fixtures.checks.evidence import NotApplicable
 from fixtures.site.catalogue import Data, Listed, empty, enrols_for_free
 from fixtures.target.target import Target
 
@@ -211,7 +211,7 @@ def test_pages_and_api_agree_whether_free_enrolment_is_on(answers: list[Answer],
     page = next((offer.page for offer in offers if free & {*offer.page.headings(1)}), None)
     if page is None:
         reason = "the shop's first page offers no free course, so no page could be compared with the flag"
-        raise NotMeasured(reason)
+        raise NotApplicable(reason)
 
     shown = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": "Ücretsiz Al" in page.texts("button")}
     assert {name: on for name, on in shown.items() if on is not enabled} == {}

@@ -231,6 +231,16 @@ def test_what_nobody_looked_at_is_a_note() -> None:
     assert unjudged(a_verdict(no_database)) == []
 
 
+def test_what_the_shop_does_not_have_is_a_note() -> None:
+    """Nobody must believe that enrolment works because nothing is red."""
+    priced = a_check(PAGES, "P1", Outcome.NOT_APPLICABLE)
+    priced.reason = "free enrolment was not tried: none is free"
+    mild = a_check(HEALTH, "P2", Outcome.NOT_APPLICABLE)
+    mild.reason = "the catalogue is empty"
+
+    assert unjudged(a_verdict(priced, mild)) == ["not judged: pages: free enrolment was not tried: none is free"]
+
+
 def test_a_drawn_page_is_linked(tmp_path: Path) -> None:
     """A reader of the summary finds the picture beside it."""
     report = a_report()
