@@ -13,6 +13,7 @@ pytest_plugins = (
     "fixtures.checks.evidence",
     "fixtures.site.client",
     "fixtures.site.accounts",
+    "fixtures.site.wrong_password",
     "fixtures.site.leftovers",
     "fixtures.site.prefetch",
     "fixtures.database.rows",

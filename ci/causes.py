@@ -20,6 +20,8 @@ from fixtures.model.verdict import Cause, CheckResult, Outcome
 from fixtures.target.target import Target
 
 _TIMEOUT = 3.0
+# A server that sends a byte a second has not answered either.
+_WHOLE = {"seconds": _TIMEOUT}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def look_around(target: Target, vendors: Iterable[str]) -> Circumstances:
 
 def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        client.get(url)
+        client.get(url, extensions=_WHOLE)
     except httpx.HTTPError:
         return False
     return True
@@ -71,7 +73,7 @@ class _Page(msgspec.Struct):
 def _trouble(client: httpx.Client, page: str) -> str:
     """Return the trouble that a Statuspage names; "": none, or the page cannot be read."""
     try:
-        status = msgspec.json.decode(client.get(page).content, type=_Page).status
+        status = msgspec.json.decode(client.get(page, extensions=_WHOLE).content, type=_Page).status
     except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return "" if status.indicator == "none" else f"{status.indicator} ({status.description})".removesuffix(" ()")
@@ -102,6 +104,8 @@ def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | 
     if silent and check.kind != "database" and around.controls is False:
         unheard = "neither the target nor the control addresses outside the platform answer"
         return Attribution(Cause.RUNNER, f"{unheard}; check this runner's network")
+    if check.asks == ["vendor github"]:
+        return Attribution(Cause.DEPLOYMENT, "GitHub reports it about the commit of this deployment")
     if check.kind != "database":
         return None
     if Cause.RUNNER in blockers:

@@ -67,9 +67,9 @@ def _carry_out(options: Options) -> int:
         case "selftest":
             return _selftest(options.pytest_args)
         case "doctor":
-            from ci.doctor import examine  # noqa: PLC0415  (psycopg is heavy)
+            from ci.doctor import compare, examine  # noqa: PLC0415  (psycopg is heavy)
 
-            return examine(options.subject)
+            return compare(options.subject) if options.subject and options.contract else examine(options.subject)
         case "list-faults":
             return _list_faults()
         case "list-checks":

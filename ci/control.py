@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
 
+from fixtures.model.verdict import Cause, CheckResult, Outcome, Verdict
 from fixtures.state.state import Good, State
 from fixtures.target.vercel import MOST_LISTED, Vercel, VercelError
 from fixtures.target.vercel_words import Deployment, Project
@@ -70,3 +71,31 @@ def look_up(vercel: Vercel, deployment_id: str) -> tuple[Deployment | None, str]
             return None, "deleted"
         raise
     return deployment, "" if deployment.can_be_asked else f"not ready ({deployment.state})"
+
+
+def left_out(check: CheckResult) -> bool:
+    """
+    Return whether a proof run skipped the check because it does not sign in.
+
+    Proof runs do not sign in again, and try no wrong password unless the run's own was accepted. The check of the
+    sign-in itself does sign in, and proves that signing in works.
+    """
+    rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
+    return check.outcome is Outcome.NOT_MEASURED and rate_limited and "sign-ins" not in check.spends
+
+
+def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
+    """
+    Judge the P0 checks of the rollback target on its own address, and say how it went.
+
+    pinned: whether host-bound checks reached it; without a pin they reach production and prove nothing about it.
+    """
+    judged = [
+        check
+        for check in verdict.checks
+        if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
+    ]
+    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
+    if not verdict.complete or not judged:
+        return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
+    return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

@@ -7,16 +7,18 @@ The P0 checks run on the rollback target at the same time, so that a rollback do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from ci.causes import Attribution, Circumstances, at_first_answer, from_alias, look_around, without_pairs
 from ci.comparison import Comparison
+from ci.control import passes_p0
 from ci.credentials import Credentials
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.pairs import ROUNDS, Choice, choose, from_pairs, from_single, silence_of_candidate
+from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
 from ci.witnesses import hear
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
@@ -26,15 +28,17 @@ from fixtures.target.target import Target
 @dataclass(frozen=True)
 class DiagnosisResult:
     """
-    The causes by node id.
+    causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked.
 
-    passes_p0: whether the control does, None: not asked.  about: what the first line of the report names.
+    both_silent: neither candidate nor control answers, so that no comparison of them proves more.  about: what the
+    first line of the report names.
     """
 
     causes: dict[str, Attribution] = field(default_factory=dict)
     passes_p0: bool | None = None
     p0_evidence: str = "it was not asked"
     notes: list[str] = field(default_factory=list)
+    both_silent: bool = False
     about: str = ""
 
     @property
@@ -58,24 +62,34 @@ class Diagnosis:
     def into(self, verdict: Verdict, known: Collection[str] = ()) -> DiagnosisResult:
         """Find the causes of the red checks of a verdict, but for those that are known."""
         red = [check for check in red_of(verdict) if check.node_id not in known]
-        if not red:
-            return self._ask_credentials(verdict, DiagnosisResult())
-        alone = self.comparison.control is None
-        vendors = self.target.third_parties if alone else [check.third_party for check in red if check.third_party]
-        around = look_around(self.target, vendors)
-        causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around))}
-        unsettled = [check for check in red if check.node_id not in causes]
-        silence = silence_of_candidate(self.target, self.comparison) if unsettled and not around.target else ""
+        found = self._ask_credentials(verdict, self._settle(red, verdict) if red else DiagnosisResult())
+        if not found.about and found.passes_p0 is False and (comparison := self._with_fit_control(verdict)):
+            self.comparison = comparison
+            return self.into(msgspec.structs.replace(verdict, left=self.runs.ledger.left()), known)
+        return replace(found, causes={**found.causes, **changed(red, found.causes, verdict)})
+
+    def _settle(self, red: list[CheckResult], verdict: Verdict) -> DiagnosisResult:
+        """Find the causes with this control."""
+        # The proof of the control takes longest: it begins before anybody is asked.
+        unsettled = [check for check in red if at_first_answer(check, Circumstances()) is None]
         choice = self._choose(unsettled, verdict.left)
-        control_proof = self.start_control_proof(unsettled, verdict, choice.single)
+        control_proof = self.start_control_proof(unsettled, verdict, [*choice.single, *choice.control])
         try:
+            around, silence = self._look_around(red)
+            older = silence if silence and silence.cause is Cause.EXISTING else None
+            causes = {check.node_id: seen for check in red if (seen := at_first_answer(check, around) or older)}
+            unsettled = [check for check in unsettled if check.node_id not in causes]
+            if not unsettled:
+                if control_proof:
+                    control_proof.running.end()
+                return DiagnosisResult(causes, both_silent=older is not None)
             failing = ""
             if silence:
-                causes |= {check.node_id: Attribution(Cause.DEPLOYMENT, silence) for check in unsettled}
+                causes |= {check.node_id: silence for check in unsettled}
             elif not self.comparison.gone:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
-                causes |= self._explained(unsettled, around) if alone else {}
+                causes |= self._explained(unsettled, around) if self.comparison.control is None else {}
             passes, why = self._judge_control_proof(control_proof)
             if self.comparison.gone:
                 causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
@@ -85,12 +99,16 @@ class Diagnosis:
             if control_proof:
                 control_proof.running.end()
             raise
-        found = DiagnosisResult(causes, passes if control_proof else None, why)
-        found = self._ask_credentials(verdict, found)
-        if not found.about and control_proof and not passes and (comparison := self._with_fit_control(verdict)):
-            self.comparison = comparison
-            return self.into(msgspec.structs.replace(verdict, left=self.runs.ledger.left()), known)
-        return replace(found, causes={**found.causes, **changed(red, found.causes, verdict)})
+        return DiagnosisResult(causes, passes if control_proof else None, why)
+
+    def _look_around(self, red: list[CheckResult]) -> tuple[Circumstances, Attribution | None]:
+        """Ask the surroundings, and, where answers did not come, candidate and control at the same time."""
+        unanswered = any("-> no answer" in line for check in red for line in (check.reason, *check.asked))
+        with ThreadPoolExecutor(1) as pool:
+            silence = pool.submit(silence_of_candidate, self.target, self.comparison) if unanswered else None
+            named = [check.third_party for check in red if check.third_party]
+            around = look_around(self.target, named if self.comparison.control else self.target.third_parties)
+            return around, silence.result() if silence else None
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """
@@ -125,7 +143,7 @@ class Diagnosis:
         """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
         blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
         comparable = self.comparison.candidate and self.comparison.control and not self.comparison.gone
-        if blamed or not comparable or not shows_errors(verdict.checks):
+        if blamed or findings.both_silent or not comparable or not shows_errors(verdict.checks):
             return verdict, findings
         check, found = compare(self.target, self.comparison, verdict.left)
         verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])
@@ -172,7 +190,7 @@ class Diagnosis:
         Start the P0 proof of the control where a rollback may come of it.
 
         Checks of the database prove nothing about a deployment, because both use the same one. A check under a rate
-        limit is proved by its one pair.
+        limit is proved by its one attempt on the control.
         """
         blamed = [check for check in unsettled if check.can_roll_back and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
@@ -206,10 +224,10 @@ class Diagnosis:
         self, unsettled: list[CheckResult], choice: Choice, around: Circumstances
     ) -> tuple[dict[str, Attribution], str]:
         """Return the causes, and the P0 checks under a rate limit that the control did not pass in their pair."""
-        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1)]
+        running = [self._start(choice.pairs, ROUNDS), self._start(choice.single, 1), self._start_once(choice.control)]
         reruns: dict[str, CheckResult] = {}
         reasons = dict(choice.reasons)
-        for checks, started in zip((choice.pairs, choice.single), running, strict=True):
+        for checks, started in zip((choice.pairs, choice.single, choice.control), running, strict=True):
             try:
                 reruns |= by_node(started.finish().checks) if started else {}
             except RunError as error:
@@ -221,9 +239,11 @@ class Diagnosis:
                 causes[check.node_id] = without_pairs(check, around, self.comparison, reasons[check.node_id])
             elif check in choice.single:
                 causes[check.node_id] = from_single(check, rerun, self.comparison, around)
+            elif check in choice.control:
+                causes[check.node_id] = from_control(check, rerun, self.comparison, around)
             else:
                 causes[check.node_id] = from_pairs(check, rerun, self.comparison, around)
-        urgent = [check for check in choice.single if check.severity is Severity.P0]
+        urgent = [check for check in [*choice.single, *choice.control] if check.severity is Severity.P0]
         return causes, "; ".join(check.title for check in urgent if not _control_passes(reruns.get(check.node_id)))
 
     def _start(self, checks: list[CheckResult], rounds: int) -> Started | None:
@@ -231,6 +251,10 @@ class Diagnosis:
             return None
         candidate, control = map(self.comparison.variant, ("candidate", "control"))
         return self.runs.pairs(checks, candidate, control, rounds=rounds)
+
+    def _start_once(self, checks: list[CheckResult]) -> Started | None:
+        node_ids = [check.node_id for check in checks]
+        return self.runs.once(node_ids, self.comparison.variant("control")) if checks else None
 
 
 def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
@@ -262,30 +286,3 @@ def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
 def _control_passes(rerun: CheckResult | None) -> bool:
     outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.variant == "control"] if rerun else []
     return bool(outcomes) and set(outcomes) == {Outcome.PASSED}
-
-
-def left_out(check: CheckResult) -> bool:
-    """
-    Return whether a proof run skipped the check because of a rate limit that the check itself does not use.
-
-    Proof runs do not sign in again. The check of the sign-in itself does, and proves that signing in works.
-    """
-    rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
-    return check.outcome is Outcome.NOT_MEASURED and rate_limited and not check.spends
-
-
-def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
-    """
-    Judge the P0 checks of the rollback target on its own address, and say how it went.
-
-    pinned: whether host-bound checks reached it; without a pin they reach production and prove nothing about it.
-    """
-    judged = [
-        check
-        for check in verdict.checks
-        if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
-    ]
-    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
-    if not verdict.complete or not judged:
-        return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
-    return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

@@ -89,6 +89,17 @@ def examine(subject: str | None, *, file: Path = TARGETS_FILE) -> int:
     return EXIT_USAGE if any(finding.good is False for finding in findings) else 0
 
 
+def compare(subject: str, *, file: Path = TARGETS_FILE) -> int:
+    """Print where a target departs from the contract; 0, also where it does. Raises UsageError, SetupError."""
+    from ci.contract import survey  # noqa: PLC0415  (Playwright and pytest are heavy)
+
+    target = load(subject, file=file, uses={"accounts"})
+    target.redact_secrets()
+    with _running(target) as resolved:
+        survey(resolved)
+    return 0
+
+
 def _show(title: str, findings: list[Finding]) -> None:
     width = max(len(finding.about) for finding in findings)
     lines = [f"{title}:"]

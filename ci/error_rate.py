@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ _SIGNIFICANCE = 0.001
 _SECTION = "key-metrics-dashboard"
 _EVEN = 0.5
 _TIMEOUT = 3.0
+# Seconds for all requests; the rates are compared over those that were sent until then.
+_DEADLINE = 20.0
 _AT_ONCE = 8
 _ERROR = re.compile(r"-> (?:5\d\d\b|no answer)")
 _NEEDS = {"GET /api/courses/search": "?q=7p"}
@@ -64,9 +67,10 @@ def compare(target: Target, comparison: Comparison, left: Mapping[str, int]) -> 
     variants = [comparison.variant("candidate"), comparison.variant("control")]
     counted = [Errors(), Errors()]
     plan = _plan(left)
+    until = time.monotonic() + _DEADLINE
     with new_client(_TIMEOUT) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
         for amount in (_FIRST, _ALL - _FIRST):
-            for route in itertools.islice(plan, amount):
+            for route in itertools.takewhile(lambda _: time.monotonic() < until, itertools.islice(plan, amount)):
                 answers = [pool.submit(_fails, client, route, target, variant) for variant in variants]
                 for errors, answer in zip(counted, answers, strict=True):
                     errors.asked += 1

@@ -147,7 +147,7 @@ def _lasting(check: CheckResult, cause: Cause, *, final: bool) -> bool:
 
 def _unmeasured(verdict: Verdict) -> list[str]:
     return [
-        f"{check.severity} {check.node_id}: {check.outcome}"
+        f"{check.severity} {check.title}: {check.outcome}"
         + next((f", cause {attempt.blocker}" for attempt in check.attempts if attempt.blocker), "")
         + (f" ({check.reason})" if check.reason else "")
         for check in verdict.checks
@@ -156,7 +156,7 @@ def _unmeasured(verdict: Verdict) -> list[str]:
 
 
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:
-    return [f"{check.severity} {check.node_id}: failed, cause {cause}{_no_rollback(check)}" for check, cause in pairs]
+    return [f"{check.severity} {check.title}: failed, cause {cause}{_no_rollback(check)}" for check, cause in pairs]
 
 
 def _no_rollback(check: CheckResult) -> str:

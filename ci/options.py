@@ -29,15 +29,17 @@ class Options:
     One command line; paths are absolute.
 
     command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine.
-    compare: of a snapshot: judge the one that was taken.  target: a name or a URL, None: SYNTHETIC_TARGET or the
-    sandbox.  state: directory that outlives a run, None: the stage's own choice.  platform_repo: a checkout of the
-    platform, None: SYNTHETIC_PLATFORM_REPO.  fault: how the sandbox is broken.  mode: None: the target's own.
-    workers: pytest-xdist's, 0: none.  dry_run: measure and decide, but change nothing and notify nobody.
+    contract: the doctor compares the target with the contract, and examines nothing else.  compare: of a snapshot:
+    judge the one that was taken.  target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  state: directory
+    that outlives a run, None: the stage's own choice.  platform_repo: a checkout of the platform, None:
+    SYNTHETIC_PLATFORM_REPO.  fault: how the sandbox is broken.  mode: None: the target's own.  workers:
+    pytest-xdist's, 0: none.  dry_run: measure and decide, but change nothing and notify nobody.
     pytest_args: the arguments after `--`.
     """
 
     command: str
     subject: str | None = None
+    contract: bool = False
     compare: bool = False
     target: str | None = None
     state: Path | None = None
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ci/verify",
         usage="ci/verify STAGE [options] [-- PYTEST ARGS]\n       ci/verify snapshot [--compare] [options]\n"
-        "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET]\n"
+        "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET [--contract]]\n"
         "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
         epilog="Exit codes: 0 the deployment stays, 1 promotion blocked, or rolled back and verified, 2 wrong "
@@ -102,6 +104,10 @@ def parser() -> argparse.ArgumentParser:
         "options of snapshot, besides --target, --state, --reports and --platform-repo"
     )
     snapshot.add_argument("--compare", action="store_true", help="judge the changes since the earlier snapshot")
+    doctor = parser.add_argument_group("options of doctor")
+    doctor.add_argument(
+        "--contract", action="store_true", help="show where the answers and pages of TARGET depart from the contract"
+    )
     return parser
 
 
@@ -121,6 +127,8 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
         problem = f"{shown(given['subject'])}: not expected after {command}; a target is named by --target"
     elif given["compare"] and command != "snapshot":
         problem = f"--compare: only for snapshot, not for {command}"
+    elif given["contract"] and not (command == "doctor" and given["subject"]):
+        problem = "--contract: only for doctor with a target, as in ci/verify doctor sandbox --contract"
     elif stray:
         problem = f"--{stray[0].replace('_', '-')}: only for a stage ({', '.join(STAGES)}), not for {command}"
     if problem:

@@ -18,7 +18,7 @@ from ci.causes import Attribution, Circumstances, without_pairs
 from ci.comparison import Comparison
 from ci.web import new_client
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
-from fixtures.run.rate_limits import RATE_LIMITS
+from fixtures.run.rate_limits import RATE_LIMITS, WRONG_PASSWORDS
 from fixtures.target.target import BYPASS, Target
 
 ROUNDS = 5
@@ -28,7 +28,7 @@ _A_KIND = 3
 # Four of four against none of four is the least that can be significant.
 _LEAST_PAIRS = 4
 # Seconds in which an address that answers at all has answered.
-_SILENT = 3.0
+SILENT_S = 3.0
 _JUDGED = frozenset({Outcome.PASSED, Outcome.FAILED})
 
 
@@ -37,11 +37,13 @@ class Choice:
     """
     The checks that run again in pairs.
 
-    pairs: five rounds.  single: one round, because of a rate limit.  reasons: why each other check does not run again.
+    pairs: five rounds.  single: one round, because of a rate limit.  control: once and on the control alone, because
+    no deployment may get a second wrong password.  reasons: why each other check does not run again.
     """
 
     pairs: list[CheckResult] = field(default_factory=list)
     single: list[CheckResult] = field(default_factory=list)
+    control: list[CheckResult] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +61,11 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
             reason = "not diagnosed (only P0 and P1 are re-run)"
         elif check.host_bound and comparison.pinned_url is None:
             reason = "not re-run: it needs the production host, where no deployment can be pinned"
+        elif WRONG_PASSWORDS in check.spends:
+            choice.control.append(check)
+            continue
+        elif check.asks and all(asked.startswith("vendor ") for asked in check.asks):
+            reason = "not re-run: it asks a service that every deployment shares"
         elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
             reason = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
         else:
@@ -101,6 +108,22 @@ def from_single(
     if candidate.outcome is Outcome.PASSED:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
     if control.outcome is Outcome.FAILED:
+        return _not_the_deployment(check, 1, 1, 1.0, shown, around)
+    return Attribution(Cause.DEPLOYMENT, shown)
+
+
+def from_control(
+    check: CheckResult, rerun: CheckResult | None, comparison: Comparison, around: Circumstances
+) -> Attribution:
+    """Judge the red attempt of the run itself by the one attempt on the control."""
+    own = [attempt for attempt in check.attempts if attempt.outcome is Outcome.FAILED]
+    again = rerun.attempts if rerun else []
+    controls = [attempt for attempt in again if _proved(attempt, comparison.control_id)]
+    if not controls or not any(_proved(attempt, comparison.candidate_id) for attempt in own):
+        reason = "tried once on each deployment, and one of the two did not prove which deployment answered"
+        return without_pairs(check, around, comparison, reason)
+    shown = f"red on {comparison.candidate_id}, {controls[0].outcome} on {comparison.control_name}; one try on each"
+    if controls[0].outcome is Outcome.FAILED:
         return _not_the_deployment(check, 1, 1, 1.0, shown, around)
     return Attribution(Cause.DEPLOYMENT, shown)
 
@@ -162,36 +185,52 @@ def _proved(attempt: Attempt, deployment_id: str | None) -> bool:
     return attempt.identified and named == {deployment_id} and attempt.outcome in _JUDGED and attempt.blocker is None
 
 
-def silence_of_candidate(target: Target, comparison: Comparison) -> str:
+def silence_of_candidate(target: Target, comparison: Comparison) -> Attribution | None:
     """
-    Return the evidence that only the candidate is silent; "" where an answer, or a silent control, contradicts.
+    Return the cause of missing answers; None where the candidate answers, or nothing is proved.
 
     Pairs of checks cannot prove it: they count only answers that name their deployment, and silence names nobody. Here
-    the candidate's own address and production's are asked together with the control's, several times within one second.
+    the candidate's own address and production's are asked together with the control's, several times at once.
+
+    Where the first rounds leave a doubt (some requests are answered, or this machine is busy), twice as many have twice
+    the time.
     """
     if comparison.candidate is None or comparison.control is None or comparison.gone:
-        return ""
+        return None
+    for rounds, seconds in ((ROUNDS, SILENT_S), (2 * ROUNDS, 2 * SILENT_S)):
+        lost, lost_by_control = _lost(target, comparison, rounds, seconds)
+        certain = lost == rounds or rounds > ROUNDS
+        chance = fisher(lost, 0, rounds)
+        shown = (
+            f"no answer {lost}/{rounds} from {comparison.candidate_id}, asked on its own address and on production, "
+            f"{lost_by_control}/{rounds} from {comparison.control_name}"
+        )
+        if lost == 0:
+            return None
+        if lost_by_control == 0 and certain and chance < SIGNIFICANCE:
+            return Attribution(Cause.DEPLOYMENT, f"{shown} (p={chance:.3f})")
+    return Attribution(Cause.EXISTING, f"{shown}: the control fails too") if lost == lost_by_control == rounds else None
+
+
+def _lost(target: Target, comparison: Comparison, rounds: int, seconds: float) -> tuple[int, int]:
+    """Return how many requests candidate and control left unanswered; the candidate at both of its addresses."""
     candidate, control = comparison.variant("candidate"), comparison.variant("control")
     # Deployment protection answers in place of a deployment that hangs.
     own = {BYPASS: target.bypass_secret} if target.bypass_secret else {}
-    with new_client(_SILENT) as client, ThreadPoolExecutor(3 * ROUNDS) as pool:
+    with new_client(seconds) as client, ThreadPoolExecutor(3 * rounds) as pool:
         asked = [
-            [pool.submit(_status, client, url, own) for url in (candidate.url, target.url, control.url)]
-            for _ in range(ROUNDS)
+            [pool.submit(status_of, client, url, own, seconds) for _ in range(rounds)]
+            for url in (candidate.url, target.url, control.url)
         ]
-        rounds = [[answer.result() for answer in answers] for answers in asked]
-    silent = all(own_address is None and production is None for own_address, production, _ in rounds)
-    witnessed = all(status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR for *_, status in rounds)
-    if not (silent and witnessed):
-        return ""
-    chance = f"p={fisher(ROUNDS, 0, ROUNDS):.3f}"
-    asked_where = f"{candidate.deployment_id}, asked on its own address and on production"
-    return f"no answer {ROUNDS}/{ROUNDS} from {asked_where}, 0/{ROUNDS} from {comparison.control_name} ({chance})"
+        at_own, at_production, at_control = [[answer.result() for answer in answers] for answers in asked]
+    # A control that fails is no witness.
+    witnesses = sum(status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR for status in at_control)
+    return min(at_own.count(None), at_production.count(None)), rounds - witnesses
 
 
-def _status(client: httpx.Client, url: str, headers: Mapping[str, str]) -> int | None:
+def status_of(client: httpx.Client, url: str, headers: Mapping[str, str], seconds: float) -> int | None:
     """Return the status of an address, None for no complete answer."""
     try:
-        return client.get(url, headers=headers).status_code
+        return client.get(url, headers=headers, extensions={"seconds": seconds}).status_code
     except httpx.HTTPError:
         return None

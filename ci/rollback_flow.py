@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ci.comparison import PINNED, Comparison
-from ci.diagnosis import DiagnosisResult, left_out
+from ci.control import left_out
+from ci.diagnosis import DiagnosisResult
 from ci.error_rate import NODE_ID
 from ci.gate import Judgement, escalated, red_of
 from ci.notify import announce

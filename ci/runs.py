@@ -140,6 +140,10 @@ class Runs:
         node_ids, variants = [check.node_id for check in checks], [candidate, control]
         return self._rerun(f"pairs-{rounds}", node_ids, candidate.deployment_id, variants, rounds=rounds)
 
+    def once(self, node_ids: Iterable[str], control: Variant) -> Started:
+        """Start checks once, on the control alone."""
+        return self._rerun("once", node_ids, None, variants=[control])
+
     def prove_control(self, node_ids: Iterable[str], control: Variant) -> Started:
         """Start the P0 checks on the rollback target."""
         return self._rerun("control", node_ids, None, [control])

@@ -37,8 +37,8 @@ _COPYING = ("test_restore.py", "test_migrations.py")
 # Reads, a short write under a row lock, and sometimes a transaction that is rolled back.
 LOAD = r"""
 \set n random(1, 24)
-SELECT count(*) FROM public.courses c JOIN public.course_enrollments e ON e.course_id = c.id WHERE c.published;
-SELECT * FROM public.payments ORDER BY created_at DESC LIMIT 20;
+SELECT count(*) FROM public.courses c JOIN public.enrollments e ON e.course_id = c.id WHERE c.published;
+SELECT * FROM public.payment_transactions ORDER BY created_at DESC LIMIT 20;
 BEGIN;
 UPDATE public.courses SET title = title WHERE id = (SELECT id FROM public.courses ORDER BY slug OFFSET :n LIMIT 1);
 \if :n > 22

@@ -18,8 +18,9 @@ BEGIN
     SELECT array_agg(to_regclass(name)) FILTER (WHERE to_regclass(name) IS NOT NULL),
            string_agg(name, ', ') FILTER (WHERE to_regclass(name) IS NULL)
       INTO needed, missing
-      FROM unnest(ARRAY['public.users', 'public.courses', 'public.course_enrollments', 'public.lesson_progress',
-                        'public.payments', 'public.course_reviews', 'supabase_migrations.schema_migrations']) AS name;
+      FROM unnest(ARRAY['public.users', 'public.user_profiles', 'public.courses',
+                        'public.enrollments', 'public.lesson_progress',
+                        'public.payment_transactions', 'public.course_reviews', 'supabase_migrations.schema_migrations']) AS name;
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION '% is missing in the database "%"', missing, current_database()
             USING HINT = 'connect to the platform''s own database, after its migrations, and run this file again';
@@ -132,9 +133,9 @@ CREATE FUNCTION synthetic.completed_payments() RETURNS TABLE (examined bigint, w
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
            count(*) FILTER (WHERE p.created_at < now() - interval '10 minutes' AND NOT EXISTS (
-             SELECT FROM public.course_enrollments e
+             SELECT FROM public.enrollments e
               WHERE e.user_id = p.user_id AND e.course_id = p.course_id))
-      FROM public.payments p
+      FROM public.payment_transactions p
      WHERE p.status = 'completed'
 $$;
 
@@ -143,19 +144,19 @@ CREATE FUNCTION synthetic.paid_enrolments() RETURNS TABLE (examined bigint, with
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
            count(*) FILTER (WHERE NOT EXISTS (
-             SELECT FROM public.payments p
+             SELECT FROM public.payment_transactions p
               WHERE p.user_id = e.user_id AND p.course_id = e.course_id AND p.status = 'completed'))
-      FROM public.course_enrollments e
+      FROM public.enrollments e
      WHERE e.plan IS DISTINCT FROM 'free' AND e.enrolled_at < now() - interval '10 minutes'
 $$;
 
 CREATE FUNCTION synthetic.enrolments() RETURNS TABLE (examined bigint, impossible_progress bigint, enrolled_twice bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
-           count(*) FILTER (WHERE (progress BETWEEN 0 AND 100) IS NOT TRUE),
+           count(*) FILTER (WHERE (progress_percentage BETWEEN 0 AND 100) IS NOT TRUE),
            count(*) FILTER (WHERE copies > 1)
-      FROM (SELECT progress, count(*) OVER (PARTITION BY user_id, course_id) AS copies
-              FROM public.course_enrollments) AS enrolments
+      FROM (SELECT progress_percentage, count(*) OVER (PARTITION BY user_id, course_id) AS copies
+              FROM public.enrollments) AS enrolments
 $$;
 
 -- amount: minor units.
@@ -167,7 +168,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
            count(*) FILTER (WHERE stripe_session_id IS NULL AND status = 'completed'),
            count(stripe_session_id) - count(DISTINCT stripe_session_id),
            count(*) FILTER (WHERE (status IN ('pending', 'completed', 'failed', 'refunded')) IS NOT TRUE)
-      FROM public.payments
+      FROM public.payment_transactions
 $$;
 
 CREATE FUNCTION synthetic.owned_rows() RETURNS TABLE (examined bigint, without_user bigint, without_course bigint)
@@ -175,8 +176,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
     SELECT count(*),
            count(*) FILTER (WHERE u.id IS NULL),
            count(*) FILTER (WHERE c.id IS NULL AND of_a_course)
-      FROM (SELECT user_id, course_id, true AS of_a_course FROM public.course_enrollments
-             UNION ALL SELECT user_id, course_id, true FROM public.payments
+      FROM (SELECT user_id, course_id, true AS of_a_course FROM public.enrollments
+             UNION ALL SELECT user_id, course_id, true FROM public.payment_transactions
              UNION ALL SELECT user_id, course_id, true FROM public.course_reviews
              UNION ALL SELECT user_id, NULL, false FROM public.lesson_progress) AS owned
       LEFT JOIN public.users u ON u.id = owned.user_id
@@ -187,14 +188,14 @@ CREATE FUNCTION synthetic.pending_payments() RETURNS TABLE (examined bigint, old
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
            coalesce(max(extract(epoch FROM now() - created_at) / 3600) FILTER (WHERE status = 'pending'), 0)
-      FROM public.payments
+      FROM public.payment_transactions
 $$;
 
 -- The newest hundred payments of the last ninety days that have ended. A refunded payment succeeded before.
 CREATE FUNCTION synthetic.latest_payments() RETURNS TABLE (examined bigint, failed bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*), count(*) FILTER (WHERE status = 'failed')
-      FROM (SELECT status FROM public.payments
+      FROM (SELECT status FROM public.payment_transactions
              WHERE status IN ('completed', 'failed', 'refunded') AND created_at > now() - interval '90 days'
              ORDER BY created_at DESC LIMIT 100) AS latest
 $$;
@@ -206,9 +207,9 @@ DECLARE
     statement text;
 BEGIN
     FOR look_up, statement IN VALUES
-        ('user', 'SELECT * FROM public.users WHERE email = ''user@example.com'''),
-        ('payments of a user', 'SELECT * FROM public.payments WHERE user_id = gen_random_uuid()'),
-        ('enrolments of a user', 'SELECT * FROM public.course_enrollments WHERE user_id = gen_random_uuid()')
+        ('user', 'SELECT * FROM public.user_profiles WHERE email = ''user@example.com'''),
+        ('payments of a user', 'SELECT * FROM public.payment_transactions WHERE user_id = gen_random_uuid()'),
+        ('enrolments of a user', 'SELECT * FROM public.enrollments WHERE user_id = gen_random_uuid()')
     LOOP
         refusal := '';
         BEGIN
@@ -223,7 +224,7 @@ $$;
 
 DO $$
 DECLARE
-    owner regrole := (SELECT relowner FROM pg_class WHERE oid = 'public.payments'::regclass);
+    owner regrole := (SELECT relowner FROM pg_class WHERE oid = 'public.payment_transactions'::regclass);
     counter regprocedure;
 BEGIN
     FOR counter IN SELECT oid FROM pg_proc WHERE pronamespace = 'synthetic'::regnamespace LOOP

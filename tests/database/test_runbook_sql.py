@@ -86,7 +86,7 @@ def test_the_runbooks_sql_still_runs(_statement: str, refusal: str) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", judges="function", runbook="support-procedures")
-@depends_on("table users", "table payments", "table course_enrollments")
+@depends_on("table users", "table payment_transactions", "table enrollments")
 @asks_database("SELECT look_up, refusal FROM synthetic.support_look_ups()", min_rows=3, sees=("counters",))
 def test_support_can_look_a_customer_up(rows: Rows) -> None:
     """A customer waits on the phone while support's query ends with an error."""

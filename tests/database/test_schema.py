@@ -50,10 +50,11 @@ def test_every_constraint_has_been_validated(rows: Rows) -> None:
 @asks_database(
     """
     SELECT wanted.name, to_regclass('public.' || wanted.name) IS NOT NULL AS present
-      FROM unnest(ARRAY['users', 'courses', 'course_modules', 'lessons', 'course_enrollments', 'lesson_progress',
-                        'payments', 'course_reviews', 'review_helpfulness']) AS wanted(name)
+      FROM unnest(ARRAY['users', 'user_profiles', 'courses', 'course_categories', 'course_modules', 'course_lessons',
+                        'enrollments', 'lesson_progress', 'payment_transactions', 'course_reviews',
+                        'review_helpfulness']) AS wanted(name)
     """,
-    min_rows=9,
+    min_rows=11,
 )
 def test_every_table_the_platform_asks_for_exists(rows: Rows) -> None:
     """Every request that needs a missing table fails."""

@@ -28,7 +28,7 @@ from fixtures.target.target import Target
     "GET /courses/*",
     "POST /api/student/progress/lesson",
     "GET /_next/*",
-    "table course_enrollments",
+    "table enrollments",
     "table lesson_progress",
 )
 def test_free_enrolment_leads_to_a_completed_lesson(

@@ -80,4 +80,4 @@ def test_search_finds_a_course_by_its_title(answers: list[Answer], followed: lis
     found = followed[0].read(Data[Found]).data
     assert found.query == title
     assert title in [course.title for course in found.courses]
-    assert without_text.status == HTTPStatus.BAD_REQUEST
+    assert HTTPStatus.BAD_REQUEST <= without_text.status < HTTPStatus.INTERNAL_SERVER_ERROR

@@ -57,7 +57,7 @@ def test_search_engines_may_index_public_pages(answers: list[Answer]) -> None:
 @pytest.mark.check(severity="P3", judges="budget", runbook="performance-optimization")
 @EVERY_ANSWER
 def test_large_answers_are_compressed(answers: list[Answer]) -> None:
-    """On a phone the uncompressed course list takes four times as long."""
+    """On a phone an uncompressed page or script takes four times as long."""
     assert offenders(answers, delivery.uncompressed) == []
 
 

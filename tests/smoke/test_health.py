@@ -130,7 +130,7 @@ def test_ping_and_diagnostic_routes_answer(answers: list[Answer]) -> None:
 class Stripe(msgspec.Struct):
     """The payments part of the health endpoint, in either documented spelling."""
 
-    paymentsMode: Literal["stripe", "disabled"]  # noqa: N815  (the platform's word)
+    paymentsMode: str  # noqa: N815  (the platform's word)
     checks: dict[str, bool | Literal["enabled", "disabled", "error"] | None]
 
 
@@ -142,4 +142,5 @@ def test_stripe_check_agrees_with_the_payments_mode(answer: Answer) -> None:
     health = answer.read(Stripe)
     off = health.checks.get("stripe") in {None, "disabled"}
 
-    assert ("disabled" if off else "stripe") == health.paymentsMode
+    # Only the exact word switches payments on; the endpoint repeats any other as it is set.
+    assert off is (health.paymentsMode != "stripe")

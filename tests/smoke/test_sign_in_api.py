@@ -1,4 +1,4 @@
-"""The routes of sign-in, without signing in."""
+"""The routes of sign-in, without the form."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.run.rate_limits import WRONG_PASSWORDS
 from fixtures.site.accounts import csrf_token
+from fixtures.site.wrong_password import Tried
 from fixtures.target.target import Target
 
 
@@ -55,3 +57,18 @@ def test_csrf_token_comes_with_its_cookie(answer: Answer) -> None:
     assert len(cookies) == 1
     assert token in cookies[0]
     assert "httponly" in cookies[0].lower()
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(
+    severity="P0",
+    judges="exposure",
+    runbook="authentication-issues",
+    needs=("accounts", "second-student"),
+    spends={WRONG_PASSWORDS: 1},
+)
+@depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /api/auth/csrf")
+def test_a_wrong_password_signs_nobody_in(wrong_password: Tried) -> None:
+    """Everybody who knows a student's address gets into the account."""
+    assert wrong_password.signed_in == "nobody"

@@ -37,7 +37,7 @@ def _here(addresses: Iterable[str]) -> list[str]:
 @pytest.mark.check(severity="P2", judges="function", runbook="deployment-checklist")
 @asks("GET /sitemap.xml")
 @follow_up(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_pages(answers[1:])))
-@depends_on("GET /sitemaps/*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
+@depends_on("GET /sitemap-*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
 def test_every_address_of_the_sitemap_answers(answer: Answer, followed: list[Answer], target: Target) -> None:
     """Search engines drop listed pages that are gone, and visit another host when the sitemap names one."""
     maps = _locations(answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ci.bench.attacks import canaries, command_line, environment, files, hostile, kills, terminal
+from ci.bench.attacks import canaries, command_line, environment, files, hostile, kills, random_kills, terminal
 from ci.bench.attacks.attack import Attack
 
 
@@ -10,7 +10,7 @@ def catalogue(seed: int) -> dict[str, Attack]:
     """Return every attack by its name, `group/name`; the seed chooses the random moments."""
     attacks: dict[str, Attack] = {}
     groups = {
-        "kills": kills.attacks(seed),
+        "kills": kills.attacks() | random_kills.attacks(seed),
         "environment": environment.ATTACKS,
         "terminal": terminal.ATTACKS,
         "command-line": command_line.ATTACKS,

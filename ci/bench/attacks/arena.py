@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
+import psycopg
 
 from ci.bench.attacks.attack import PLACES, PLAIN, Attack
 from fixtures.run.rate_limits import FILE
@@ -81,10 +82,12 @@ class Arena:
     others: list[Seen] = field(default_factory=list)
     candidate: str = field(init=False)
     control: str = field(init=False)
+    enrolments_before: set[tuple[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.candidate, self.control = self.sandbox.candidate.id, self.sandbox.control.id
         self._earlier_moves = len(self.sandbox.edge.alias_requests)
+        self.enrolments_before = self.enrolments()
 
     def do(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine in the sandbox's loop and return its result."""
@@ -109,6 +112,12 @@ class Arena:
     def told(self) -> list[str]:
         """First lines of the messages that Slack has accepted."""
         return [str(message["text"]) for message in self.sandbox.sinks.slack.messages]
+
+    def enrolments(self) -> set[tuple[str, str]]:
+        """Return the enrolments of the database, as (user, course)."""
+        with psycopg.connect(self.sandbox.postgres.superuser_dsn) as connection:
+            rows = connection.execute("SELECT user_id::text, course_id::text FROM public.course_enrollments")
+            return {(user, course) for user, course in rows}
 
     def wait_for(self, gate: int, condition: Callable[[], bool], moment: str) -> None:
         """Wait for a moment of a run; raises NotReachedError."""

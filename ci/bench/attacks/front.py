@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle
 
 from fixtures.sandbox.edge.listeners import Listener, bound
 from fixtures.sandbox.edge.traffic import Door
@@ -21,10 +22,21 @@ class Front:
 
     wires: request path -> the answer; "*" stands for every path.  headers: lines that it adds to all other answers.
     It does both only while production serves the candidate: after a rollback production is healthy.
+    turns: whether each visitor in turn meets it.  control_too: so does the control.
     """
 
-    def __init__(self, sandbox: Sandbox, inner: Listener, wires: Mapping[str, Wire], headers: bytes) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        inner: Listener,
+        wires: Mapping[str, Wire],
+        headers: bytes,
+        *,
+        turns: Iterator[bool],
+        control_too: bool,
+    ) -> None:
         self.sandbox, self.inner, self.wires, self.headers = sandbox, inner, wires, headers
+        self.turns, self.control_too = turns, control_too
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, listener: Listener) -> None:
@@ -57,7 +69,10 @@ class Front:
         path = head.split(b" ", 2)[1].partition(b"?")[0].decode("latin-1")
         wire = self.wires.get(path) or self.wires.get("*")
         candidate = self.sandbox.candidate.id
-        hostile = self.sandbox.edge.alias_seen_by_edge == candidate
+        # A request that is pinned to the deployment before it names that one.
+        pinned = self.sandbox.control.id.encode() in head
+        hostile = self.sandbox.edge.alias_seen_by_edge == candidate and (self.control_too or not pinned)
+        hostile = hostile and next(self.turns)
         if wire is not None and hostile:
             async for piece in wire(candidate):
                 to_client.write(piece)
@@ -84,9 +99,20 @@ async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
             await sink.drain()
 
 
-async def put_in_front(sandbox: Sandbox, wires: Mapping[str, Wire], headers: bytes = b"") -> None:
-    """Put proxies in front of production's address and of the candidate's own."""
-    candidate = sandbox.candidate.id
-    for listener, own in ((sandbox.edge.production_listener, None), (sandbox.edge.listener(candidate), candidate)):
-        inner = await sandbox.listeners.open(Door(sandbox.edge, own))
-        await Front(sandbox, inner, wires, headers).open(listener)
+async def put_in_front(
+    sandbox: Sandbox,
+    wires: Mapping[str, Wire],
+    headers: bytes = b"",
+    *,
+    turns: Sequence[bool] = (True,),
+    control_too: bool = False,
+) -> None:
+    """Put proxies in front of production's address, of the candidate's own, and perhaps of the control's."""
+    edge = sandbox.edge
+    listeners = [(edge.production_listener, None), (edge.listener(sandbox.candidate.id), sandbox.candidate.id)]
+    if control_too:
+        listeners.append((edge.listener(sandbox.control.id), sandbox.control.id))
+    for listener, own in listeners:
+        inner = await sandbox.listeners.open(Door(edge, own))
+        front = Front(sandbox, inner, wires, headers, turns=cycle(turns), control_too=control_too)
+        await front.open(listener)

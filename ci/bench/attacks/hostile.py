@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -129,11 +129,13 @@ def active_text(arena: Arena, seen: Seen) -> list[str]:
     return problems
 
 
-def wired(wires: dict[str, Wire], headers: bytes = b"") -> Break:
-    """Break a sandbox by a proxy in front of its candidate."""
+def wired(
+    wires: dict[str, Wire], headers: bytes = b"", *, turns: Sequence[bool] = (True,), control_too: bool = False
+) -> Break:
+    """Break a sandbox by a proxy in front of its candidate. turns, control_too: as of `put_in_front`."""
 
     async def sandbox(sandbox: Sandbox) -> None:
-        await put_in_front(sandbox, wires, headers)
+        await put_in_front(sandbox, wires, headers, turns=turns, control_too=control_too)
 
     return Break(sandbox=sandbox)
 
@@ -164,12 +166,54 @@ def _by_wire() -> Iterator[tuple[str, Attack]]:
         for name, (summary, lines) in table.items():
             breaks = wired({}, lines)
             yield name, Attack(summary=f"every answer: {summary}", right=right, breaks=breaks, proof=_bounded())
-    everything = {"nothing-anywhere": "nothing", "hang-anywhere": "hang", "dripping-anywhere": "dripping-body"}
-    for name, wire_name in everything.items():
-        summary, wire = PAGES[wire_name]
+    everywhere = ("nothing", "hang", "hang-in-the-body", "dripping-body")
+    for name in everywhere:
+        summary, wire = PAGES[name]
+        within = _ALL_SILENT_S if name == "hang" else _DECIDED_WITHIN_S
         breaks = wired({"*": wire})
-        within = _ALL_SILENT_S if name == "hang-anywhere" else _DECIDED_WITHIN_S
-        yield name, Attack(summary=f"every path: {summary}", right=_HARMED, breaks=breaks, proof=_bounded(within))
+        yield (
+            f"{name}-anywhere",
+            Attack(summary=f"every path: {summary}", right=_HARMED, breaks=breaks, proof=_bounded(within)),
+        )
+
+
+def _by_silence() -> Iterator[tuple[str, Attack]]:
+    """Yield deployments that hang, and another thing is odd as well."""
+    _, hang = PAGES["hang"]
+    incident = Right(("incident",))
+
+    def without_control(arena: Arena) -> None:
+        for name, deployment in arena.sandbox.edge.deployments.items():
+            deployment.deleted = deployment.deleted or name != arena.candidate
+
+    yield (
+        "hang-for-every-second",
+        Attack(
+            summary="every path: one visitor in two waits for ever",
+            right=_HARMED,
+            breaks=wired({"*": hang}, turns=(True, False)),
+            proof=_bounded(),
+        ),
+    )
+    yield (
+        "hang-with-control",
+        Attack(
+            summary="every path: the control hangs as well",
+            right=incident,
+            breaks=wired({"*": hang}, control_too=True),
+            proof=_bounded(_ALL_SILENT_S),
+        ),
+    )
+    yield (
+        "hang-without-control",
+        Attack(
+            summary="every path hangs, and there is no earlier deployment",
+            right=incident,
+            breaks=wired({"*": hang}),
+            prepare=without_control,
+            proof=_bounded(_ALL_SILENT_S),
+        ),
+    )
 
 
 def _by_page() -> Iterator[tuple[str, Attack]]:
@@ -242,4 +286,4 @@ def _by_text() -> Iterator[tuple[str, Attack]]:
         )
 
 
-ATTACKS = dict(_by_wire()) | dict(_by_page()) | dict(_by_text())
+ATTACKS = dict(_by_wire()) | dict(_by_silence()) | dict(_by_page()) | dict(_by_text())

@@ -1,11 +1,11 @@
-"""Kills parts of a run at named and at random moments; the next run must end in the right state."""
+"""Kills parts of a run at named moments; the next run must end in the right state."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,15 +14,13 @@ from ci.bench.attacks.attack import KEPT, KEPT_OR_HELD, NOT_KEPT, PLACES, ROLLED
 from ci.bench.attacks.moments import MOMENTS, Moment, member, step
 from fixtures.sandbox.edge.state import RefusedError
 
-_OUTAGE = "pages-500"
-_RANDOM_MOMENTS = 30
-# A run that rolls back takes about nine seconds on a fast machine.
-_LONGEST_S = 10.0
+OUTAGE = "pages-500"
 _KILLED = Right(("stopped", "rollback"))
 _FINISHED = Right(("rollback", "keep", "alert"))
 
 
-def _kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Kill a process, unless it has ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -48,7 +46,7 @@ def _at_the_request(*, taken: bool) -> Moment:
 
         def killing(kind: str, deployment: object) -> None:
             edge.request_alias = healthy  # type: ignore[method-assign]  # the sandbox is broken by assignment
-            _kill(gate)
+            kill(gate)
             if not taken:
                 raise RefusedError(500, "internal_server_error", "killed")
             healthy(kind, deployment)  # type: ignore[arg-type]  # handed on as it came
@@ -64,7 +62,7 @@ def _while_telling(arena: Arena, gate: int) -> None:
     class Killing(list[dict[str, object]]):
         def append(self, message: dict[str, object]) -> None:
             super().append(message)
-            _kill(gate)
+            kill(gate)
 
     arena.sandbox.sinks.slack.messages = Killing()
 
@@ -77,7 +75,7 @@ def _part(moment: Moment, words: str, number: signal.Signals = signal.SIGKILL) -
         arena.wait_for(gate, lambda: member(gate, words) is not None, f"a process with {words} runs")
         found = member(gate, words)
         if found is not None:
-            _kill(found.pid, number)
+            kill(found.pid, number)
 
     return during
 
@@ -87,12 +85,12 @@ def _worker(arena: Arena, gate: int) -> None:
     MOMENTS["browser-up"](arena, gate)
     driver = member(gate, "run-driver")
     if driver is not None:
-        _kill(driver.parent)
+        kill(driver.parent)
 
 
 def _postgres(arena: Arena, gate: int) -> None:
     MOMENTS["pytest-up"](arena, gate)
-    _kill(arena.sandbox.postgres.pid)
+    kill(arena.sandbox.postgres.pid)
 
 
 def _edge(moment: Moment, *, everywhere: bool) -> Moment:
@@ -140,6 +138,10 @@ def _finished(arena: Arena, _seen: Seen) -> list[str]:
         problems.append(f"the record of the rollback ends at {step(arena) or 'nothing'}")
     if not arena.told:
         problems.append("nobody was told")
+    if any(times > 1 for times in Counter(arena.told).values()):
+        problems.append("a message came twice, and the second does not say so")
+    if arena.enrolments() != arena.enrolments_before:
+        problems.append("an enrolment was left behind")
     return problems
 
 
@@ -147,9 +149,24 @@ def _one_move(arena: Arena, _seen: Seen) -> list[str]:
     return [f"production was asked to move {len(arena.moves)} times"] if len(arena.moves) > 1 else []
 
 
-def _rolls_back(summary: str, during: Moment, right: Right = _KILLED, *, leaves: bool = True) -> Attack:
+def rolls_back(
+    summary: str,
+    during: Moment,
+    right: Right = _KILLED,
+    *,
+    leaves: bool = True,
+    prepare: Callable[[Arena], None] = lambda _: None,
+) -> Attack:
+    """Return an attack on a run that rolls back; the run after it finishes the work."""
     return Attack(
-        summary=summary, right=right, fault=_OUTAGE, during=during, again=_FINISHED, proof=_finished, leaves=leaves
+        summary=summary,
+        right=right,
+        fault=OUTAGE,
+        prepare=prepare,
+        during=during,
+        again=_FINISHED,
+        proof=_finished,
+        leaves=leaves,
     )
 
 
@@ -158,12 +175,12 @@ def _of_the_gate() -> Iterator[tuple[str, Attack]]:
         if name in {"at-once", "enrolled"}:
             continue
         about = name.replace("-", " ")
-        yield f"gate-{name}", _rolls_back(f"kill -9 of the gate: {about}", _after(moment, signal.SIGKILL))
+        yield f"gate-{name}", rolls_back(f"kill -9 of the gate: {about}", _after(moment, signal.SIGKILL))
     for taken in (True, False):
         what = "takes" if taken else "loses"
         summary = f"kill -9 of the gate while Vercel {what} its request"
-        yield f"gate-request-{what}", _rolls_back(summary, _at_the_request(taken=taken))
-    yield "gate-telling", _rolls_back("kill -9 of the gate while Slack takes its message", _while_telling)
+        yield f"gate-request-{what}", rolls_back(summary, _at_the_request(taken=taken))
+    yield "gate-telling", rolls_back("kill -9 of the gate while Slack takes its message", _while_telling)
 
 
 def _by_signal() -> Iterator[tuple[str, Attack]]:
@@ -184,7 +201,7 @@ def _by_signal() -> Iterator[tuple[str, Attack]]:
                 )
             late = _after(MOMENTS["asked"], number, times=times, group=True)
             summary = f"{number.name}{often} while Vercel rolls back: too late"
-            yield f"{word}{often}-asked", _rolls_back(summary, late, ROLLED_BACK, leaves=False)
+            yield f"{word}{often}-asked", rolls_back(summary, late, ROLLED_BACK, leaves=False)
         early = _after(MOMENTS["at-once"], number, group=True)
         summary = f"{number.name} before the run begins"
         yield f"{word}-at-once", Attack(summary=summary, right=stopped, during=early)
@@ -220,7 +237,7 @@ def _of_parts() -> Iterator[tuple[str, Attack]]:
     for name, during in red.items():
         summary = f"{name.replace('-', ' ')} is killed while the gate rolls back"
         ends = Right(("rollback", "hold", "incident", "escalate"))
-        yield name, replace(_rolls_back(summary, during, ends, leaves=False), again=_FINISHED)
+        yield name, replace(rolls_back(summary, during, ends, leaves=False), again=_FINISHED)
 
 
 def _of_surroundings() -> Iterator[tuple[str, Attack]]:
@@ -250,7 +267,7 @@ def _of_surroundings() -> Iterator[tuple[str, Attack]]:
             Attack(
                 summary=f"Vercel's API is gone: {about}",
                 right=broken,
-                fault=_OUTAGE,
+                fault=OUTAGE,
                 during=_vercel(MOMENTS[name]),
                 proof=_one_move,
             ),
@@ -260,7 +277,7 @@ def _of_surroundings() -> Iterator[tuple[str, Attack]]:
         Attack(
             summary="the runner's network ends after the request to roll back",
             right=broken,
-            fault=_OUTAGE,
+            fault=OUTAGE,
             during=_edge(MOMENTS["asked"], everywhere=True),
             proof=_one_move,
         ),
@@ -270,26 +287,13 @@ def _of_surroundings() -> Iterator[tuple[str, Attack]]:
         Attack(
             summary="Slack refuses every message",
             right=ROLLED_BACK,
-            fault=_OUTAGE,
+            fault=OUTAGE,
             during=_slack(MOMENTS["pytest-up"]),
             proof=_one_move,
         ),
     )
 
 
-def _at_random(seed: int) -> Iterator[tuple[str, Attack]]:
-    moments = random.Random(seed)  # noqa: S311  (moments, not secrets)
-    for number in range(1, _RANDOM_MOMENTS + 1):
-        seconds = moments.uniform(0.2, _LONGEST_S)
-
-        def during(arena: Arena, gate: int, seconds: float = seconds) -> None:
-            arena.let_run(gate, seconds)
-            _kill(gate)
-
-        yield f"random-{number:02}", _rolls_back(f"kill -9 of the gate after {seconds:.1f} s", during)
-
-
-def attacks(seed: int) -> dict[str, Attack]:
-    """Return the attacks of this group; the seed chooses the random moments."""
-    named = dict(_of_the_gate()) | dict(_by_signal()) | dict(_of_parts()) | dict(_of_surroundings())
-    return named | dict(_at_random(seed))
+def attacks() -> dict[str, Attack]:
+    """Return the attacks at named moments."""
+    return dict(_of_the_gate()) | dict(_by_signal()) | dict(_of_parts()) | dict(_of_surroundings())

@@ -16,7 +16,7 @@ from fixtures.model.verdict import Severity
 from fixtures.sandbox.database.postgres import Postgres
 from tests.database import test_invariants
 
-KINDS: dict[str, LiteralString] = {"payments": "status = 'completed'", "course_enrollments": "plan = 'paid'"}
+KINDS: dict[str, LiteralString] = {"payment_transactions": "status = 'completed'", "enrollments": "plan = 'paid'"}
 OLD: LiteralString = "now() - interval '11 minutes'"
 YOUNG: LiteralString = "now() - interval '9 minutes'"
 
@@ -53,7 +53,7 @@ def test_whoever_paid_has_ten_minutes_to_be_enrolled(postgres: Postgres, age: Li
     row = counted(
         postgres,
         "SELECT without_enrolment FROM synthetic.completed_payments()",
-        change("payments", f"user_id = gen_random_uuid(), created_at = {age}"),
+        change("payment_transactions", f"user_id = gen_random_uuid(), created_at = {age}"),
     )
 
     assert row == (found,)
@@ -69,8 +69,8 @@ def test_only_a_code_or_a_payment_enrols(
     row = counted(
         postgres,
         "SELECT without_payment FROM synthetic.paid_enrolments()",
-        "ALTER TABLE public.course_enrollments DROP CONSTRAINT course_enrollments_plan_check",
-        change("course_enrollments", f"user_id = gen_random_uuid(), enrolled_at = {age}, plan = '{plan}'"),
+        "ALTER TABLE public.enrollments DROP CONSTRAINT enrollments_plan_check",
+        change("enrollments", f"user_id = gen_random_uuid(), enrolled_at = {age}, plan = '{plan}'"),
     )
 
     assert row == (found,)
@@ -79,11 +79,11 @@ def test_only_a_code_or_a_payment_enrols(
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        ("progress = 101", (1, 0)),
-        ("progress = -1", (1, 0)),
-        ("progress = NULL", (1, 0)),
-        ("progress = 100", (0, 0)),
-        ("(user_id, course_id) = (SELECT user_id, course_id FROM public.course_enrollments OFFSET 9 LIMIT 1)", (0, 2)),
+        ("progress_percentage = 101", (1, 0)),
+        ("progress_percentage = -1", (1, 0)),
+        ("progress_percentage = NULL", (1, 0)),
+        ("progress_percentage = 100", (0, 0)),
+        ("(user_id, course_id) = (SELECT user_id, course_id FROM public.enrollments OFFSET 9 LIMIT 1)", (0, 2)),
     ],
 )
 def test_impossible_enrolments(postgres: Postgres, what: LiteralString, told: tuple[int, ...]) -> None:
@@ -91,9 +91,9 @@ def test_impossible_enrolments(postgres: Postgres, what: LiteralString, told: tu
     row = counted(
         postgres,
         "SELECT impossible_progress, enrolled_twice FROM synthetic.enrolments()",
-        "ALTER TABLE public.course_enrollments DROP CONSTRAINT course_enrollments_progress_check,"
-        " ALTER progress DROP NOT NULL, DROP CONSTRAINT course_enrollments_user_id_course_id_key",
-        change("course_enrollments", what),
+        "ALTER TABLE public.enrollments DROP CONSTRAINT enrollments_progress_percentage_check,"
+        " ALTER progress_percentage DROP NOT NULL, DROP CONSTRAINT enrollments_user_id_course_id_key",
+        change("enrollments", what),
     )
 
     assert row == told
@@ -107,7 +107,7 @@ def test_impossible_enrolments(postgres: Postgres, what: LiteralString, told: tu
         ("amount = 0", (0, 0, 0, 0)),
         ("stripe_session_id = NULL", (0, 1, 0, 0)),
         ("stripe_session_id = NULL, status = 'failed'", (0, 0, 0, 0)),
-        ("stripe_session_id = (SELECT max(stripe_session_id) FROM public.payments)", (0, 0, 1, 0)),
+        ("stripe_session_id = (SELECT max(stripe_session_id) FROM public.payment_transactions)", (0, 0, 1, 0)),
         ("status = 'lost'", (0, 0, 0, 1)),
     ],
 )
@@ -116,16 +116,17 @@ def test_impossible_payments(postgres: Postgres, what: LiteralString, told: tupl
     row = counted(
         postgres,
         "SELECT negative, untraceable, booked_twice, of_unknown_status FROM synthetic.payments()",
-        "ALTER TABLE public.payments DROP CONSTRAINT payments_amount_check, DROP CONSTRAINT payments_status_check,"
-        " DROP CONSTRAINT payments_stripe_session_id_key, ALTER amount DROP NOT NULL,"
+        "ALTER TABLE public.payment_transactions DROP CONSTRAINT payment_transactions_amount_check,"
+        " DROP CONSTRAINT payment_transactions_status_check,"
+        " DROP CONSTRAINT payment_transactions_stripe_session_id_key, ALTER amount DROP NOT NULL,"
         " ALTER stripe_session_id DROP NOT NULL",
-        change("payments", what),
+        change("payment_transactions", what),
     )
 
     assert row == told
 
 
-@pytest.mark.parametrize("table", ["course_enrollments", "payments", "course_reviews", "lesson_progress"])
+@pytest.mark.parametrize("table", ["enrollments", "payment_transactions", "course_reviews", "lesson_progress"])
 def test_rows_of_a_user_who_is_gone(postgres: Postgres, table: LiteralString) -> None:
     """Each table with rows of users is counted."""
     row = counted(
@@ -142,8 +143,8 @@ def test_what_was_paid_back_had_been_paid_and_what_is_old_no_longer_counts(postg
     failed, before = (
         counted(postgres, "SELECT failed, examined FROM synthetic.latest_payments()", statement)
         for statement in (
-            "UPDATE public.payments SET status = 'failed', created_at = now() - interval '91 days'",
-            "UPDATE public.payments SET status = 'refunded', created_at = now() - interval '89 days'",
+            "UPDATE public.payment_transactions SET status = 'failed', created_at = now() - interval '91 days'",
+            "UPDATE public.payment_transactions SET status = 'refunded', created_at = now() - interval '89 days'",
         )
     )
 
@@ -166,7 +167,7 @@ def test_payments_are_an_outage_only_where_the_sample_can_say_so(total: int, fai
 def test_a_look_up_that_no_longer_runs_is_told_with_its_error(postgres: Postgres) -> None:
     """The other two look-ups are planned too."""
     with psycopg.connect(postgres.superuser_dsn) as connection:
-        connection.execute("ALTER TABLE public.payments RENAME user_id TO customer_id")
+        connection.execute("ALTER TABLE public.payment_transactions RENAME user_id TO customer_id")
         rows = connection.execute("SELECT look_up, refusal FROM synthetic.support_look_ups()").fetchall()
         connection.rollback()
 

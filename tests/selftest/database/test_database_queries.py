@@ -91,7 +91,7 @@ def test_an_index_is_covered_only_by_one_that_finds_the_same(
     found = rows(
         postgres,
         "test_no_index_is_the_beginning_of_another",
-        after="CREATE INDEX narrow ON public.course_enrollments " + index,
+        after="CREATE INDEX narrow ON public.enrollments " + index,
         undo="DROP INDEX public.narrow",
     )
 
@@ -104,8 +104,8 @@ def test_autovacuum_is_off_in_every_spelling(postgres: Postgres, spelling: Liter
     found = rows(
         postgres,
         "test_autovacuum_tends_every_table",
-        after="ALTER TABLE public.payments SET (autovacuum_enabled = " + spelling + ")",
-        undo="ALTER TABLE public.payments RESET (autovacuum_enabled)",
+        after="ALTER TABLE public.payment_transactions SET (autovacuum_enabled = " + spelling + ")",
+        undo="ALTER TABLE public.payment_transactions RESET (autovacuum_enabled)",
     )
 
-    assert [name for name, tended in found if not tended] == ["payments"]
+    assert [name for name, tended in found if not tended] == ["payment_transactions"]

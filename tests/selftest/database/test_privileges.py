@@ -59,17 +59,17 @@ def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
     "statement",
     [
         "INSERT INTO public.course_reviews (rating) VALUES (1)",
-        "UPDATE public.payments SET status = 'completed'",
-        "DELETE FROM public.course_enrollments",
-        "TRUNCATE public.payments",
-        "COPY public.payments FROM PROGRAM 'true'",
+        "UPDATE public.payment_transactions SET status = 'completed'",
+        "DELETE FROM public.enrollments",
+        "TRUNCATE public.payment_transactions",
+        "COPY public.payment_transactions FROM PROGRAM 'true'",
         "CREATE TABLE public.scratch (id int)",
         "CREATE TABLE synthetic.scratch (id int)",
         "CREATE FUNCTION public.scratch() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE OR REPLACE FUNCTION synthetic.latest_payments() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE SCHEMA scratch",
-        "SELECT nextval('public.payments_receipt_number_seq')",
-        "SELECT setval('public.payments_receipt_number_seq', 1)",
+        "SELECT nextval('public.payment_transactions_receipt_number_seq')",
+        "SELECT setval('public.payment_transactions_receipt_number_seq', 1)",
         "SELECT lo_import('/etc/passwd')",
         "SELECT pg_read_file('postgresql.conf')",
         "SELECT pg_stat_reset()",
@@ -79,7 +79,7 @@ def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
         "SELECT pg_create_physical_replication_slot('scratch')",
         "ALTER SYSTEM SET fsync = off",
         "SELECT count(*) FROM public.users",
-        "SELECT id FROM public.payments",
+        "SELECT id FROM public.payment_transactions",
         "SELECT comment FROM public.course_reviews",
         "SET ROLE service_role",
         "SET ROLE synthetic_dump",
@@ -106,16 +106,16 @@ def test_the_role_sees_everything_that_is_asked(postgres: Postgres) -> None:
         "ALTER ROLE anon PASSWORD 'taken'",
         "ALTER ROLE anon SET statement_timeout = 0",
         "ALTER DATABASE platform SET statement_timeout = 0",
-        "ALTER TABLE public.payments DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE public.payment_transactions DISABLE ROW LEVEL SECURITY",
         "ALTER FUNCTION synthetic.payments() SECURITY INVOKER",
         "DROP FUNCTION synthetic.payments()",
         "DROP SCHEMA synthetic",
-        "COMMENT ON TABLE public.payments IS 'x'",
+        "COMMENT ON TABLE public.payment_transactions IS 'x'",
         "GRANT pg_monitor TO anon",
-        "GRANT SELECT ON public.payments TO synthetic_monitor",
-        "DO $$ BEGIN LOCK TABLE public.payments IN ACCESS SHARE MODE; END $$",
-        "REINDEX TABLE public.payments",
-        "CLUSTER public.payments USING payments_pkey",
+        "GRANT SELECT ON public.payment_transactions TO synthetic_monitor",
+        "DO $$ BEGIN LOCK TABLE public.payment_transactions IN ACCESS SHARE MODE; END $$",
+        "REINDEX TABLE public.payment_transactions",
+        "CLUSTER public.payment_transactions USING payment_transactions_pkey",
         "COPY (SELECT 1) TO '/tmp/scratch'",
         "SELECT pg_ls_dir('/')",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND pid <> pg_backend_pid()",
@@ -195,7 +195,7 @@ def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postg
                (SELECT array_agg(grantee::regrole::text ORDER BY 1) FROM aclexplode(proacl) WHERE grantee <> proowner),
                (SELECT array_agg(DISTINCT kind::regtype::text) FROM unnest(proallargtypes) AS kind)
           FROM pg_proc, pg_class
-         WHERE pronamespace = 'synthetic'::regnamespace AND pg_class.oid = 'public.payments'::regclass
+         WHERE pronamespace = 'synthetic'::regnamespace AND pg_class.oid = 'public.payment_transactions'::regclass
         """
     with psycopg.connect(postgres.superuser_dsn) as connection:
         counters = connection.execute(query).fetchall()
@@ -212,13 +212,13 @@ def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres)
     (query,) = (query for name, query in CHECKS.items() if name == "test_everyone_who_paid_is_enrolled")
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE owner")
-        connection.execute("GRANT SELECT ON public.course_enrollments TO owner")
-        connection.execute("ALTER TABLE public.payments OWNER TO owner")
-        connection.execute("ALTER TABLE public.payments FORCE ROW LEVEL SECURITY")
+        connection.execute("GRANT SELECT ON public.enrollments TO owner")
+        connection.execute("ALTER TABLE public.payment_transactions OWNER TO owner")
+        connection.execute("ALTER TABLE public.payment_transactions FORCE ROW LEVEL SECURITY")
         connection.execute(ROLE_FILE.read_bytes())
         taken = take(postgres.dsn("synthetic_monitor"), [query], "test")
-        connection.execute("ALTER TABLE public.payments NO FORCE ROW LEVEL SECURITY")
-        connection.execute("ALTER TABLE public.payments OWNER TO postgres")
+        connection.execute("ALTER TABLE public.payment_transactions NO FORCE ROW LEVEL SECURITY")
+        connection.execute("ALTER TABLE public.payment_transactions OWNER TO postgres")
         connection.execute(ROLE_FILE.read_bytes())
 
     assert "row-level security" in str(taken.seen[query.sql].trouble)
@@ -227,7 +227,11 @@ def test_rows_that_the_owner_does_not_see_either_are_no_zero(postgres: Postgres)
 @pytest.mark.parametrize(
     ("role", "statement", "told"),
     [
-        ("postgres", "ALTER TABLE public.payments RENAME TO bills", "public.payments is missing in the database"),
+        (
+            "postgres",
+            "ALTER TABLE public.payment_transactions RENAME TO bills",
+            "public.payment_transactions is missing in the database",
+        ),
         (
             "deputy",
             "CREATE ROLE deputy; GRANT USAGE ON SCHEMA public, supabase_migrations TO deputy",
@@ -244,7 +248,7 @@ def test_a_file_that_cannot_work_here_says_one_thing(
         connection.execute(b"SET ROLE " + role.encode())
         with pytest.raises(psycopg.errors.RaiseException, match=told) as refused:
             connection.execute(ROLE_FILE.read_bytes())
-        connection.execute("ROLLBACK; RESET ROLE; ALTER TABLE IF EXISTS public.bills RENAME TO payments")
+        connection.execute("ROLLBACK; RESET ROLE; ALTER TABLE IF EXISTS public.bills RENAME TO payment_transactions")
 
     assert refused.value.diag.message_hint
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ci.causes import Circumstances, at_first_answer, from_alias, without_pairs
 from ci.comparison import Comparison
@@ -56,6 +57,13 @@ class TestFirstAnswer:
 
         assert found is not None
         assert found.cause is Cause.EXISTING
+
+    def test_the_commit_belongs_to_the_deployment(self) -> None:
+        """Its tests failed before anybody could compare deployments."""
+        found = at_first_answer(replace(a_check(outcome=FAILED), asks=["vendor github"]), HEALTHY)
+
+        assert found is not None
+        assert found.cause is Cause.DEPLOYMENT
 
     def test_an_ordinary_red_check_needs_pairs(self) -> None:
         """No cause is known before the pairs."""

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ci.causes import Attribution
-from ci.diagnosis import changed, passes_p0
+from ci.control import passes_p0
+from ci.diagnosis import Diagnosis, DiagnosisResult, changed
+from ci.runs import Runs
 from fixtures.model.verdict import Attempt, Cause, Outcome
+from fixtures.target.target import Target
+from tests.selftest.conftest import ROOT
+from tests.selftest.gate.comparisons import COMPARISON
 from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
@@ -75,3 +80,16 @@ class TestChanged:
         journey = a_check(kind="journey", effect="sign-in")
 
         assert changed([red], {PAGES: Attribution(Cause.EXISTING, "")}, a_verdict(red, journey)) == {}
+
+
+def test_two_silent_deployments_are_not_compared_further() -> None:
+    """Four hundred requests that nobody answers would take minutes, and people wait for the notice."""
+    verdict = a_verdict(
+        a_check(outcome=FAILED, attempts=[Attempt(outcome=FAILED, seconds=1.0, message="-> no answer")])
+    )
+    found = DiagnosisResult({HEALTH: Attribution(Cause.EXISTING, "the control fails too")}, both_silent=True)
+    diagnosis = Diagnosis(
+        Target(name="t", url="http://127.0.0.1:9", mode="act"), COMPARISON, Runs("", "", "", ROOT, ROOT)
+    )
+
+    assert diagnosis.compare_errors(verdict, found) == (verdict, found)

@@ -74,7 +74,7 @@ class TestRow3:
         judgement = decide(checks, {HEALTH: Cause.EXISTING, PAGES: Cause.DEPLOYMENT}, "postdeploy")
 
         assert judgement.decision is Decision.ROLLBACK
-        assert PAGES in judgement.reasons[0]
+        assert PAGES.rpartition("::test_")[2] in judgement.reasons[0]
 
     def test_escalated(self) -> None:
         """A rollback that was refused keeps its reasons and asks for a human."""
@@ -129,6 +129,13 @@ class TestRow5:
     def test_not_the_deployment(self, cause: Cause) -> None:
         """The fault is older than the deployment, or a vendor's: incident, no rollback."""
         assert decision_of(a_check(outcome=FAILED), cause) is Decision.INCIDENT
+
+    def test_no_earlier_deployment(self) -> None:
+        """No cause can be proved and no rollback is possible, but users meet the fault."""
+        verdict = a_verdict(a_check(outcome=FAILED))
+
+        assert decide(verdict, {HEALTH: Cause.UNKNOWN}, "postdeploy", has_control=False).decision is Decision.INCIDENT
+        assert decide(verdict, {HEALTH: Cause.RUNNER}, "postdeploy", has_control=False).decision is Decision.HOLD
 
     @pytest.mark.parametrize("cause", [Cause.DEPLOYMENT, Cause.UNKNOWN])
     def test_not_eligible(self, cause: Cause) -> None:

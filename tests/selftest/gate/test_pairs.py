@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ci.causes import Circumstances, without_pairs
 from ci.comparison import Comparison
-from ci.pairs import Choice, choose, fisher, from_pairs, from_single
+from ci.pairs import Choice, choose, fisher, from_control, from_pairs, from_single
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
 from tests.selftest.gate.comparisons import COMPARISON, HEALTHY, NEW, OLD
 from tests.selftest.gate.verdicts import HEALTH, a_check, an_attempt
@@ -109,6 +110,39 @@ class TestRateLimited:
         assert from_single(self.RED, None, COMPARISON, HEALTHY).cause is Cause.UNKNOWN
 
 
+class TestWrongPassword:
+    """The run's own red attempt and one try on the control decide; the candidate gets no second wrong password."""
+
+    RED = a_check(outcome=FAILED, spends={"wrong-passwords": 1}, attempts=[an_attempt(FAILED, "target", NEW)])
+
+    @pytest.mark.parametrize(("control", "cause"), [(PASSED, Cause.DEPLOYMENT), (FAILED, Cause.EXISTING)])
+    def test_one_try_on_the_control(self, control: Outcome, cause: Cause) -> None:
+        """Refused there: the deployment is to blame; accepted there too: a rollback would not help."""
+        again = a_check(outcome=control, attempts=[an_attempt(control, "control", OLD)])
+
+        assert from_control(self.RED, again, COMPARISON, HEALTHY).cause is cause
+
+    @pytest.mark.parametrize("outcome", [None, Outcome.NOT_MEASURED])
+    def test_a_control_that_was_not_judged(self, outcome: Outcome | None) -> None:
+        """Without it nobody knows whether the older deployment refuses."""
+        again = a_check(outcome=outcome, attempts=[an_attempt(outcome, "control", OLD)]) if outcome else None
+
+        assert from_control(self.RED, again, COMPARISON, HEALTHY).cause is Cause.UNKNOWN
+
+    def test_a_run_that_did_not_prove_who_answered(self) -> None:
+        """The red attempt may be another deployment's."""
+        check = a_check(outcome=FAILED, attempts=[an_attempt(FAILED, "target", None)])
+        again = a_check(outcome=PASSED, attempts=[an_attempt(PASSED, "control", OLD)])
+
+        assert from_control(check, again, COMPARISON, HEALTHY).cause is Cause.UNKNOWN
+
+    def test_it_is_never_repeated_in_pairs(self) -> None:
+        """However many tries are left."""
+        choice = choose([self.RED], {}, COMPARISON)
+
+        assert choice == Choice(control=[self.RED])
+
+
 class TestThirdParty:
     """A vendor is to blame when both deployments fail alike, or when its own page says so."""
 
@@ -172,6 +206,14 @@ class TestChoose:
 
         assert choose([check], {}, COMPARISON).pairs == [check]
         assert choose([check], {}, unpinned).pairs == []
+
+    def test_a_check_that_asks_no_deployment(self) -> None:
+        """GitHub's answer names no deployment, so no pair could count."""
+        shared = replace(a_check(outcome=FAILED), asks=["vendor github"])
+        mixed = replace(shared, asks=["vendor stripe", "GET /api/health"])
+
+        assert "a service" in choose([shared], {}, COMPARISON).reasons[HEALTH]
+        assert choose([mixed], {}, COMPARISON).pairs == [mixed]
 
 
 def choose_reason(what: str) -> str:

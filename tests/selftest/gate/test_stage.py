@@ -118,7 +118,7 @@ class TestEscalate:
         assert [record.step for record in world.state.rollbacks()] == ["not-healed"]
 
     def test_nothing_to_roll_back_to(self, world: World) -> None:
-        """Without a control there is no pair: people must act, and nothing else becomes known."""
+        """Without a control no rollback can repair what users meet: people are told."""
         world.good.deleted = True
         world.suite.broken = {HEALTH: {world.bad.id}}
 

@@ -108,7 +108,7 @@ class TestVendors:
         """Nothing on our side repairs it."""
         found = seen.explain(check, around, set())
 
-        assert (found.cause if found else None) is (Cause.THIRD_PARTY if says else None)
+        assert (found is not None and found.cause is Cause.THIRD_PARTY) is bool(says)
         assert says in (found.evidence if found else "")
 
 

@@ -115,7 +115,7 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("private fields", of_json({"resetToken": "abc"}), "field resetToken"),
     ("private fields", of_json({"encrypted_password": "x"}), "field encrypted_password"),
     ("private fields", of_json({"TCKimlikNo": "10000000146"}), "field TCKimlikNo"),
-    ("addresses", of_json({"instructor": {"email": "kerem@ogretmen.com.tr"}}), "address k…@ogretmen.com.tr"),
+    ("addresses", of_json({"student": {"email": "kerem@ogretmen.com.tr"}}), "address k…@ogretmen.com.tr"),
     ("addresses", html("<p>Öğrenci: ayse.yilmaz@gmail.com</p>"), "address a…@gmail.com"),
     ("credentials", html("<p>demo@7peducation.test / Demo1234</p>"), "an account with its password"),
     ("credentials", html("<p>Demo: demo@7p.test</p><p>Şifre: Demo1234</p>"), "an account with its password"),
@@ -142,7 +142,7 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("debugging", html("", x_debug_info="1"), "header x-debug-info"),
     ("garbled", of("Giriş".encode("iso-8859-9"), "text/html; charset=iso-8859-9"), "charset iso-8859-9"),
     ("garbled", of("Giriş".encode("iso-8859-9"), UTF8), "not UTF-8"),
-    ("garbled", of(b"Giris", "text/html"), "no charset is given"),
+    ("garbled", of("Giriş".encode(), "text/html"), "no charset is given"),
     ("garbled", of("Giriş".encode().decode("cp1252").encode(), UTF8), "mojibake"),
     ("garbled", of("Hoş Geldiniz ğüıİöç".encode().decode("latin-1").encode(), UTF8), "mojibake"),
     ("garbled", of_json({"title": "Tasar\ufffdm"}), "mojibake"),
@@ -157,7 +157,7 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("hosts", html("", location="//evil.test/login"), "redirects to evil.test"),
     ("hidden", html('<meta name="robots" content="noindex, nofollow">'), "meta robots"),
     ("hidden", html("", x_robots_tag="noindex"), "x-robots-tag"),
-    ("uncompressed", of_json({"data": ["x" * 5000]}), "bytes uncompressed"),
+    ("uncompressed", html("x" * 5000), "bytes uncompressed"),
     ("remembered", of_json({}, cache_control="public, s-maxage=60"), "public, s-maxage=60"),
     ("slow", Answer("GET", f"{HOST}/api/x", 200, seconds=8.4), "8.4 s of the 10 s"),
 ]
@@ -170,6 +170,9 @@ HEALTHY = [
     html(f"<script>anon='{token('anon')}';pk='pk_live_4eC39HqLyjWDarjt'</script>"),
     of(b"\xff\xd8\xff\xe0" * 2000, "image/jpeg", cache_control="public, max-age=31536000, immutable"),
     of_json({"success": False, "message": "Geçersiz kimlik"}),
+    of_json({"courses": [{"instructor": {"email": "kerem@ogretmen.com.tr"}}]}),
+    of_json({"data": ["x" * 5000]}),
+    of(b"User-agent: *\nAllow: /\n", "text/plain"),
     of_json({}, cache_control="private, no-cache"),
 ]
 

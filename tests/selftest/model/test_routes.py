@@ -113,7 +113,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
 
 
 def _ask(client: httpx.Client, route: str) -> httpx.Response:
-    method, _, path = probe(route).partition(" ")
+    query = routes()[route].query if route in routes() else ""
+    method, _, path = f"{probe(route)}?{query}".partition(" ")
     return client.request(method, path, json=None if method in {"GET", "HEAD"} else {})
 
 

@@ -16,5 +16,5 @@ def student(app: RunningApp) -> Iterator[httpx.Client]:
     with app.client("other_student") as client:
         yield client
     of_student = "(SELECT id FROM public.users WHERE email = %s)"
-    for table in ("lesson_progress", "course_enrollments", "payments"):
+    for table in ("lesson_progress", "enrollments", "payment_transactions"):
         app.rows(f"DELETE FROM public.{table} WHERE user_id = {of_student}", app.accounts["other_student"].email)  # noqa: S608

@@ -49,6 +49,7 @@ class RunningApp:
     accounts: Mapping[str, Account]
     enrolment_code: str = field(default_factory=lambda: secrets.token_hex(8))
     webhook_secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     url: str = ""
     build: Build = field(default_factory=Build)
 
@@ -96,7 +97,7 @@ class RunningApp:
         """Return (module id, lesson id) in the order of the curriculum."""
         statement = """
             SELECT m.id::text, l.id::text
-              FROM public.lessons l JOIN public.course_modules m ON m.id = l.module_id
+              FROM public.course_lessons l JOIN public.course_modules m ON m.id = l.module_id
              WHERE m.course_id = %s ORDER BY m.order_index, l.order_index
         """
         return [(module, lesson) for module, lesson in self.rows(statement, course_id)]
@@ -139,7 +140,7 @@ def run_app(directory: Path) -> Iterator[RunningApp]:
         ends.callback(lambda: do(database.close()))
         platform = Platform(database, sinks.stripe_listener.url)
         accounts = give_passwords(postgres.superuser_dsn)
-        app = RunningApp(platform, sinks, postgres.superuser_dsn, accounts)
+        app = RunningApp(platform, sinks, postgres.superuser_dsn, accounts, loop=loop)
         app.url = do(listeners.open(app.serve)).url
         app.deploy()
         yield app

@@ -36,17 +36,17 @@ def test_api_answers_are_neither_stored_nor_indexed(client: httpx.Client, path: 
     headers = client.get(path).headers
 
     assert "no-store" in headers["cache-control"]
-    assert headers["x-robots-tag"] == "noindex"
+    assert "noindex" in headers["x-robots-tag"]
 
 
 def test_large_text_is_compressed_when_the_client_takes_it(client: httpx.Client) -> None:
-    """Small answers and pictures are not compressed."""
+    """Small answers, pictures and the API's JSON are not compressed."""
     build_asset = client.get("/").text.split('<link rel="stylesheet" href="')[1].split('"')[0]
 
     assert client.get("/").headers["content-encoding"] == "gzip"
     assert client.get(build_asset).headers["content-encoding"] == "gzip"
     assert "content-encoding" not in client.get("/", headers={"accept-encoding": "identity"}).headers
-    assert "content-encoding" not in client.get("/api/ping").headers
+    assert "content-encoding" not in client.get("/api/courses").headers
     assert "content-encoding" not in client.get("/images/hero.jpg").headers
 
 
@@ -57,7 +57,7 @@ def test_assets_belong_to_one_build_and_never_change(app: RunningApp, client: ht
     assert client.get(own).headers["cache-control"] == "public, max-age=31536000, immutable"
     assert client.get("/images/hero.jpg").headers["cache-control"] == "public, max-age=31536000, immutable"
     missing = client.get(foreign)
-    assert (missing.status_code, missing.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert client.get("/images/none.jpg").status_code == 404
 
 
@@ -71,20 +71,44 @@ def test_pages_name_their_build_and_deployment(app: RunningApp, client: httpx.Cl
 
 def test_unknown_paths_are_not_soft_404s(client: httpx.Client) -> None:
     """The framework's page has the status 404."""
-    answers = [client.get(path) for path in ("/unknown", "/marketplace/unknown", "/api/unknown", "/sitemaps/none.xml")]
+    answers = [client.get(path) for path in ("/unknown", "/marketplace/unknown", "/api/unknown", "/sitemap-none.xml")]
 
     assert [answer.status_code for answer in answers] == [404] * 4
     assert all("This page could not be found" in answer.text for answer in answers)
 
 
 def test_known_paths_refuse_other_methods_with_nothing(client: httpx.Client) -> None:
-    """The answer is 405 without a body; OPTIONS grants nothing."""
-    refused = [client.delete("/api/courses"), client.post("/login"), client.get("/api/enroll/free")]
+    """The answer is 405 without a body, with one exception; OPTIONS names the methods and grants nothing."""
+    refused = [client.delete("/api/courses"), client.post("/login")]
     options = client.options("/api/courses", headers={"origin": "https://elsewhere.test"})
+    exception = client.get("/api/enroll/free")
 
-    assert [(answer.status_code, answer.content) for answer in refused] == [(405, b"")] * 3
-    assert options.status_code == 204
+    assert [(answer.status_code, answer.content) for answer in refused] == [(405, b"")] * 2
+    assert refused[1].headers["allow"] == "GET, HEAD"
+    assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+    assert (exception.status_code, exception.headers["allow"]) == (405, "POST")
+    assert exception.json() == {"success": False, "error": "Method not allowed"}
     assert "access-control-allow-origin" not in options.headers
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "none"), ("POST", "session"), ("GET", "callback/credentials")])
+def test_nextauth_answers_400_for_what_it_does_not_know(client: httpx.Client, method: str, path: str) -> None:
+    """It is plain text, for a path and for a method alike; the application's own routes answer 405."""
+    answer = client.request(method, f"/api/auth/{path}")
+
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (400, "text/plain")
+    assert client.get("/api/auth/register").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("asked", "leads_to"), [("/api/courses/?page=2", "/api/courses?page=2"), ("//elsewhere.test/", "/elsewhere.test")]
+)
+def test_a_slash_at_the_end_leads_to_the_address_without_it(client: httpx.Client, asked: str, leads_to: str) -> None:
+    """The query stays, the address stays on this site, and the headers of every answer are there."""
+    answer = client.get(str(client.base_url) + asked)
+
+    assert (answer.status_code, answer.headers["location"]) == (308, leads_to)
+    assert answer.headers["x-frame-options"] == "DENY"
 
 
 def test_head_answers_like_get_without_a_body(client: httpx.Client) -> None:
@@ -116,25 +140,33 @@ def test_an_unexpected_exception_is_a_500_that_leaks_nothing(app: RunningApp, cl
     assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("name", ["NEXTAUTH_SECRET", "SUPABASE_SERVICE_KEY"])
-def test_a_missing_auth_variable_breaks_sign_in_while_health_stays_green(
-    app: RunningApp, client: httpx.Client, name: str
+NEXTAUTH = ("/api/auth/csrf", "/api/auth/session")
+DATA = ("/api/courses", "/api/enrollments", "/api/student/progress")
+SEARCH, PAYMENTS = "/api/courses/search?q=a", "/api/payments/history"
+OTHERS = ("/api/health", "/api/admin/courses", "/login")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "down"),
+    [
+        ("NEXTAUTH_SECRET", "sixteen-letters!", (*NEXTAUTH, *DATA)),
+        ("NEXTAUTH_URL", "", (*NEXTAUTH, *DATA)),
+        ("SUPABASE_SERVICE_KEY", "", (*NEXTAUTH, *DATA)),
+        ("NEXT_PUBLIC_SUPABASE_URL", "", (*DATA, SEARCH, PAYMENTS)),
+        ("NEXT_PUBLIC_SUPABASE_ANON_KEY", "", (*DATA, SEARCH, PAYMENTS)),
+        ("STRIPE_SECRET_KEY", "pk_test_wrong", (*DATA, SEARCH, PAYMENTS)),
+        ("SUPABASE_SERVICE_ROLE_KEY", "", ()),
+    ],
+)
+def test_a_missing_variable_takes_down_a_pattern_of_routes(
+    app: RunningApp, client: httpx.Client, name: str, value: str, down: tuple[str, ...]
 ) -> None:
-    """Every auth route answers HTML 500, and the health endpoint does not notice: this really happened."""
-    del app.build.environment[name]
-    answers = [client.get(f"/api/auth/{route}") for route in ("csrf", "providers", "session")]
+    """The routes that need it answer HTML 500 while health stays green: this happened, and the pattern names it."""
+    app.build.environment[name] = value
+    answers = {path: client.get(path) for path in (*NEXTAUTH, *DATA, SEARCH, PAYMENTS, *OTHERS)}
 
-    assert [(answer.status_code, "__next_error__" in answer.text) for answer in answers] == [(500, True)] * 3
-    assert client.get("/api/health").status_code == 200
-
-
-@pytest.mark.parametrize("name", ["NEXT_PUBLIC_SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_ANON_KEY"])
-def test_a_missing_database_variable_breaks_the_data_routes(app: RunningApp, client: httpx.Client, name: str) -> None:
-    """An API route answers HTML 500."""
-    del app.build.environment[name]
-
-    assert client.get("/api/courses").status_code == 500
-    assert client.get("/api/health").status_code == 200
+    assert {path for path, answer in answers.items() if answer.status_code == 500} == set(down)
+    assert all("__next_error__" in answers[path].text for path in down)
 
 
 def test_wrappers_see_answers_outermost_first(app: RunningApp, client: httpx.Client) -> None:

@@ -92,7 +92,8 @@ def test_lessons_open_to_the_enrolled_only(app: RunningApp, student: httpx.Clien
     turned_away = [student.get(path) for path in (paths[0], f"/courses/{course['slug']}")]
     student.post("/api/enroll/free", json={"courseId": course["id"], "code": app.enrolment_code})
     before = _text(student.get(paths[0]))
-    student.post("/api/student/progress/lesson", json={"lessonId": places[0][1]})
+    done = {"lesson_id": places[0][1], "time_spent_minutes": 1, "video_watch_percentage": 100}
+    student.post(f"/api/student/progress/lesson?course_id={course['id']}", json=done)
     overview = _text(student.get(f"/courses/{course['slug']}"))
 
     assert {answer.headers["location"] for answer in turned_away} == {f"/marketplace/{course['slug']}"}

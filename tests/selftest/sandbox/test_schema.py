@@ -43,9 +43,9 @@ def as_browser(postgres: Postgres, role: str, email: str | None, query: LiteralS
 
 STUDENT = ADDRESSES["student"]
 OWNERS: dict[str, LiteralString] = {
-    "course_enrollments": "SELECT user_id, auth.uid() FROM public.course_enrollments",
+    "enrollments": "SELECT user_id, auth.uid() FROM public.enrollments",
     "lesson_progress": "SELECT user_id, auth.uid() FROM public.lesson_progress",
-    "payments": "SELECT user_id, auth.uid() FROM public.payments",
+    "payments": "SELECT user_id, auth.uid() FROM public.payment_transactions",
 }
 PERSONAL: dict[str, LiteralString] = OWNERS | {
     "users": "SELECT id FROM public.users",
@@ -73,7 +73,7 @@ def test_a_stranger_reads_no_personal_row(postgres: Postgres, table: str) -> Non
 
 def test_a_student_reads_and_renames_only_oneself(postgres: Postgres) -> None:
     """Other users, the own role and password hashes stay closed."""
-    query: LiteralString = "UPDATE public.users SET full_name = full_name RETURNING email"
+    query: LiteralString = "UPDATE public.users SET name = name RETURNING email"
     assert as_browser(postgres, "authenticated", STUDENT, query) == [(STUDENT,)]
     for forbidden in ("UPDATE public.users SET role = 'admin'", "SELECT password_hash FROM public.users"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -86,7 +86,7 @@ def test_only_published_courses_and_their_lessons_are_seen(postgres: Postgres, r
     query: LiteralString = """
         SELECT count(*) FILTER (WHERE published), count(*) FILTER (WHERE NOT published),
                (SELECT count(DISTINCT course_id)
-                  FROM public.course_modules m JOIN public.lessons l ON l.module_id = m.id)
+                  FROM public.course_modules m JOIN public.course_lessons l ON l.module_id = m.id)
           FROM public.courses
         """
     assert as_browser(postgres, role, STUDENT, query) == [(24, 0, 24)]
@@ -94,7 +94,10 @@ def test_only_published_courses_and_their_lessons_are_seen(postgres: Postgres, r
 
 def test_nobody_writes_payments_from_the_browser(postgres: Postgres) -> None:
     """A student who can write a payment gets a course for nothing."""
-    for write in ("UPDATE public.payments SET status = 'completed'", "DELETE FROM public.payments"):
+    for write in (
+        "UPDATE public.payment_transactions SET status = 'completed'",
+        "DELETE FROM public.payment_transactions",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             as_browser(postgres, "authenticated", STUDENT, write)
 
@@ -126,7 +129,7 @@ def test_the_monitor_sees_counters_and_sequences(monitor: psycopg.Connection) ->
     [
         "DELETE FROM public.lesson_progress",
         "CREATE TABLE public.scratch (id int)",
-        "SELECT setval('public.payments_receipt_number_seq', 1)",
+        "SELECT setval('public.payment_transactions_receipt_number_seq', 1)",
         "SELECT pg_stat_reset()",
     ],
 )
@@ -142,10 +145,10 @@ def test_the_monitor_cannot_write_even_when_it_insists(monitor: psycopg.Connecti
 def test_the_application_writes_past_row_level_security_and_owns_nothing(postgres: Postgres) -> None:
     """It uses the service key: the database must not hide an error of its code."""
     with psycopg.connect(postgres.dsn("platform_app")) as connection:
-        changed = connection.execute("UPDATE public.course_enrollments SET status = 'paused'").rowcount
+        changed = connection.execute("UPDATE public.enrollments SET status = 'completed'").rowcount
         owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("ALTER TABLE public.payments DISABLE ROW LEVEL SECURITY")
+            connection.execute("ALTER TABLE public.payment_transactions DISABLE ROW LEVEL SECURITY")
         connection.rollback()
 
     assert changed > 200
@@ -182,48 +185,50 @@ STRUCTURE: dict[str, LiteralString] = {
 }
 SEED: dict[str, LiteralString] = {
     "completed payment without enrolment": """
-        SELECT id FROM public.payments p WHERE status = 'completed' AND NOT EXISTS (
-          SELECT FROM public.course_enrollments e WHERE (e.user_id, e.course_id) = (p.user_id, p.course_id))
+        SELECT id FROM public.payment_transactions p WHERE status = 'completed' AND NOT EXISTS (
+          SELECT FROM public.enrollments e WHERE (e.user_id, e.course_id) = (p.user_id, p.course_id))
         """,
     "paid enrolment without payment": """
-        SELECT id FROM public.course_enrollments e WHERE plan = 'paid' AND NOT EXISTS (
-          SELECT FROM public.payments p
+        SELECT id FROM public.enrollments e WHERE plan = 'paid' AND NOT EXISTS (
+          SELECT FROM public.payment_transactions p
            WHERE (e.user_id, e.course_id) = (p.user_id, p.course_id) AND p.status = 'completed')
         """,
     "payment of another amount than the price": """
-        SELECT p.id FROM public.payments p JOIN public.courses c ON c.id = p.course_id WHERE p.amount <> c.price * 100
+        SELECT p.id FROM public.payment_transactions p JOIN public.courses c ON c.id = p.course_id
+         WHERE p.amount <> c.price * 100
         """,
     "enrolment in what is not published": """
-        SELECT e.id FROM public.course_enrollments e JOIN public.courses c ON c.id = e.course_id WHERE NOT c.published
+        SELECT e.id FROM public.enrollments e JOIN public.courses c ON c.id = e.course_id WHERE NOT c.published
         """,
     "progress that its lessons do not make": """
-        SELECT e.id FROM public.course_enrollments e
+        SELECT e.id FROM public.enrollments e
           JOIN public.course_modules m ON m.course_id = e.course_id
-          JOIN public.lessons l ON l.module_id = m.id
-          LEFT JOIN public.lesson_progress p ON p.lesson_id = l.id AND p.user_id = e.user_id AND p.completed
-         GROUP BY e.id HAVING e.progress <> round(100.0 * count(p.id) / count(*))
+          JOIN public.course_lessons l ON l.module_id = m.id
+          LEFT JOIN public.lesson_progress p
+            ON p.lesson_id = l.id AND p.user_id = e.user_id AND p.completed_at IS NOT NULL
+         GROUP BY e.id HAVING e.progress_percentage <> round(100.0 * count(p.id) / count(*))
         """,
     "progress without enrolment": """
         SELECT p.id FROM public.lesson_progress p
-          JOIN public.lessons l ON l.id = p.lesson_id
+          JOIN public.course_lessons l ON l.id = p.lesson_id
           JOIN public.course_modules m ON m.id = l.module_id
-         WHERE NOT EXISTS (SELECT FROM public.course_enrollments e
+         WHERE NOT EXISTS (SELECT FROM public.enrollments e
                             WHERE (e.user_id, e.course_id) = (p.user_id, m.course_id))
         """,
     "pending payment older than a day and an hour": """
-        SELECT id FROM public.payments WHERE status = 'pending' AND created_at < now() - interval '25 hours'
+        SELECT id FROM public.payment_transactions WHERE status = 'pending' AND created_at < now() - interval '25 hours'
         """,
     "course without a full curriculum": """
         SELECT c.id FROM public.courses c
           LEFT JOIN public.course_modules m ON m.course_id = c.id
-          LEFT JOIN public.lessons l ON l.module_id = m.id
+          LEFT JOIN public.course_lessons l ON l.module_id = m.id
          GROUP BY c.id HAVING count(DISTINCT m.id) <> 3 OR count(l.id) NOT BETWEEN 9 AND 12
         """,
-    "password in the seed": "SELECT email FROM public.users WHERE password_hash IS NOT NULL",
+    "password in the seed": "SELECT email FROM public.user_profiles WHERE password_hash IS NOT NULL",
     "time to come": """
-        SELECT enrolled_at FROM public.course_enrollments WHERE enrolled_at > now()
+        SELECT enrolled_at FROM public.enrollments WHERE enrolled_at > now()
         UNION ALL SELECT completed_at FROM public.lesson_progress WHERE completed_at > now()
-        UNION ALL SELECT created_at FROM public.payments WHERE created_at > now()
+        UNION ALL SELECT created_at FROM public.payment_transactions WHERE created_at > now()
         """,
 }
 
@@ -239,13 +244,15 @@ def test_accounts_get_passwords_that_open_them(postgres: Postgres) -> None:
     """Every sandbox gets new, valid passwords; the other student has bought nothing yet."""
     accounts, again = give_passwords(postgres.dsn("platform_app")), give_passwords(postgres.dsn("platform_app"))
     with psycopg.connect(postgres.superuser_dsn) as connection:
-        stored: dict[str, str] = dict(connection.execute("SELECT email, password_hash FROM public.users").fetchall())
+        stored: dict[str, str] = dict(
+            connection.execute("SELECT email, password_hash FROM public.user_profiles").fetchall()
+        )
         enrolled = connection.execute(
-            "SELECT email, count(*) FROM public.course_enrollments JOIN public.users u ON u.id = user_id"
+            "SELECT email, count(*) FROM public.enrollments JOIN public.users u ON u.id = user_id"
             " WHERE email = ANY (%s) GROUP BY email",
             (list(ADDRESSES.values()),),
         ).fetchall()
-        connection.execute("UPDATE public.users SET password_hash = NULL")
+        connection.execute("UPDATE public.user_profiles SET password_hash = NULL")
 
     assert {name: account.role for name, account in again.items()} == {
         "student": "student",

@@ -27,10 +27,16 @@ COURSE = Course("c-free", "Fiyatın Psikolojisi", 0)
 
 @dataclass
 class Platform:
-    """State of the loopback platform; a test changes it by assignment."""
+    """
+    State of the loopback platform; a test changes it by assignment.
+
+    refusal, refused_to: status of every answer to the sign-in form, and the path that a refusal leads to.
+    """
 
     url: str = ""
     password: str = STUDENT.password
+    refusal: int = 200
+    refused_to: str = "/api/auth/error?error=CredentialsSignin"
     sign_ins: int = 0
     sessions: set[str] = field(default_factory=set)
     enrolments: dict[str, str] = field(default_factory=dict)
@@ -49,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer({"csrfToken": "token"}, cookie="next-auth.csrf-token=token%7Chash; Path=/; HttpOnly")
         if self.path == "/api/auth/session":
             return self._answer({"user": {"email": STUDENT.email}} if self._session() in platform.sessions else {})
-        if self.path == "/api/enrollments":
+        if self.path == "/api/enrollments?limit=50":
             if self._session() not in platform.sessions:
                 return self._answer({"error": "Oturum açmanız gerekiyor"}, 401)
             rows = [{"id": key, "course_id": course} for key, course in platform.enrolments.items()]
@@ -68,10 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
         fields = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
         platform.sign_ins += 1
         if fields["password"] != [platform.password] or "csrf-token=token" not in self.headers["cookie"]:
-            return self._answer({"url": f"{platform.url}/api/auth/signin?csrf=true"})
+            return self._answer({"url": f"{platform.url}{platform.refused_to}"}, platform.refusal)
         token = f"session-{platform.sign_ins}"
         platform.sessions.add(token)
-        return self._answer({"url": fields["callbackUrl"][0]}, cookie=f"next-auth.session-token={token}; Path=/")
+        cookie = f"next-auth.session-token={token}; Path=/"
+        return self._answer({"url": fields["callbackUrl"][0]}, platform.refusal, cookie)
 
     def do_DELETE(self) -> None:
         platform = self.server.platform

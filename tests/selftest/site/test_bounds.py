@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
@@ -216,6 +217,65 @@ def test_a_silent_host_gets_a_short_time_for_each_request(
     assert took == [True, True, False, False, False, True, True]
 
 
+def test_a_host_that_lets_many_wait_for_their_full_time_gets_a_short_time(
+    hostile: Callable[[Pieces], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deployment that hangs for one visitor in two answers often enough to look alive."""
+    patience = bounded_http.Patience()
+    monkeypatch.setattr(bounded_http, "PATIENCE", patience)
+    monkeypatch.setattr(bounded_http, "LOST_REQUESTS", 2)
+    answers = iter([False, True, False, True, False])
+    url = hostile(lambda: iter([HEAD, b"\r\n"]) if next(answers) else _drip(b"", b"")())
+    silent = []
+    with httpx.Client(transport=BoundedTransport(), timeout=0.4) as client:
+        for _ in range(4):
+            with suppress(httpx.TimeoutException):
+                client.get(url)
+            silent.append(patience.is_silent(httpx.URL(url).netloc.decode()))
+
+    assert silent == [False, False, True, True]
+
+
+def test_requests_with_a_short_time_are_not_held_against_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment that answers after an outage gets its full time again."""
+    monkeypatch.setattr(bounded_http, "SILENT_REQUESTS", 0)
+    monkeypatch.setattr(bounded_http, "SILENT_S", 0.0)
+    patience = bounded_http.Patience()
+    for _ in range(bounded_http.LOST_REQUESTS):
+        request = httpx.Request("GET", "https://7p.test/")
+        patience.time_for(request, 10.0)
+        with pytest.raises(TimeoutError), patience.waiting(request):
+            raise TimeoutError
+    with patience.waiting(request):
+        pass
+
+    assert not patience.is_silent("7p.test")
+
+
+def test_hosts_that_hang_do_not_keep_another_waiting(hostile: Callable[[Pieces], str]) -> None:
+    """A witness that waits for a free connection looks as silent as the deployment that hangs."""
+    arrived = threading.Semaphore(0)
+
+    def hang() -> Iterator[bytes]:
+        arrived.release()
+        yield from _drip(b"", b"")()
+
+    hanging, answering = hostile(hang), hostile(lambda: iter([HEAD, b"\r\n"]))
+    with httpx.Client(transport=BoundedTransport(seconds=3.0)) as client, ThreadPoolExecutor(20) as pool:
+
+        def ask(url: str) -> int | None:
+            with suppress(httpx.HTTPError):
+                return client.get(url, timeout=httpx.Timeout(3.0, pool=1.0)).status_code
+            return None
+
+        hangs = [pool.submit(ask, hanging) for _ in range(20)]
+        # httpcore opens ten connections unless it is told otherwise.
+        assert all(arrived.acquire(timeout=3.0) for _ in range(10))
+
+        assert ask(answering) == 200
+        assert {hang.result() for hang in hangs} == {None}
+
+
 def test_later_answers_get_little_room_once_a_run_has_much(
     ask: Callable[[Pieces], Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +366,14 @@ def test_a_cookie_is_read_as_a_browser_reads_it(line: str, kept: dict[str, str])
     headers = httpx.Headers([("set-cookie", line)], encoding="utf-8")
 
     assert cookies_of(Answer("GET", "http://x/", 200, headers)) == kept
+
+
+def test_an_answer_over_the_rate_limit_is_not_called_wrong_json() -> None:
+    """The reader would look for a broken contract, and the request came too often."""
+    answer = Answer("GET", "http://x/", 429, httpx.Headers({"content-type": "application/json"}), b"{}")
+
+    with pytest.raises(AssertionError, match=r"(?s)below the rate limit.*-> 429"):
+        answer.read(int)
 
 
 def test_a_cookie_beyond_ascii_is_sent_back(hostile: Callable[[Pieces], str], own_run: Run) -> None:

@@ -14,6 +14,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 from fixtures.run.current_run import RUN, Run
 from fixtures.site import leftovers
+from fixtures.site.catalogue import Course
 from fixtures.site.client import Site
 from fixtures.site.leftovers import Enrolment, Ledger, clean_up
 from fixtures.target.plugin import RUNNING, TARGET, Running
@@ -24,9 +25,23 @@ from tests.selftest.site.conftest import COURSE, Platform, VariantOf
 
 def test_free_course_can_still_be_cancelled_after_a_lesson(on_variant: VariantOf, own_target: Target) -> None:
     """Below a quarter of its lessons the platform lets go: the journey must not choose what it cannot undo."""
-    site, _ = on_variant()
+    site, sessions = on_variant()
 
-    assert leftovers.find_free_course(site, own_target) == COURSE
+    assert leftovers.find_free_course(site, own_target, sessions.of("student").cookies) == COURSE
+
+
+def _find(on_variant: VariantOf, target: Target) -> Course:
+    site, sessions = on_variant()
+    return leftovers.find_free_course(site, target, sessions.of("student").cookies)
+
+
+def test_a_student_who_had_every_free_course_enrols_in_none(
+    on_variant: VariantOf, platform: Platform, own_target: Target
+) -> None:
+    """The platform enrols nobody twice, also not after a cancellation, so that the journey would fail for that."""
+    platform.enrolments = {"e-1": COURSE.id, "e-2": "c-short"}
+    with pytest.raises(NotApplicable, match="every free course"):
+        _find(on_variant, own_target)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +59,7 @@ def test_a_shop_without_a_free_course_has_nothing_to_enrol_in(
     platform.prices |= prices
     platform.lessons["c-free"] = lessons
     with pytest.raises(NotApplicable, match=says):
-        leftovers.find_free_course(on_variant()[0], own_target)
+        _find(on_variant, own_target)
 
 
 def test_nobody_looks_for_a_free_course_while_free_enrolment_is_off(
@@ -53,7 +68,7 @@ def test_nobody_looks_for_a_free_course_while_free_enrolment_is_off(
     """A flag that is off is a choice of the platform, and no journey that broke."""
     platform.free_enrolment = False
     with pytest.raises(NotApplicable, match="free enrolment is off"):
-        leftovers.find_free_course(on_variant()[0], own_target)
+        _find(on_variant, own_target)
 
 
 def test_an_empty_shop_is_right_only_where_the_target_says_so(
@@ -62,9 +77,9 @@ def test_an_empty_shop_is_right_only_where_the_target_says_so(
     """A new database has no courses; on other targets an empty list may be a fault."""
     platform.lessons = {}
     with pytest.raises(NotMeasured, match="give loopback empty-catalogue"):
-        leftovers.find_free_course(on_variant()[0], own_target)
+        _find(on_variant, own_target)
     with pytest.raises(NotApplicable, match="as loopback allows"):
-        leftovers.find_free_course(on_variant()[0], replace(own_target, capabilities=frozenset({"empty-catalogue"})))
+        _find(on_variant, replace(own_target, capabilities=frozenset({"empty-catalogue"})))
 
 
 def test_cancelling_is_proved_by_reading(on_variant: VariantOf, platform: Platform) -> None:
@@ -85,7 +100,7 @@ def test_what_cannot_be_cancelled_says_why(on_variant: VariantOf, platform: Plat
 
     assert "DELETE " in str(leftovers.cancel(site, cookies, COURSE))
     assert " -> 400 in " in str(leftovers.cancel(site, cookies, COURSE))
-    assert "/api/enrollments -> 401" in str(leftovers.cancel(site, {}, COURSE))
+    assert "/api/enrollments?limit=50 -> 401" in str(leftovers.cancel(site, {}, COURSE))
 
 
 def test_ledger_outlives_the_run_until_it_is_empty(own_run: Run, tmp_path: Path) -> None:

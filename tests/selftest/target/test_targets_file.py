@@ -161,3 +161,13 @@ def test_a_file_that_is_no_handle_of_a_sandbox_is_one_line(file: Path, content: 
         load("sandbox", environ={"SYNTHETIC_SANDBOX": str(file)})
 
     assert str(refused.value).isprintable()
+
+
+def test_a_url_takes_the_platforms_repository_too(tmp_path: Path) -> None:
+    """The option is not dropped without a word, and its checks run."""
+    (tmp_path / "supabase" / "migrations").mkdir(parents=True)
+
+    target = load("https://7p.test", environ={}, platform_repo=tmp_path)
+
+    assert target.platform_repo == tmp_path
+    assert "platform-repo" in target.capabilities
