@@ -18,7 +18,7 @@ from ci.control import passes_p0
 from ci.credentials import Credentials
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
+from ci.pairs import A_KIND, ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
 from ci.runs import RunError, Runs, Started
 from ci.witnesses import hear
 from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
@@ -52,19 +52,20 @@ class Diagnosis:
     """
     Everything that the search for causes needs.
 
-    comparison: with another control afterwards, where the first one did not pass P0.
+    comparison: with another control afterwards, where the first one did not pass P0.  is_repeated: so it was.
     """
 
     target: Target
     comparison: Comparison
     runs: Runs
+    is_repeated: bool = False
 
     def into(self, verdict: Verdict, known: Collection[str] = ()) -> DiagnosisResult:
         """Find the causes of the red checks of a verdict, but for those that are known."""
         red = [check for check in red_of(verdict) if check.node_id not in known]
         found = self._ask_credentials(verdict, self._settle(red, verdict) if red else DiagnosisResult())
         if not found.about and found.passes_p0 is False and (comparison := self._with_fit_control(verdict)):
-            self.comparison = comparison
+            self.comparison, self.is_repeated = comparison, True
             return self.into(msgspec.structs.replace(verdict, left=self.runs.ledger.left()), known)
         return replace(found, causes={**found.causes, **changed(red, found.causes, verdict)})
 
@@ -177,7 +178,8 @@ class Diagnosis:
     def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
         comparison = self.comparison
         if comparison.candidate and comparison.control and not comparison.gone:
-            return choose(unsettled, left, comparison)
+            # Each further round of pairs uses the platform's rate limits again.
+            return choose(unsettled, left, comparison, most=1 if self.is_repeated else A_KIND)
         reason = "there is no earlier deployment to compare with"
         if comparison.candidate is None:
             reason = "it is not known which deployment production serves"
@@ -201,11 +203,16 @@ class Diagnosis:
         return self.runs.prove_control(p0, self.comparison.variant("control"))
 
     def _with_fit_control(self, verdict: Verdict) -> Comparison | None:
-        """Return the comparison with the next control that passes P0 now; None: no other does."""
+        """
+        Return the comparison with the next control that passes P0 now; None: no other does.
+
+        Checks under a rate limit are left out: too little of the limit is left to prove several deployments.
+        """
         comparison = self.comparison.with_next_control()
         limited = [check for check in verdict.checks if check.spends]
+        red = [check for check in red_of(verdict) if check not in limited]
         while comparison:
-            proof = replace(self, comparison=comparison).start_control_proof(red_of(verdict), verdict, limited)
+            proof = replace(self, comparison=comparison).start_control_proof(red, verdict, limited)
             if self._judge_control_proof(proof)[0]:
                 return comparison
             comparison = comparison.with_next_control()
