@@ -67,7 +67,7 @@ _PATTERNS: tuple[tuple[dict[str, Answer], tuple[str, ...]], ...] = (
 @dataclass(frozen=True)
 class Heard:
     """
-    What can be seen without a control.
+    The answers of vendors, routes and third parties.
 
     vendors: vendor -> the trouble of its own API, in words.  routes: of the platform -> how it answers.  hosts: of
     third parties that a page could not reach -> whether they answer this runner.  payments: whether Stripe is on.
