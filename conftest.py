@@ -27,6 +27,8 @@ pytest_plugins = (
     "fixtures.browser.watch",
     "fixtures.browser.red_pages",
     "fixtures.browser.pages",
+    "fixtures.browser.sign_in",
+    "fixtures.browser.views",
     "fixtures.browser.vitals",
     "fixtures.inspection.inspected",
     "fixtures.inspection.fuzz",

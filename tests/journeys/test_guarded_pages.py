@@ -1,24 +1,37 @@
-"""Guarded pages as a visitor sees them."""
+"""Guarded pages as visitors see them who have no right to them."""
 
 from __future__ import annotations
 
 import json
+import re
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
 from fixtures.browser.pages import Visit
-from fixtures.checks.declarations import depends_on
+from fixtures.browser.views import Look, View
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.checks.evidence import NotMeasured
+from fixtures.model.routes import guarded
+from fixtures.site.accounts import Session
+from fixtures.site.catalogue import Data, empty
+from fixtures.site.client import Site
+from fixtures.target.target import Target
 
 _ADMIN = json.dumps({"id": 1, "email": "7p-verify@7peducation.test", "role": "admin", "isAdmin": True})
-# The names under which applications store the signed-in user.
+# The names under which applications store the signed-in user; the platform's are auth_user, auth_token and sb-auth.
 KEPT = {
-    **dict.fromkeys(("user", "currentUser", "auth", "session", "profile"), _ADMIN),
+    **dict.fromkeys(("auth_user", "sb-auth", "user", "currentUser", "auth", "session", "profile"), _ADMIN),
     **dict.fromkeys(("role", "userRole"), "admin"),
     **dict.fromkeys(("isAdmin", "isAuthenticated", "isLoggedIn"), "true"),
-    **dict.fromkeys(("token", "accessToken", "next-auth.session-token"), "7p-verify"),
+    **dict.fromkeys(("auth_token", "token", "accessToken", "next-auth.session-token"), "7p-verify"),
 }
 FORGE = f"for (const store of [localStorage, sessionStorage]) Object.assign(store, {json.dumps(KEPT)});"
+ADMINISTRATION = [request.removeprefix("GET ") for request in guarded("GET", pages=True, role="admin")]
+GUARDED_IN_THE_BROWSER = [request.removeprefix("GET ") for request in guarded("GET", pages=True, by="browser")]
+PRIVATE = re.compile("Kontrol Paneli|Yönetici Paneli")
 
 
 @pytest.mark.postdeploy
@@ -29,10 +42,98 @@ def test_a_browser_with_a_forged_admin_role_sees_the_login(page: Page, visit: Vi
     """A visitor becomes an administrator by writing into the storage of the own browser."""
     page.add_init_script(FORGE)
 
-    visit("/dashboard")
-    expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
-    expect(page.get_by_role("heading", name="Kontrol Paneli")).to_have_count(0)
-    visit("/admin/dashboard")
+    for path in ("/dashboard", "/admin/dashboard"):
+        visit(path)
+        expect(page.locator("input[type=password]")).to_be_visible()
+        expect(page.get_by_role("heading", name=PRIVATE)).to_have_count(0)
 
-    expect(page.get_by_role("heading", name="7P Education Giriş")).to_be_visible()
-    expect(page.get_by_role("heading", name="Yönetici Paneli")).to_have_count(0)
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
+@depends_on("GET /courses", "GET /_next/*")
+def test_a_page_that_guards_itself_sends_visitors_to_the_login(look: Look) -> None:
+    """The server sends such a page to everyone; only its script decides who may see it."""
+    (courses,) = look({"/courses": ()})
+
+    assert courses.path == "/login", courses
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
+@depends_on(*(f"GET {path}" for path in GUARDED_IN_THE_BROWSER), "GET /_next/*")
+def test_every_page_that_guards_itself_sends_visitors_to_the_login(look: Look) -> None:
+    """Each page has its own way to the guard, and a new one may lack it."""
+    views = look(dict.fromkeys(GUARDED_IN_THE_BROWSER, ()))
+
+    assert [view for view in views if view.path != "/login"] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts",))
+@depends_on(*(f"GET {path}" for path in ADMINISTRATION), "GET /_next/*", "GET /api/auth/session")
+def test_students_see_no_page_of_the_administration(look_as_student: Look) -> None:
+    """These pages show everyone's name, address and payments."""
+    views = look_as_student(dict.fromkeys(ADMINISTRATION, ()))
+
+    assert [view for view in views if view.path == view.asked and not view.has_heading("Access Denied")] == []
+
+
+class _Row(msgspec.Struct):
+    course_id: str
+
+
+class _Rows(msgspec.Struct):
+    enrollments: list[_Row]
+
+
+class _Lesson(msgspec.Struct):
+    id: str
+
+
+class _Module(msgspec.Struct):
+    id: str
+    lessons: list[_Lesson] = []
+
+
+class _Course(msgspec.Struct):
+    slug: str
+    modules: list[_Module] = []
+
+    @property
+    def pages(self) -> list[str]:
+        """The course and its first lesson."""
+        lessons = [(module.id, lesson.id) for module in self.modules for lesson in module.lessons][:1]
+        base = f"/courses/{self.slug}"
+        return [base, *(f"{base}/modules/{module}/lessons/{lesson}" for module, lesson in lessons)]
+
+
+def _courses(enrolments: Answer) -> list[str]:
+    return [row.course_id for row in enrolments.read(Data[_Rows]).data.enrollments]
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
+@asks("GET /api/enrollments", account="student")
+@depends_on("GET /api/courses", "GET /api/courses/*", "GET /courses/*", "GET /_next/*")
+def test_nobody_enters_another_students_course(
+    answer: Answer, look_as_student: Look, site: Site, browsing_student: Session, target: Target
+) -> None:
+    """A shared address would open a course that others pay for."""
+    theirs = _courses(site.ask("GET /api/enrollments", cookies=browsing_student.cookies))
+    private = next((course for course in _courses(answer) if course not in theirs), None)
+    if private is None:
+        why = "both students are in the same courses; enrol the first one in another course"
+        raise NotMeasured(why) if theirs else empty(target, "nobody is enrolled")
+
+    course = site.ask(f"GET /api/courses/{private}").read(Data[_Course]).data
+    views = look_as_student(dict.fromkeys(course.pages, ()))
+
+    assert [view for view in views if _is_entered(view)] == []
+
+
+def _is_entered(view: View) -> bool:
+    """Whether a page of a course stayed, and shows a lesson or the way to one."""
+    to_lessons = any("/lessons/" in path for _, path in view.links)
+    return view.path == view.asked and (to_lessons or view.frames > 0 or view.has_control("Tamamla"))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, depends_on, follow_up
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotApplicable, NotMeasured
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Data, empty
@@ -130,36 +130,3 @@ class _Completion(msgspec.Struct):
 
 def _completed(answer: Answer) -> bool:
     return bool(answer.read(Data[_Completion]).data.overall_completion)
-
-
-@pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
-@asks("GET /courses", account="student")
-@follow_up(lambda answers: [f"GET {path}" for path in _courses(answers[0])[:_MOST]], account="student")
-@depends_on("GET /api/courses", "GET /courses/*")
-def test_nobody_enters_another_students_course(
-    answer: Answer, followed: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
-) -> None:
-    """A shared address would open a course that others pay for."""
-    own = dict(zip(_courses(answer)[:_MOST], followed, strict=True))
-    lessons = {path: lesson for path, course in own.items() for lesson in _lessons(course)[:1]}
-    ways = [*own, *lessons.values()]
-    theirs, *entered = at_once.ask(["GET /courses", *(f"GET {path}" for path in ways)], cookies=other_student.cookies)
-    private = [path for path in own if path not in _courses(theirs)]
-    if not private:
-        raise _nothing(site, target, _SAME_COURSES)
-
-    assert set(private) & set(lessons), [own[path] for path in private]
-    shown = dict(zip(ways, entered, strict=True))
-    closed = [shown[path] for course in private for path in (course, lessons.get(course, course))]
-    assert [found for found in closed if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR] == []
-    assert [found for found in closed if found.code == HTTPStatus.OK and "<main" in found.text] == []
-
-
-def _lessons(course: Answer) -> list[str]:
-    return [path for path in course.page.links().values() if "/lessons/" in path]
-
-
-def _courses(overview: Answer) -> list[str]:
-    """Return the addresses of the courses on a student's own overview."""
-    return list(dict.fromkeys(path for path in overview.page.links().values() if path.startswith("/courses/")))

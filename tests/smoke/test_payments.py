@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.checks.declarations import asks, depends_on, follow_up
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.run.current_run import Run
 from fixtures.site.accounts import Session
@@ -290,17 +290,3 @@ def test_an_unfinished_payment_enrols_nobody(site: Site, signed_in: Session, not
     answer = site.ask(f"POST /api/courses/{not_bought.id}/enroll", json=body, cookies=signed_in.cookies)
 
     assert _refused(answer, site, signed_in, not_bought), answer.exchange()
-
-
-@pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", judges="function", runbook="feature-flags", needs=("accounts",))
-@asks("GET /api/health", DEAREST)
-@follow_up(lambda answers: [f"GET /courses/{_dearest(answers).id}/purchase"], account="student")
-@depends_on("GET /courses/*/purchase")
-@pytest.mark.usefixtures("paid_course")
-def test_the_purchase_page_matches_the_payments_mode(answers: list[Answer], followed: list[Answer]) -> None:
-    """A button while payments are off leads nowhere; no button while they are on sells nothing."""
-    page = followed[0].page
-    offered = "Pay with Stripe Checkout" in [*page.texts("button"), *page.texts("a")]
-
-    assert offered is (answers[0].read(Mode).paymentsMode == "stripe")

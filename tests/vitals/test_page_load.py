@@ -13,7 +13,7 @@ pages = pytest.mark.parametrize(
     [
         pytest.param("/", id="home", marks=depends_on("GET /")),
         pytest.param("/login", id="login", marks=depends_on("GET /login")),
-        pytest.param("/marketplace", id="marketplace", marks=depends_on("GET /marketplace")),
+        pytest.param("/register", id="register", marks=depends_on("GET /register")),
     ],
 )
 

@@ -148,8 +148,10 @@ def test_an_error_that_the_page_caused_fails_the_check(page: Page, request: pyte
     call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash)))
     next(call)
 
-    with pytest.raises(AssertionError, match=r"^Page.goto: (net::ERR_|Download)[^\n]*$"):
+    with pytest.raises(AssertionError, match=r"^Page.goto: (net::ERR_|Download)[^\n]*$") as failed:
         call.throw(refused.value)
+    # Without a line of the test the error would count as the suite's own. The first entry is this throw.
+    assert __file__ in [str(entry.path) for entry in failed.traceback[1:]]
 
 
 def test_an_error_of_ours_stays_one(page: Page, watch: Watch) -> None:

@@ -119,11 +119,12 @@ def _ask(client: httpx.Client, route: str) -> httpx.Response:
 
 
 def test_the_guard_of_the_table_is_the_guard_of_the_sandbox(app: RunningApp) -> None:
-    """The sandbox refuses strangers on guarded routes, and admits them on the others."""
+    """The sandbox refuses strangers on routes that the server guards, and admits them on the others."""
     with app.client() as other_student:
         guards = {name: _is_guarded(_ask(other_student, name)) for name in routes() if name.startswith("GET /")}
 
-    assert {name for name, shut in guards.items() if shut is not bool(routes()[name].guard)} == set()
+    wanted = {name: bool(route.guard) and route.guarded_by == "server" for name, route in routes().items()}
+    assert {name for name, shut in guards.items() if shut is not wanted[name]} == set()
 
 
 def _is_guarded(answer: httpx.Response) -> bool:
@@ -131,12 +132,17 @@ def _is_guarded(answer: httpx.Response) -> bool:
 
 
 def test_a_student_is_kept_from_what_asks_for_more(app: RunningApp) -> None:
-    """Routes of `instructor` and `admin` refuse a student, by 403 or by a redirect; routes of `student` do not."""
+    """Routes refuse a student by 403; a page comes without content, and its script gets none for a student."""
     above = [name for name, route in routes().items() if route.guard in {"instructor", "admin"}]
     with app.client("student") as student:
-        got = {name: _ask(student, name).status_code for name in above}
+        got = {name: _ask(student, name).status_code for name in above if not is_page(name)}
+        pages = {
+            name: student.get(probe(name).removeprefix("GET "), headers={"rsc": "1"}) for name in above if is_page(name)
+        }
 
-    assert got == {name: 307 if is_page(name) else 403 for name in above}
+    assert got == dict.fromkeys(got, 403)
+    shown = {name for name, page in pages.items() if "data-leads" not in page.text and "Access Denied" not in page.text}
+    assert (len(pages), shown) == (6, set())
 
 
 def test_a_probe_names_what_does_not_exist() -> None:
