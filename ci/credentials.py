@@ -20,14 +20,12 @@ from ci.causes import Attribution
 from ci.web import new_client
 from fixtures.model import redaction
 from fixtures.model.verdict import NOT_SIGNED_IN, Cause, CheckResult, Judges, Outcome
-from fixtures.run.rate_limits import BudgetSpentError, RateLimitLedger
+from fixtures.run.rate_limits import WRONG_PASSWORDS, BudgetSpentError, RateLimitLedger
 from fixtures.target.sandbox_handle import Account
 from fixtures.target.target import Target
 from fixtures.target.variants import Variant, headers_for
 
 _ROUTE = "POST /api/auth/callback/credentials"
-# A 429 is no answer about the credentials.
-_REFUSED = re.compile(rf"{_ROUTE.removeprefix('POST ')} -> 4(?!29)\d\d")
 _TIMEOUT = 5.0
 _STUDENTS = ("other_student", "student")
 
@@ -67,7 +65,7 @@ class Credentials:
         ]
         try:
             # The run has shown the refusal mostly, and few sign-ins are left.
-            seen = any(_shows_refusal(check) for check in suspects) or self._try(refused) is SignIn.REFUSED
+            seen = self._saw_refusal(suspects) or self._try(refused) is SignIn.REFUSED
             if not (seen and others and self._try(others[0]) is SignIn.DONE):
                 return {}
         except BudgetSpentError:
@@ -84,13 +82,23 @@ class Credentials:
         found = causes.get(check.node_id)
         return found is not None and (found.cause is Cause.EXISTING or found.without_control)
 
+    def _saw_refusal(self, checks: Iterable[CheckResult]) -> bool:
+        """Whether an exchange with production shows it; a 429 is no answer about the credentials."""
+        refusal = re.compile(rf"{re.escape(self.target.url)}{_ROUTE.removeprefix('POST ')} -> 4(?!29)\d\d")
+        lines = (line for check in checks for line in (check.reason, *check.asked))
+        return any(refusal.search(line) for line in lines)
+
     def _try(self, role: str) -> SignIn:
         """Sign in on production once; raises BudgetSpentError where the rate limit allows no attempt."""
         self.ledger.take("sign-ins", self.run_id)
         try:
-            return _sign_in(self.target, self.target.accounts[role])
+            done = _sign_in(self.target, self.target.accounts[role])
         except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError):
             return SignIn.FAILED
+        if done is SignIn.REFUSED:
+            # The platform locks an account after a few of them.
+            self.ledger.note(WRONG_PASSWORDS, self.run_id)
+        return done
 
 
 def _is_about_sign_in(check: CheckResult) -> bool:
@@ -98,11 +106,6 @@ def _is_about_sign_in(check: CheckResult) -> bool:
     if check.outcome is Outcome.NOT_MEASURED:
         return urgent
     return urgent and check.outcome is Outcome.FAILED and _ROUTE in check.asks and "sign-ins" in check.spends
-
-
-def _shows_refusal(check: CheckResult) -> bool:
-    lines = [check.reason, *check.asked, *(attempt.message for attempt in check.attempts)]
-    return _REFUSED.search("\n".join(lines)) is not None
 
 
 class _Csrf(msgspec.Struct, rename="camel"):

@@ -90,7 +90,8 @@ class Diagnosis:
             elif not self.comparison.gone:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
-                causes |= self._explained(unsettled, around) if self.comparison.control is None else {}
+                unknown = [check for check in unsettled if causes[check.node_id].cause is Cause.UNKNOWN]
+                causes |= self._explained(unknown, around) if self.comparison.control is None else {}
             passes, why = self._judge_control_proof(control_proof)
             if self.comparison.gone:
                 causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
@@ -166,9 +167,9 @@ class Diagnosis:
         about = "our own credentials are refused"
         return replace(findings, causes={**findings.causes, **ours}, about=about, notes=notes)
 
-    def _explained(self, unsettled: list[CheckResult], around: Circumstances) -> dict[str, Attribution]:
+    def _explained(self, unknown: list[CheckResult], around: Circumstances) -> dict[str, Attribution]:
         """Return the causes that can be seen without a control."""
-        urgent = [check for check in unsettled if check.severity.is_urgent]
+        urgent = [check for check in unknown if check.severity.is_urgent]
         if not urgent:
             return {}
         seen = hear(self.target, urgent, ask_vercel=self.comparison.project is not None)

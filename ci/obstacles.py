@@ -32,17 +32,23 @@ _SHOWN_BODY = 20_000
 
 @dataclass
 class Obstacles:
-    """The obstacles of one run. notes: for the report.  releases: the rolling releases that were seen, in words."""
+    """
+    The obstacles of one run.
+
+    stage: before a promotion only the candidate's own address is asked, so that a rolling release shares nothing.
+    notes: for the report.  releases: the rolling releases that were seen, in words.
+    """
 
     target: Target
     vercel: Vercel | None
+    stage: str
     notes: list[str]
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     releases: list[str] = field(default_factory=list)
 
     def look_for_release(self) -> str:
         """Return the rolling release that is in progress; "": there is none. It is asked for before and after a run."""
-        if self.vercel is None:
+        if self.vercel is None or self.stage == "predeploy":
             return ""
         try:
             release = self.vercel.rolling_release(self.vercel.project().id)

@@ -126,7 +126,7 @@ class _Gate:
         state = self._open_state()
         if self.target.vercel is not None:
             self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
-        self.obstacles = Obstacles(self.target, self.vercel, self.report.notes)
+        self.obstacles = Obstacles(self.target, self.vercel, self.options.command, self.report.notes)
         self._finish_earlier_runs(state)
         candidate_id, problem = self._identify()
         if problem:

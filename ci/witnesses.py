@@ -21,6 +21,7 @@ from ci.causes import Attribution, Circumstances
 from ci.error_rate import shows_errors
 from ci.web import new_client
 from fixtures.model.verdict import Cause, CheckResult
+from fixtures.run.network import is_local
 from fixtures.target.target import Target
 from fixtures.target.variants import Variant, headers_for
 
@@ -188,7 +189,7 @@ def _vendors(client: httpx.Client, target: Target, *, ask_vercel: bool) -> Itera
         yield "supabase", f"{url}/rest/v1/courses?select=id&limit=1", headers
     if target.stripe:
         yield "stripe", f"{target.stripe.api}/v1/balance", {"authorization": f"Bearer {target.stripe.token}"}
-    elif "stripe" in target.third_parties and not target.is_sandbox:
+    elif "stripe" in target.third_parties and not is_local(urlsplit(target.url).hostname or ""):
         yield "stripe", f"{_STRIPE}/v1/balance", {}
 
 

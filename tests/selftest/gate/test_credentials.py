@@ -34,6 +34,7 @@ def blamed(
     shown: str = "",
 ) -> dict[str, Attribution]:
     """Return the blame for a red sign-in form, where the platform has other passwords of these accounts."""
+    app.rows("UPDATE public.user_profiles SET failed_login_attempts = 0, account_locked_until = NULL")
     known = {name: app.accounts[name] for name in accounts}
     known |= {name: replace_password(known[name]) for name in refused}
     target = Target(name="production", url=app.url, mode="act", accounts=known)
@@ -111,6 +112,13 @@ def test_a_refusal_that_the_run_has_shown_is_not_asked_for_again(
     shown = f"POST {app.url}/api/auth/callback/credentials -> {status} in 5 ms"
 
     assert bool(blamed(app, tmp_path, "other_student", spent=4, shown=shown)) is blames
+
+
+def test_a_refusal_of_another_address_is_asked_for_again(app: RunningApp, tmp_path: Path) -> None:
+    """The candidate refuses on its own address before its promotion, and production does not."""
+    shown = "POST http://127.0.0.1:1/api/auth/callback/credentials -> 401 in 5 ms"
+
+    assert blamed(app, tmp_path, shown=shown) == {}
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -77,6 +78,15 @@ class TestRollingRelease:
         self.release(world, state=state)
 
         assert world.run() == 0
+
+    def test_a_candidate_is_judged_before_its_promotion_all_the_same(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Only its own address is asked, and nobody shares that."""
+        monkeypatch.setenv("SYNTHETIC_DEPLOYMENT", world.running.publish().id)
+        self.release(world)
+
+        assert world.run(replace(world.options, command="predeploy")) == 0
 
     def test_one_that_begins_during_the_run_is_seen(self, world: World) -> None:
         """It is asked for after the checks too."""
