@@ -64,7 +64,10 @@ class Obstacles:
         self.look_for_release()
         if self.releases:
             return self.releases[0]
-        if not any(check.severity.is_urgent for check in red_of(verdict)):
+        urgent = [check for check in red_of(verdict) if check.severity.is_urgent]
+        # Silence is no page, and asking it takes seconds.
+        silent = any("-> no answer" in line for check in urgent for line in (check.reason, *check.asked))
+        if not urgent or silent:
             return ""
         judged = verdict.url if verdict.stage == "predeploy" else self.target.url
         seen = maintenance_page(self.target, judged)

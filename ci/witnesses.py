@@ -31,6 +31,7 @@ _URL = re.compile(r"https://[a-z0-9]{20}\.supabase\.co")
 _KEY = re.compile(r"sb_publishable_[\w-]{20,60}|eyJ[\w-]{20,200}\.eyJ[\w-]{20,400}\.[\w-]{20,100}")
 _SCRIPT = re.compile(r"""<script[^>]+src=["']([^"']+)""")
 _MOST_SCRIPTS = 12
+_KEY_REFUSED = "the public key of the build is refused (401)"
 _FAILED = re.compile(r"\b[A-Z]+ (https?://[^\s/]+)\S* -> (?:5\d\d\b|no answer)")
 
 
@@ -81,12 +82,12 @@ class Heard:
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """Return the variables of which one is missing or malformed, by the routes that crash; (): no pattern fits."""
+        """Return the variables of which one is wrong, by the routes that crash or a refused key; (): none is seen."""
         for pattern, variables in _PATTERNS:
             if all(self.routes.get(name) is answer for name, answer in pattern.items()):
                 with_stripe = self.payments and "NEXTAUTH_URL" not in variables
                 return variables + (_STRIPE_VARIABLES if with_stripe else ())
-        return ()
+        return ("NEXT_PUBLIC_SUPABASE_ANON_KEY",) if _KEY_REFUSED in self.vendors.values() else ()
 
     def explain(self, check: CheckResult, around: Circumstances, capabilities: Collection[str]) -> Attribution | None:
         """Return the cause of a red check, as far as it can be seen; None: nothing is seen."""
@@ -96,7 +97,8 @@ class Heard:
         if shows_errors([check]) and (names := " or ".join(self.suspects)):
             where = "`vercel env ls production`" if "vercel" in capabilities else "The settings of the platform's host"
             step = f"{where}: which of {names.replace(' or ', ', ')} is missing or malformed? Set it, then deploy again"
-            evidence = f"no control to compare with; the routes that answer point to {names} ({answers})"
+            seen = "; ".join([answers, *(f"{vendor}: {trouble}" for vendor, trouble in self.vendors.items())])
+            evidence = f"no control to compare with; the answers point to {names} ({seen})"
             return Attribution(Cause.UNKNOWN, evidence, step, without_control=True)
         for host in _third_parties(check, self.hosts):
             if not self.hosts[host]:
@@ -113,8 +115,10 @@ class Heard:
         """Return the trouble of the vendor that this check depends on, by the vendor's own API or status page."""
         pays = check.third_party == "stripe" or any("/api/payments" in asked for asked in check.asks)
         for vendor in ("stripe", "supabase") if pays else ("supabase",):
-            if vendor in self.vendors:
-                return f"{vendor}'s own API: {self.vendors[vendor]}"
+            trouble = self.vendors.get(vendor, _KEY_REFUSED)
+            # Without a network nobody answers this runner.
+            if trouble != _KEY_REFUSED and not ("no answer" in trouble and around.controls is False):
+                return f"{vendor}'s own API: {trouble}"
             if vendor in around.vendors:
                 return f"{vendor}'s own status page reports {around.vendors[vendor]}"
         return ""
@@ -175,13 +179,13 @@ def _trouble(client: httpx.Client, url: str, headers: Mapping[str, str]) -> str:
     except httpx.HTTPError as error:
         return f"GET {url} -> no answer ({type(error).__name__})"
     if answer.status_code == HTTPStatus.UNAUTHORIZED and headers.get("apikey"):
-        return f"GET {url} -> 401, the public key of the build is refused"
+        return _KEY_REFUSED
     return f"GET {url} -> {answer.status_code}" if answer.is_server_error else ""
 
 
 def _vendors(client: httpx.Client, target: Target, *, ask_vercel: bool) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield the addresses of the vendors that this target has, with the headers to ask them."""
-    url, key = _supabase(client, target, ask_vercel=ask_vercel)
+    url, key = supabase_of(client, target, ask_vercel=ask_vercel)
     if url:
         headers = {"apikey": key, "authorization": f"Bearer {key}"} if key else {}
         yield "supabase", f"{url}/auth/v1/health", headers
@@ -193,7 +197,7 @@ def _vendors(client: httpx.Client, target: Target, *, ask_vercel: bool) -> Itera
         yield "stripe", f"{_STRIPE}/v1/balance", {}
 
 
-def _supabase(client: httpx.Client, target: Target, *, ask_vercel: bool) -> tuple[str, str]:
+def supabase_of(client: httpx.Client, target: Target, *, ask_vercel: bool) -> tuple[str, str]:
     """Return the address and the public key of the build: from Vercel's variables, else from the page's scripts."""
     if target.vercel and ask_vercel:
         # pytest comes with it, and no other path of the gate needs it.

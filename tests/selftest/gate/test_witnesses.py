@@ -10,7 +10,8 @@ from threading import Thread
 import pytest
 
 from ci.causes import Circumstances
-from ci.witnesses import Answer, Heard, hear
+from ci.web import new_client
+from ci.witnesses import Answer, Heard, hear, supabase_of
 from fixtures.model.runbook import runbook
 from fixtures.model.verdict import Cause, CheckResult, Outcome
 from fixtures.target.target import Target
@@ -19,6 +20,7 @@ from tests.selftest.gate.comparisons import HEALTHY
 from tests.selftest.gate.verdicts import a_check
 
 FINE, CRASHED, FAILS = Answer.FINE, Answer.CRASHED, Answer.FAILED
+PROJECT, PUBLIC_KEY = f"https://{'a1' * 10}.supabase.co", f"sb_publishable_{'7p' * 12}"
 WIDGET = "http://127.0.0.1:9"
 SIGN_IN = {"sign-in": CRASHED, "courses": CRASHED, "search": FINE, "payments": FINE, "pages": FINE}
 SUPABASE = {"sign-in": FINE, "courses": CRASHED, "search": CRASHED, "payments": CRASHED, "pages": FINE}
@@ -75,6 +77,16 @@ class TestVariables:
         assert "NEXTAUTH_URL, NEXTAUTH_SECRET, SUPABASE_SERVICE_KEY" in found.first_step
         assert "sign-in crashes, courses crashes, search answers" in found.evidence
 
+    def test_a_public_key_that_is_refused_is_no_trouble_of_the_vendor(self) -> None:
+        """The build has the key of another project, or a revoked one."""
+        found = Heard(vendors={"supabase": "the public key of the build is refused (401)"}).explain(
+            ERROR, HEALTHY, set()
+        )
+
+        assert found is not None
+        assert found.cause is Cause.UNKNOWN
+        assert "NEXT_PUBLIC_SUPABASE_ANON_KEY" in found.first_step
+
     def test_a_check_without_an_error_has_another_cause(self) -> None:
         """A wrong title is no missing variable."""
         assert Heard(routes=SIGN_IN).explain(a_red(), HEALTHY, set()) is None
@@ -95,6 +107,7 @@ class TestVendors:
             ),
             (Heard(vendors={"stripe": "GET x -> 503"}), HEALTHY, ERROR, ""),
             (Heard(vendors={"supabase": "GET x -> 503"}), HEALTHY, a_red(), ""),
+            (Heard(vendors={"supabase": "GET x -> no answer"}), Circumstances(controls=False), ERROR, ""),
             (
                 Heard(vendors={"stripe": "GET x -> 503"}),
                 HEALTHY,
@@ -102,7 +115,7 @@ class TestVendors:
                 "stripe's own API",
             ),
         ],
-        ids=["Supabase", "its status page", "Stripe, and no payment", "no error", "Stripe"],
+        ids=["Supabase", "its status page", "Stripe, and no payment", "no error", "no network", "Stripe"],
     )
     def test_blamed(self, seen: Heard, around: Circumstances, check: CheckResult, says: str) -> None:
         """Nothing on our side repairs it."""
@@ -132,6 +145,7 @@ class _Site(BaseHTTPRequestHandler):
 
     crashed: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    names_supabase = False
 
     def do_GET(self) -> None:
         """Answer by the path."""
@@ -141,6 +155,10 @@ class _Site(BaseHTTPRequestHandler):
             body, kind = b"<html><body>Internal Server Error</body></html>", "text/html"
         if self.path == "/api/health":
             body = b'{"paymentsMode": "stripe"}'
+        if self.path == "/login" and self.names_supabase:
+            body, kind = b'<script defer src="/a.js"></script><script src="//cdn.test/b.js"></script>', "text/html"
+        if self.path == "/a.js":
+            body = f'createClient("{PROJECT}", "{PUBLIC_KEY}")'.encode()
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -158,9 +176,11 @@ class _Site(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(*, crashed: tuple[str, ...] = (), down: tuple[str, ...] = ()) -> Iterator[str]:
+def serving(
+    *, crashed: tuple[str, ...] = (), down: tuple[str, ...] = (), names_supabase: bool = False
+) -> Iterator[str]:
     """Return the address of a platform whose routes fail in these ways."""
-    handler = type("Site", (_Site,), {"crashed": crashed, "down": down})
+    handler = type("Site", (_Site,), {"crashed": crashed, "down": down, "names_supabase": names_supabase})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -187,6 +207,13 @@ class TestHear:
         assert heard.vendors == {"stripe": f"GET {url}/v1/balance -> 503"}
         assert heard.hosts == {WIDGET: False}
         assert heard.payments
+
+    def test_supabase_is_found_in_the_scripts_of_a_page(self) -> None:
+        """Every visitor gets its address and its public key, so that a bare URL is enough."""
+        with serving(names_supabase=True) as url, new_client(1) as client:
+            target = Target(name="t", url=url, mode="act")
+
+            assert supabase_of(client, target, ask_vercel=False) == (PROJECT, PUBLIC_KEY)
 
     def test_a_silent_platform_is_heard_too(self) -> None:
         """Nothing answers: no pattern fits, and no vendor is known."""
