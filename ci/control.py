@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
 
-from fixtures.model.verdict import Cause, CheckResult, Outcome, Verdict
+from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Outcome, Verdict
 from fixtures.state.state import Good, State
 from fixtures.target.vercel import MOST_LISTED, Vercel, VercelError
 from fixtures.target.vercel_words import Deployment, Project
@@ -95,7 +95,7 @@ def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
         for check in verdict.checks
         if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
     ]
-    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
+    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome not in ACCEPTED]
     if not verdict.complete or not judged:
         return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
     return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

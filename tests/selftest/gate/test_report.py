@@ -220,11 +220,14 @@ def test_github_drops_a_summary_above_one_mebibyte() -> None:
 def test_what_nobody_looked_at_is_a_note() -> None:
     """A release whose difference was not judged has not been found harmless."""
     without = a_check(PAGES, "P1", Outcome.NOT_APPLICABLE)
-    without.reason = "the target lacks: before-snapshot"
+    without.reason, without.lacks = "the target lacks: before-snapshot", ["before-snapshot"]
     other = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
-    other.reason = "the target lacks: payments"
+    other.reason, other.lacks = "the target lacks: payments", ["payments"]
     no_database = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
-    no_database.reason = "the target lacks: before-snapshot, database"
+    no_database.reason, no_database.lacks = (
+        "the target lacks: before-snapshot, database",
+        ["before-snapshot", "database"],
+    )
 
     assert len(unjudged(a_verdict(without, without))) == 1
     assert unjudged(a_verdict(other)) == []
