@@ -14,7 +14,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.model.routes import guarded
-from fixtures.model.texts import Text, Texts
+from fixtures.model.texts import texts
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Data, empty
 from fixtures.site.client import Site
@@ -40,9 +40,7 @@ GUARDED_IN_THE_BROWSER = [request.removeprefix("GET ") for request in guarded("G
 @pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @asks("GET /login")
 @depends_on("GET /admin/dashboard", "GET /dashboard", "GET /_next/*")
-def test_a_browser_with_a_forged_admin_role_sees_the_login(
-    answer: Answer, page: Page, visit: Visit, texts: Texts
-) -> None:
+def test_a_browser_with_a_forged_admin_role_sees_the_login(answer: Answer, page: Page, visit: Visit) -> None:
     """A visitor becomes an administrator by writing into the storage of the own browser."""
     everybodys = answer.page.texts("h1, h2, h3")
     page.add_init_script(FORGE)
@@ -51,7 +49,7 @@ def test_a_browser_with_a_forged_admin_role_sees_the_login(
         visit(path)
         view = settled(visit)
         assert view.path == "/login", view
-        assert [name for name in view.headings if name not in everybodys and texts["private"].is_in(name)] == []
+        assert [name for name in view.headings if name not in everybodys and texts()["private"].is_in(name)] == []
 
 
 @pytest.mark.postdeploy
@@ -79,18 +77,18 @@ def test_every_page_that_guards_itself_sends_visitors_to_the_login(look: Look) -
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts",))
 @depends_on(*(f"GET {path}" for path in ADMINISTRATION), "GET /_next/*", "GET /api/auth/session")
-def test_students_see_no_page_of_the_administration(look_as_student: Look, texts: Texts) -> None:
+def test_students_see_no_page_of_the_administration(look_as_student: Look) -> None:
     """These pages show everyone's name, address and payments."""
     views = look_as_student(*ADMINISTRATION, leave=True)
 
-    assert [view for view in views if view.path == view.asked and not _refuses(view, texts["denied"])] == []
+    assert [view for view in views if view.path == view.asked and not _refuses(view)] == []
 
 
-def _refuses(view: View, denied: Text) -> bool:
+def _refuses(view: View) -> bool:
     """Whether a page only says that it is not for this visitor: by its words, or because nothing else is on it."""
     is_short = len(view.headings) <= _MOST_OF_A_REFUSAL and len(view.actions) <= _MOST_OF_A_REFUSAL
     has_data = view.fields or view.items or view.frames or view.leads_to("/admin/")
-    return any(map(denied.is_in, view.headings)) or (is_short and not has_data)
+    return any(map(texts()["denied"].is_in, view.headings)) or (is_short and not has_data)
 
 
 class _Row(msgspec.Struct):
@@ -131,7 +129,7 @@ def _courses(enrolments: Answer) -> list[str]:
 @asks("GET /api/enrollments", account="student")
 @depends_on("GET /api/courses", "GET /api/courses/*", "GET /courses/*", "GET /_next/*")
 def test_nobody_enters_another_students_course(
-    answer: Answer, look_as_student: Look, site: Site, browsing_student: Session, target: Target, texts: Texts
+    answer: Answer, look_as_student: Look, site: Site, browsing_student: Session, target: Target
 ) -> None:
     """A shared address would open a course that others pay for."""
     theirs = _courses(site.ask("GET /api/enrollments", cookies=browsing_student.cookies))
@@ -143,11 +141,11 @@ def test_nobody_enters_another_students_course(
     course = site.ask(f"GET /api/courses/{private}").read(Data[_Course]).data
     views = look_as_student(*course.pages, leave=True)
 
-    assert [view for view in views if _is_entered(view, texts["complete_lesson"])] == []
+    assert [view for view in views if _is_entered(view)] == []
 
 
-def _is_entered(view: View, complete: Text) -> bool:
+def _is_entered(view: View) -> bool:
     """Whether a page of a course stayed, and shows a lesson or the way to one."""
     to_lessons = any("/lessons/" in path for _, path in view.links)
-    completes = any(map(complete.is_in, view.buttons))
+    completes = any(map(texts()["complete_lesson"].is_in, view.buttons))
     return view.path == view.asked and (to_lessons or view.frames > 0 or completes)
