@@ -51,7 +51,9 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", judges="function", runbook="authentication-issues", needs=("accounts",))
+@pytest.mark.check(
+    severity="P0", judges="function", effect="sign-in", runbook="authentication-issues", needs=("accounts",)
+)
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
 def test_dashboard_opens_for_a_signed_in_student(look_as_student: Look) -> None:
     """The dashboard does not open, so students who are signed in cannot reach their courses."""

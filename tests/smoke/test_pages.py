@@ -43,7 +43,7 @@ def test_home_page_greets_visitors_and_links_to_sign_in(answer: Answer) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
+@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
 @asks("GET /", "GET /login")
 def test_visitors_find_the_registration(answers: list[Answer]) -> None:
     """The platform wins no new user when no public page leads to the registration."""
