@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.browser.views import Look, View
 from fixtures.checks.declarations import depends_on
+from fixtures.checks.wording import listed
 from fixtures.model.routes import route_of
 from fixtures.model.texts import Text, Texts, differences
 
@@ -33,7 +34,7 @@ def test_pages_of_students_show_the_words_of_the_table(
     """A text was changed: on purpose, then texts.toml or 7p-verify.toml says so, or by mistake."""
     look_as_student(*OPENED)
 
-    assert [*met, *_all_differences(look_as_student.seen, texts.student)] == []
+    assert listed([*met, *_all_differences(look_as_student.seen, texts.student)]) == []
     assert texts.unknown(declared_texts) == []
 
 
@@ -48,4 +49,4 @@ def test_every_page_shows_the_words_of_the_table(
     look_as_student(*(page for page in texts.student if "{" not in page))
     found = [*_all_differences(look.seen, texts.public), *_all_differences(look_as_student.seen, texts.student)]
 
-    assert [*met, *found] == []
+    assert listed([*met, *found]) == []

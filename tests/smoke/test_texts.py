@@ -9,6 +9,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks
+from fixtures.checks.wording import listed
 from fixtures.model.texts import Names, Texts, differences
 
 
@@ -21,7 +22,7 @@ def test_public_pages_show_the_words_of_the_table(answers: list[Answer], texts: 
     pages = {urlsplit(answer.url).path or "/": answer for answer in answers if answer.code == HTTPStatus.OK}
     found = [differences(path, texts.public[path], _names(answer)) for path, answer in pages.items()]
 
-    assert [line for lines in found for line in lines] == []
+    assert listed(line for lines in found for line in lines) == []
 
 
 def _names(answer: Answer) -> Names:
