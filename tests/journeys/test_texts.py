@@ -25,7 +25,6 @@ def _all_differences(views: list[View], pages: Mapping[str, Mapping[str, Text]])
 
 
 @pytest.mark.postdeploy
-@pytest.mark.predeploy
 @pytest.mark.check(severity="P3", judges="wording", runbook="deployment-checklist", needs=("accounts",), daily=False)
 @depends_on(*(f"GET {path}" for path in OPENED), "GET /marketplace/*", "GET /courses/*", "GET /_next/*")
 def test_pages_of_students_show_the_words_of_the_table(
