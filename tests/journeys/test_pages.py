@@ -10,7 +10,7 @@ import pytest
 from fixtures.browser.views import Look
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
-from fixtures.checks.evidence import NotMeasured
+from fixtures.checks.evidence import NotApplicable
 from fixtures.model.texts import Texts
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Data, Listed, courses_of, empty, enrols_for_free
@@ -112,7 +112,7 @@ def test_pages_and_api_agree_whether_free_enrolment_is_on(
         raise empty(target, "no page shows the flag")
     if free is None:
         reason = "the shop's first page offers no free course to this student, so no page shows the flag"
-        raise NotMeasured(reason)
+        raise NotApplicable(reason)
     (page,) = look_as_student(free.page)
     # The page of a free course has no other button of this kind, so that its name does not matter.
     offers = texts["enrol_for_free"].best_of(page.actions) is not None or len(page.actions) == 1
