@@ -25,6 +25,8 @@ from fixtures.run import parent_watchdog
 ROOT = Path(__file__).resolve().parent.parent
 _GRACE = 15.0
 _INTERNAL_ERROR = b"INTERNALERROR>"
+# Python's own last words, on its standard error: where a signal comes before pytest runs, or a library crashes.
+_LAST_WORDS = (b"Traceback (most recent call last):", b"Fatal Python error:")
 
 
 class ChildTimeoutError(Exception):
@@ -63,6 +65,7 @@ class Child:
             )
         self.pid = self._process.pid
         self._errors = errors
+        self._is_told_to_end = False
         pipes = ((self._process.stdout, sys.stdout), (self._process.stderr, sys.stderr))
         self._relays = [Thread(target=self._pass_on, args=[pipe, to], daemon=True) for pipe, to in pipes if pipe]
         for relay in self._relays:
@@ -89,6 +92,7 @@ class Child:
 
     def end(self, number: int = signal.SIGTERM) -> None:
         """Pass a signal on and wait; kill the child and everything it started when the time is over."""
+        self._is_told_to_end = True
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._process.send_signal(number)
@@ -107,16 +111,18 @@ class Child:
 
     def _pass_on(self, output: IO[bytes], to: TextIO) -> None:
         """Copy a stream of the child to this process's own, which never raises."""
+        is_over = False
         with output:
             for line in output:
-                if self._errors and line.startswith(_INTERNAL_ERROR):
+                is_over = is_over or (output is self._process.stderr and line.startswith(_LAST_WORDS))
+                if self._errors and (is_over or line.startswith(_INTERNAL_ERROR)):
                     self._keep_error(self._errors, line)
                 else:
                     to.write(line.decode(errors="replace"))
                     to.flush()
 
     def _keep_error(self, file: Path, line: bytes) -> None:
-        if not file.exists():
+        if not file.exists() and not self._is_told_to_end:
             sys.stdout.write(f"pytest has failed by an error of the suite itself; its traceback: {file}\n")
         with suppress(OSError), file.open("a", encoding="utf-8", errors="backslashreplace") as errors:
             errors.write(redaction.redact(line.decode(errors="replace")))

@@ -21,6 +21,7 @@ from ci.steps import SetupError, say
 from fixtures.browser.executable import BROWSER_VARIABLE
 from fixtures.model import redaction
 from fixtures.model.child_environment import child_environment
+from fixtures.model.known_faults import known_faults
 from fixtures.model.routes import routes
 from fixtures.model.runbook import runbook
 from fixtures.model.toml_tables import UsageError
@@ -60,16 +61,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _carry_out(options: Options) -> int:
     match options.command:
-        case "snapshot":
-            from ci.snapshot import run  # noqa: PLC0415  (psycopg is heavy)
-
-            return run(options)
+        case "snapshot" | "doctor" | "accept":
+            return _tool(options)
         case "selftest":
             return _selftest(options.pytest_args)
-        case "doctor":
-            from ci.doctor import compare, examine  # noqa: PLC0415  (psycopg is heavy)
-
-            return compare(options.subject) if options.subject and options.contract else examine(options.subject)
         case "list-faults":
             return _list_faults()
         case "list-checks":
@@ -79,6 +74,21 @@ def _carry_out(options: Options) -> int:
     return _stage(options)
 
 
+def _tool(options: Options) -> int:
+    """Run a command besides the stages; psycopg, which two of them need, is heavy."""
+    if options.command == "snapshot":
+        from ci.snapshot import run  # noqa: PLC0415
+
+        return run(options)
+    if options.command == "doctor":
+        from ci.doctor import compare, examine  # noqa: PLC0415
+
+        return compare(options.subject) if options.subject and options.contract else examine(options.subject)
+    from ci.accept import accept  # noqa: PLC0415
+
+    return accept(options)
+
+
 def _stage(options: Options) -> int:
     target = load(options.target, environ=options.environ)
     target.redact_secrets()
@@ -86,6 +96,7 @@ def _stage(options: Options) -> int:
     # pytest would refuse a wrong table only after everything has been set up.
     runbook()
     routes()
+    known_faults()
     if options.fault:
         from fixtures.sandbox.faults import nearest  # noqa: PLC0415  (only where one is broken)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -17,8 +18,8 @@ from ci.comparison import Comparison
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
-from ci.runs import RunError, Runs, Started
-from fixtures.model.verdict import Cause, CheckResult, Outcome, Severity, Verdict
+from ci.runs import VERDICT, RunError, Runs, Started
+from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
 
@@ -112,12 +113,15 @@ class Diagnosis:
         causes = dict(findings.causes)
         for node_id in flaky:
             outcome = found[node_id].outcome if node_id in found else "not run"
-            if outcome is not Outcome.PASSED:
+            if outcome not in ACCEPTED:
                 evidence = f"{causes[node_id].evidence}, yet {outcome} again on production"
                 causes[node_id] = Attribution(Cause.UNKNOWN, evidence)
         merged = [check if check.node_id in flaky else found.get(check.node_id, check) for check in verdict.checks]
         spent = {"spent": second.spent, "spent_last_hour": second.spent_last_hour, "left": second.left}
         verdict = msgspec.structs.replace(verdict, checks=merged, **spent)
+        # Readers of the file, `accept` among them, find every check in it; the decision does not need it.
+        with suppress(OSError):
+            verdict.write(self.runs.reports / VERDICT)
         later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
         return verdict, replace(known, causes={**causes, **later.causes})
@@ -210,6 +214,12 @@ class Diagnosis:
         return self.runs.once(node_ids, self.comparison.variant("control")) if checks else None
 
 
+def has_rest(verdict: Verdict, findings: DiagnosisResult) -> bool:
+    """Whether checks wait for `confirm`: an early end left them out, or they passed when they ran again."""
+    left_out = any(check.outcome is Outcome.SUPERSEDED for check in verdict.checks)
+    return verdict.complete and (left_out or bool(findings.flaky))
+
+
 def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Verdict) -> dict[str, Attribution]:
     """
     Return the red checks that only show a redesign: an element is gone, and a journey still reaches the effect.
@@ -238,7 +248,7 @@ def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
 
 def _control_passes(rerun: CheckResult | None) -> bool:
     outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.variant == "control"] if rerun else []
-    return bool(outcomes) and set(outcomes) == {Outcome.PASSED}
+    return bool(outcomes) and ACCEPTED.issuperset(outcomes)
 
 
 def left_out(check: CheckResult) -> bool:
@@ -263,7 +273,7 @@ def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
         for check in verdict.checks
         if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
     ]
-    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome is not Outcome.PASSED]
+    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome not in ACCEPTED]
     if not verdict.complete or not judged:
         return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
     return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

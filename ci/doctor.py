@@ -22,18 +22,19 @@ import psycopg
 
 from ci import environment, machine
 from ci.gate import EXIT_USAGE
+from ci.web import new_client
 from fixtures.browser.executable import BY_PLAYWRIGHT, BrowserError, browser_version, find_browser
 from fixtures.database import errors, privileges
-from fixtures.database.session import connect
+from fixtures.database.session import connect, overdue, time_limit
 from fixtures.model import escaping, redaction
 from fixtures.model.toml_tables import UsageError
 from fixtures.postgres.binaries import PostgresMissing, locate
-from fixtures.run.network import certificates
 from fixtures.target.target import Target, load
 from fixtures.target.targets_file import TARGETS_FILE, entries_of, required_variables
 
-_SECONDS = 10.0
+_SECONDS = 5.0
 _RUN = "doctor"
+_WAITS = "SELECT pid, query, wait_event FROM pg_stat_activity shows what the database waits for"
 # A text, whether it is good, and the remedy.
 _Seen = tuple[str, bool, str]
 _CONNECTED = """
@@ -204,7 +205,8 @@ def _target(target: Target, variables: Mapping[str, str], missing: Container[str
 
 def _reach(about: str, url: str) -> Finding:
     try:
-        status = httpx.get(url, timeout=_SECONDS, follow_redirects=False, verify=certificates()).status_code
+        with new_client(_SECONDS) as client:
+            status = client.get(url).status_code
     except httpx.HTTPError as error:
         return Finding(
             about, f"{url}: no answer ({type(error).__name__})", good=False, remedy=f"curl -sv {url} shows why"
@@ -232,7 +234,8 @@ def _services(target: Target) -> Iterator[tuple[str, str, str, str, str]]:
 def _asked(about: str, url: str, token: str, remedy: str) -> Finding:
     """Show a token to the service that it is for."""
     try:
-        answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS)
+        with new_client(_SECONDS) as client:
+            answer = client.get(url, headers={"Authorization": f"Bearer {token}"})
     except httpx.HTTPError as error:
         text = f"{url}: no answer ({type(error).__name__})"
         return Finding(about, text, good=False, remedy=f"curl -sv {url}")
@@ -248,8 +251,13 @@ def look(dsn: str, variable: str = "DSN", *, about: str = "database") -> Iterato
     """
     looks, role_file = (_copying, "dump_role.sql") if about == "copying" else (_monitoring, "monitor_role.sql")
     try:
-        with connect(dsn, _RUN) as connection:
-            yield from (Finding(about, *seen) for seen in looks(connection))
+        with connect(dsn, _RUN) as connection, time_limit(connection) as expired:
+            try:
+                yield from (Finding(about, *seen) for seen in looks(connection))
+            except psycopg.OperationalError:
+                if not expired.is_set():
+                    raise
+                yield Finding(about, overdue(), good=False, remedy=_WAITS)
     except psycopg.Error as error:
         reason = errors.first_line(error)
         remedy = f'psql "${variable}" from this machine says the same until host, port and network are right'

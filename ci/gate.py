@@ -7,10 +7,10 @@ It is never green by default: every applicable P0/P1 check is required, and a ch
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome, Verdict
+from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Decision, Outcome, Verdict
 
 EXIT_USAGE = 2
 EXIT = {
@@ -37,7 +37,7 @@ OURS = frozenset({Cause.RUNNER, Cause.BLOCKED, Cause.SELF_INFLICTED})
 _NO_DEFECT = OURS | {Cause.FLAKY, Cause.CHANGED}
 _OLDER = frozenset({Cause.EXISTING, Cause.THIRD_PARTY})
 _NAMED = 3
-_RAN = frozenset({Outcome.PASSED, Outcome.FAILED})
+_RAN = ACCEPTED | {Outcome.FAILED}
 _MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUITE_ERROR, Outcome.SUPERSEDED})
 
 
@@ -78,6 +78,7 @@ def decide(
     problem: str | None = None,
     has_control: bool = True,
     can_roll_back: bool = True,
+    must_see: Collection[str] = (),
 ) -> Judgement:
     """
     Judge a verdict.
@@ -85,6 +86,7 @@ def decide(
     causes: node id of a red check -> why it is red; a red check that is not in it is `unknown`.
     problem: why the verdict cannot be trusted, in words; it wins over everything else.
     has_control: whether another deployment could be asked.  can_roll_back: whether the target allows a rollback.
+    must_see: capabilities whose checks must apply.
     """
     if verdict is None:
         return Judgement(Decision.HOLD, 2, [problem or "there is no verdict"])
@@ -105,14 +107,17 @@ def decide(
         (3, Decision.ROLLBACK, _lines(blamed)),
         (4, Decision.BLOCK, _lines(blocking) if stage == "predeploy" else []),
         (5, Decision.INCIDENT, _lines(lasting)),
-        (6, Decision.HOLD, _lines(unsettled) + _unmeasured(verdict)),
-        (7, Decision.ALERT, _lines(red)),
+        (6, Decision.HOLD, _lines(unsettled) + _unmeasured(verdict) + _unseen(verdict, must_see)),
+        (7, Decision.ALERT, _lines(red) + known_lines(verdict)),
     ]
     for rule, decision, reasons in table:
         if reasons:
             return Judgement(decision, rule, reasons)
-    passed = sum(check.outcome is Outcome.PASSED for check in verdict.checks)
-    return Judgement(Decision.KEEP, 8, [f"{passed} checks passed, none is red, every required one was measured"])
+    counts = Counter(check.outcome for check in verdict.checks)
+    kept = f"{counts[Outcome.PASSED]} checks passed, none is red, every required one that applies was measured"
+    left_out = counts[Outcome.NOT_APPLICABLE]
+    kept += f"; {left_out} do not apply to this target, and summary.md names them" if left_out else ""
+    return Judgement(Decision.KEEP, 8, [kept])
 
 
 def _torn(verdict: Verdict, stage: str) -> str | None:
@@ -148,6 +153,26 @@ def _unmeasured(verdict: Verdict) -> list[str]:
         for check in verdict.checks
         if check.severity.is_urgent and check.outcome in _MISSING
     ]
+
+
+def _unseen(verdict: Verdict, must_see: Collection[str]) -> list[str]:
+    return [
+        f"blind to {spot.subject or spot.capability}: {spot.why}, and must_see names it"
+        for spot in verdict.blind
+        if spot.capability in must_see
+    ]
+
+
+def blind_to(verdict: Verdict) -> str:
+    """Return what the run cannot see of the P0 and P1 promises, and why, for the first line; "" for nothing."""
+    spots = [spot for spot in verdict.blind if spot.urgent and spot.subject]
+    lacks = ", ".join(spot.capability for spot in spots)
+    return f"blind to {', '.join(spot.subject for spot in spots)}: the target lacks {lacks}" if spots else ""
+
+
+def known_lines(verdict: Verdict) -> list[str]:
+    """Return one line for each known fault of the run: the check, by whom, until when, and why."""
+    return [f"{check.severity} {by}" for check in verdict.checks for by in check.known_by]
 
 
 def _lines(pairs: Iterable[tuple[CheckResult, Cause]]) -> list[str]:

@@ -70,7 +70,9 @@ def tell(report: Report, verdict: Verdict, state: State, webhook: str | None) ->
     # A check that is red for another cause opens a new incident in place of the old one.
     now = [before.get((check.node_id, check.cause)) or _incident(check, report) for check in red]
     shown = {check.node_id: check for check in red}
-    gone = [incident for incident in known if incident.check not in shown]
+    # A fault that was accepted is a new incident on the day after it expires.
+    accepted = {check.node_id for check in verdict.checks if check.outcome is Outcome.KNOWN}
+    gone = [incident for incident in known if incident.check not in {*shown, *accepted}]
     resolved = [incident for incident in gone if incident.check in passed]
     # An incident whose check was not judged stays.
     still_open = [incident for incident in gone if incident.check not in passed] + now

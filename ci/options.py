@@ -17,9 +17,16 @@ from fixtures.target.targets_file import Mode
 
 # More share no work: a run has some two hundred checks.
 _MOST_WORKERS = 32
-COMMANDS = (*STAGES, "snapshot", "selftest", "doctor")
+COMMANDS = (*STAGES, "snapshot", "selftest", "doctor", "accept")
 _OF_A_TARGET = ("target", "state", "reports", "platform_repo")
-_OF_A_STAGE = ("fault", "mode", "workers", "dry_run")
+_OF_A_STAGE = ("fault", "mode", "workers", "dry_run", "all")
+_OF_ACCEPT = ("owner", "reason", "until")
+# The options that a command takes; every other option is refused.
+_TAKES: dict[str, set[str]] = {
+    **{stage: {*_OF_A_TARGET, *_OF_A_STAGE} for stage in STAGES},
+    "snapshot": {*_OF_A_TARGET},
+    "accept": {"reports", *_OF_ACCEPT},
+}
 MODES: tuple[Mode, ...] = ("off", "shadow", "act")
 
 
@@ -28,12 +35,14 @@ class Options:
     """
     One command line; paths are absolute.
 
-    command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine.
+    command: one of COMMANDS, "list-checks" or "list-faults".  subject: the target of the doctor, None: the machine;
+    the check of accept.  owner, reason, until: of a known fault.
     contract: the doctor compares the target with the contract, and examines nothing else.  compare: of a snapshot:
     judge the one that was taken.  target: a name or a URL, None: SYNTHETIC_TARGET or the sandbox.  state: directory
     that outlives a run, None: the stage's own choice.  platform_repo: a checkout of the platform, None:
     SYNTHETIC_PLATFORM_REPO.  fault: how the sandbox is broken.  mode: None: the target's own.  workers:
     pytest-xdist's, 0: none.  dry_run: measure and decide, but change nothing and notify nobody.
+    all: run every check to the end, also after a red P0.
     pytest_args: the arguments after `--`.
     """
 
@@ -49,6 +58,10 @@ class Options:
     mode: Mode | None = None
     workers: int = 0
     dry_run: bool = False
+    all: bool = False
+    owner: str | None = None
+    reason: str | None = None
+    until: str | None = None
     pytest_args: tuple[str, ...] = ()
 
     @property
@@ -68,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ci/verify",
         usage="ci/verify STAGE [options] [-- PYTEST ARGS]\n       ci/verify snapshot [--compare] [options]\n"
+        "       ci/verify accept CHECK --owner NAME --reason TEXT --until DAY [--reports DIR]\n"
         "       ci/verify selftest [-- PYTEST ARGS]\n       ci/verify doctor [TARGET [--contract]]\n"
         "       ci/verify --list-checks | --list-faults",
         description="Verify a deployment: set up what is missing, run a stage, decide, act, prove.",
@@ -77,9 +91,8 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
-    parser.add_argument(
-        "subject", nargs="?", metavar="TARGET", help="target that doctor examines, in addition to this machine"
-    )
+    subject = "target that doctor examines, in addition to this machine; red check that accept takes"
+    parser.add_argument("subject", nargs="?", metavar="TARGET", help=subject)
     listing = parser.add_mutually_exclusive_group()
     for flag, what in (
         ("list-checks", "list every check with its severity, kind and section"),
@@ -100,10 +113,15 @@ def parser() -> argparse.ArgumentParser:
         "-n", "--workers", metavar="N", type=_count, default=0, help="pytest-xdist workers (default: none)"
     )
     stage.add_argument("--dry-run", action="store_true", help="measure and decide, change nothing, notify nobody")
+    stage.add_argument("--all", action="store_true", help="run every check to the end, also after a red P0")
     snapshot = parser.add_argument_group(
         "options of snapshot, besides --target, --state, --reports and --platform-repo"
     )
     snapshot.add_argument("--compare", action="store_true", help="judge the changes since the earlier snapshot")
+    accept = parser.add_argument_group("options of accept, besides --reports")
+    accept.add_argument("--owner", metavar="NAME", type=_named, help="who repairs the known fault")
+    accept.add_argument("--reason", metavar="TEXT", type=_named, help="why it may stay so long")
+    accept.add_argument("--until", metavar="DAY", type=_named, help="its last day, as 2026-11-27")
     doctor = parser.add_argument_group("options of doctor")
     doctor.add_argument(
         "--contract", action="store_true", help="show where the answers and pages of TARGET depart from the contract"
@@ -117,20 +135,26 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
     given = vars(parser().parse_intermixed_args(list(argv[:split])))
     listing = given.pop("listing")
     problem, command = None, given["command"] or listing
-    allowed = {*_OF_A_TARGET, *_OF_A_STAGE} if command in STAGES else _OF_A_TARGET if command == "snapshot" else ()
-    stray = [name for name in (*_OF_A_TARGET, *_OF_A_STAGE) if given[name] and name not in allowed]
+    allowed = _TAKES.get(command, set())
+    stray = [name for name in (*_OF_A_TARGET, *_OF_A_STAGE, *_OF_ACCEPT) if given[name] and name not in allowed]
+    unsaid = [name for name in _OF_ACCEPT if not given[name]] if command == "accept" else []
     if command is None:
         problem = f"no command; give one of {', '.join(COMMANDS)}; see ci/verify --help"
     elif listing and command != listing:
         problem = f"--list-checks and --list-faults stand alone; drop {command}"
-    elif given["subject"] and command != "doctor":
+    elif given["subject"] and command not in {"doctor", "accept"}:
         problem = f"{shown(given['subject'])}: not expected after {command}; a target is named by --target"
     elif given["compare"] and command != "snapshot":
         problem = f"--compare: only for snapshot, not for {command}"
     elif given["contract"] and not (command == "doctor" and given["subject"]):
         problem = "--contract: only for doctor with a target, as in ci/verify doctor sandbox --contract"
     elif stray:
-        problem = f"--{stray[0].replace('_', '-')}: only for a stage ({', '.join(STAGES)}), not for {command}"
+        of = "accept" if stray[0] in _OF_ACCEPT else f"a stage ({', '.join(STAGES)})"
+        problem = f"--{stray[0].replace('_', '-')}: only for {of}, not for {command}"
+    elif command == "accept" and not given["subject"]:
+        problem = "accept: name the red check, by test function or title, as summary.md and verdict.json show it"
+    elif unsaid:
+        problem = f"accept: --{unsaid[0]} is missing; a known fault has an owner, a reason and a last day"
     if problem:
         raise UsageError(problem)
     given |= {"command": command, "reports": given["reports"] or root / "reports"}

@@ -17,7 +17,7 @@ import httpx
 from ci.causes import Attribution, Circumstances, without_pairs
 from ci.comparison import Comparison
 from ci.web import new_client
-from fixtures.model.verdict import Attempt, Cause, CheckResult, Outcome
+from fixtures.model.verdict import ACCEPTED, Attempt, Cause, CheckResult, Outcome
 from fixtures.run.rate_limits import RATE_LIMITS, WRONG_PASSWORDS
 from fixtures.target.target import BYPASS, Target
 
@@ -29,7 +29,7 @@ _A_KIND = 3
 _LEAST_PAIRS = 4
 # Seconds in which an address that answers at all has answered.
 SILENT_S = 3.0
-_JUDGED = frozenset({Outcome.PASSED, Outcome.FAILED})
+_JUDGED = ACCEPTED | {Outcome.FAILED}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def from_single(
     ((candidate, control),) = pairs
     shown = f"{candidate.outcome} again on {comparison.candidate_id}, {control.outcome} on {comparison.control_name}"
     shown += "; a rate limit allows only one pair"
-    if candidate.outcome is Outcome.PASSED:
+    if candidate.outcome in ACCEPTED:
         return Attribution(Cause.FLAKY, f"not reproduced: {shown}")
     if control.outcome is Outcome.FAILED:
         return _not_the_deployment(check, 1, 1, 1.0, shown, around)

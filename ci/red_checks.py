@@ -122,3 +122,14 @@ def _first_action(check: CheckResult, cause: Cause, url: str) -> str:
         wait = "Follow the vendor's status page; nothing on our side repairs this"
         return f"{wait}. If the vendor reports no problem: {check.first_action}"
     return check.first_action
+
+
+def missed(name: str, stage: str, verdict: Verdict) -> list[str]:
+    """Return the checks that a fault of the sandbox should have turned red and did not, or the stage that shows it."""
+    from fixtures.sandbox.faults import CATALOGUE  # noqa: PLC0415  (the sandbox is loaded where one is broken)
+    from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
+
+    fault = CATALOGUE[name]
+    if fault.stage != stage:
+        return [f"{name} is a fault of another stage: `ci/verify {fault.stage} --fault {name}`"]
+    return [f"{name}: {line}" for line in surprises(fault, verdict.checks)]

@@ -7,17 +7,18 @@ Every text is redacted, then escaped for its medium; nothing is decided here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from ci.gate import Judgement
-from ci.red_checks import RedCheck, blocks, clearest, title_of
+from ci.causes import Attribution
+from ci.gate import Judgement, blind_to, known_lines
+from ci.red_checks import RedCheck, blocks, clearest, missed, red_checks, title_of
 from fixtures.checks.failure_text import shortened
 from fixtures.model import escaping, redaction
 from fixtures.model.verdict import Outcome, Verdict, write_atomically
-from fixtures.run.directory import DIFFERENCE_PAGE
+from fixtures.run.directory import DIFFERENCE_PAGE, clear
 from fixtures.run.own_error import ERROR_FILE
 
 # GitHub drops a summary above 1 MiB altogether.
@@ -26,6 +27,8 @@ _SUMMARY_BYTES = 1_000_000
 _SHOWN = 3
 _NOTES = 6
 _WIDEST = 300
+# These let the deployment stand, so that people must know what nobody looked at.
+_MAY_BE_BLIND = frozenset({"keep", "alert"})
 _CUT = "\n\n(cut: see decision.json)\n"
 
 
@@ -43,8 +46,10 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     """
     The decision and everything that led to it.
 
-    rule: row of the decision table.  seconds: by event, since the platform could be asked.  notes: further facts for
-    the reader.  pages: HTML pages beside this report.
+    rule: row of the decision table.  seconds: by event, since the platform could be asked.  known: faults that somebody
+    has accepted: check, by whom, until when, why.  blind: what the first line says that the run cannot see.
+    unseen: the promises that did not apply, and why.  notes: further facts for the reader.  pages: HTML pages beside
+    this report.
     """
 
     run_id: str
@@ -62,6 +67,9 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     control_id: str | None = None
     control_source: str = ""
     red: list[RedCheck] = []
+    known: list[str] = []
+    blind: str = ""
+    unseen: list[str] = []
     rollback: RollbackReport | None = None
     notes: list[str] = []
     pages: list[str] = []
@@ -71,6 +79,14 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         """Take a decision over, in place of the one before."""
         self.decision, self.exit_code, self.meaning = judgement.decision, judgement.exit_code, judgement.meaning
         self.rule, self.reasons = judgement.rule, judgement.reasons
+
+    def show(self, verdict: Verdict, causes: Mapping[str, Attribution], fault: str | None) -> None:
+        """Take over what is red, known and not seen. fault: of the sandbox."""
+        self.red = red_checks(verdict, causes)
+        self.known, self.blind = known_lines(verdict), blind_to(verdict)
+        self.unseen = [f"{spot.why}: {', '.join(spot.promises)}" for spot in verdict.blind]
+        notes = [*verdict.declared, *unjudged(verdict), *(missed(fault, self.stage, verdict) if fault else [])]
+        self.notes += [note for note in notes if note not in self.notes]
 
     def write(self, directory: Path) -> None:
         """Write decision.json and summary.md, and append the summary to GitHub's where there is one."""
@@ -95,6 +111,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
             lines += [title_of(block), *(f"    {name}: {text}" for name, text in _facts(block))]
         beyond = sum(len(block) for block in faults[_SHOWN:])
         lines += [f"and {beyond} more red checks: summary.md shows all"] if beyond else []
+        lines += [f"known: {known}" for known in self.known[:_SHOWN]]
+        lines += [f"and {len(self.known) - _SHOWN} more known faults: see summary.md"] if self.known[_SHOWN:] else []
         lines += [f"because: {reason}" for reason in _grouped(self.reasons)[:_NOTES] if not self.red]
         lines += [f"note: {note}" for note in self.notes[:_NOTES]]
         lines += [f"and {len(self.notes) - _NOTES} more notes: see summary.md"] if len(self.notes) > _NOTES else []
@@ -123,6 +141,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
                 f"- also: {_text(f'{check.title}: {check.measured}')}" for check in block if check != clearest(block)
             ]
             lines.append("")
+        lines += ["## Not seen", "", *(f"- {_text(unseen)}" for unseen in self.unseen), ""] if self.unseen else []
+        lines += ["## Known faults", "", *(f"- {_text(known)}" for known in self.known), ""] if self.known else []
         if self.rollback:
             lines += ["## Rollback", "", *(f"- {_text(proof)}" for proof in self.rollback.proofs), ""]
         lines += ["## Pages", "", *(f"- [{page}]({page})" for page in self.pages), ""] if self.pages else []
@@ -135,7 +155,8 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         if self.rollback and self.rollback.step == "would":
             blamed = "this deployment is to blame, and production STILL serves it"
             return f"WOULD ROLL BACK (exit {self.exit_code}: {blamed}); {where}"
-        return f"{self.decision.upper()} (exit {self.exit_code}: {self.meaning}); {where}"
+        blind = f", {self.blind}" if self.blind and self.decision in _MAY_BE_BLIND else ""
+        return f"{self.decision.upper()}{blind} (exit {self.exit_code}: {self.meaning}); {where}"
 
     def deed(self) -> str:
         """Return in one sentence what the run changed."""
@@ -179,7 +200,7 @@ def forget(directory: Path, *, before: float) -> None:
     named = [directory / name for name in ("decision.json", "summary.md", "verdict.json", DIFFERENCE_PAGE)]
     for path in [*named, *directory.glob(ERROR_FILE.format("*"))]:
         if path.exists() and path.stat().st_mtime < before:
-            path.unlink()
+            clear(path)
 
 
 def unjudged(verdict: Verdict) -> list[str]:

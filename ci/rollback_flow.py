@@ -17,7 +17,7 @@ from ci.rollback import Order, record_healing, refuse, roll_back
 from ci.runs import RunError, Runs
 from ci.schema_compatibility import breaking, read, unseen
 from ci.unfinished import acting
-from fixtures.model.verdict import Cause, Decision, Outcome, Severity, Verdict
+from fixtures.model.verdict import ACCEPTED, Cause, Decision, Outcome, Severity, Verdict
 from fixtures.run.own_error import own_error
 from fixtures.state.state import State, StateBusyError, StateError
 from fixtures.target.target import Target
@@ -159,7 +159,7 @@ class RollbackFlow:
         return [
             f"{check.severity} {check.title}: {outcomes.get(check.node_id, 'did not run')}"
             for check in must
-            if outcomes.get(check.node_id) is not Outcome.PASSED and check.node_id not in saved
+            if outcomes.get(check.node_id) not in ACCEPTED and check.node_id not in saved
         ]
 
     def _escalate(self, refusal: str) -> Judgement:

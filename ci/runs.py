@@ -15,9 +15,10 @@ import msgspec
 
 from ci.child import Child, ChildTimeoutError
 from fixtures.model.child_environment import child_environment
+from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import CheckResult, Verdict
 from fixtures.run import rate_limits
-from fixtures.run.directory import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE
+from fixtures.run.directory import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE, clear, need_writable
 from fixtures.run.own_error import ERROR_FILE
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE
@@ -85,6 +86,7 @@ class Started:
         except FileNotFoundError:
             if code in _USAGE and self.log is None:
                 raise RunUsageError from None
+            _need_room(self.verdict.parent, problem)
             where = f"; its output: {self.log}" if self.log else ""
             msg = f"{problem} and left no verdict{where}"
             raise RunError(msg) from None
@@ -95,7 +97,18 @@ class Started:
         if found != self.belongs_to:
             msg = f"{problem} and its verdict is of another run: {' / '.join(found)}, not {' / '.join(self.belongs_to)}"
             raise RunError(msg)
+        if not verdict.complete:
+            _need_room(self.verdict.parent, problem)
         return verdict
+
+
+def _need_room(reports: Path, problem: str) -> None:
+    """Raise RunError where nothing more can be written: that is the reason why a run left half a verdict."""
+    try:
+        need_writable("--reports", reports)
+    except UsageError as error:
+        msg = f"{problem}; {error}"
+        raise RunError(msg) from None
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ class Runs:
 
     def rest(self, checks: Iterable[CheckResult], deployment_id: str | None) -> Started:
         """Start the checks that an early end left out."""
-        return self._rerun("rest", [check.node_id for check in checks], deployment_id, proof=False)
+        return self._rerun("rest", [check.node_id for check in checks], deployment_id, proof=False, every=True)
 
     def pairs(self, checks: Iterable[CheckResult], candidate: Variant, control: Variant, *, rounds: int) -> Started:
         """Start the checks on candidate and control, in turns, in one process."""
@@ -156,13 +169,14 @@ class Runs:
         *,
         rounds: int = 1,
         proof: bool = True,
+        every: bool = False,
     ) -> Started:
         wanted = list(node_ids)
         only = self.directory / f"{name}.only"
         only.write_text("\n".join(wanted), encoding="utf-8")
         # Only their files are collected; the verdict has the messages, so tracebacks are not worth their time.
         files = sorted({node_id.partition("::")[0] for node_id in wanted})
-        arguments = [f"--only={only}", "--tb=line", *files]
+        arguments = [f"--only={only}", "--tb=line", *(["--all"] if every else []), *files]
         if variants:
             variants_file = self.directory / f"{name}.variants"
             write_variants(variants_file, list(variants))
@@ -175,7 +189,7 @@ class Runs:
     ) -> Started:
         reports.mkdir(parents=True, exist_ok=True)
         verdict = reports / VERDICT
-        verdict.unlink(missing_ok=True)
+        clear(verdict)
         log = None if reports == self.reports else reports / "output.log"
         # With "=": pytest takes a value that stands alone for a path before it knows the option, and looks for its
         # configuration there.

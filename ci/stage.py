@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci.comparison import Comparison, identify, survey
-from ci.diagnosis import Diagnosis, DiagnosisResult
-from ci.gate import EXIT_USAGE, Judgement, decide
+from ci.diagnosis import Diagnosis, DiagnosisResult, has_rest
+from ci.gate import EXIT_USAGE, ROLLBACK_STAGES, Judgement, decide
 from ci.incidents import LET_STAND, remember, tell
 from ci.options import Options
 from ci.process import Interrupted, Signals
-from ci.red_checks import red_checks
-from ci.report import Report, forget, unjudged
+from ci.report import Report, forget
 from ci.rollback_flow import RollbackFlow
 from ci.runs import Launch, RunError, Runs, RunUsageError, launch_pytest
 from ci.steps import say
@@ -28,7 +27,7 @@ from fixtures.model import redaction
 from fixtures.model.child_environment import dropped_names
 from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import Decision, Verdict
-from fixtures.run.directory import DIFFERENCE_PAGE, ReportFolder, RunDirectory, new_run_id
+from fixtures.run.directory import DIFFERENCE_PAGE, EARLY_END, ReportFolder, RunDirectory, new_run_id
 from fixtures.run.network import CA_VARIABLE, PROXY_VARIABLE
 from fixtures.run.own_error import own_error
 from fixtures.state.state import State, StateBusyError, StateError, open_state, root_of
@@ -61,17 +60,6 @@ def run(options: Options, *, launch: Launch = launch_pytest) -> int:
         except UsageError as error:
             say(redaction.redact(str(error)))
             return EXIT_USAGE
-
-
-def _missed(options: Options, verdict: Verdict) -> list[str]:
-    """Return the checks that the sandbox's fault should have turned red and did not, or the stage that shows it."""
-    from fixtures.sandbox.faults import CATALOGUE  # noqa: PLC0415  (the sandbox is loaded where one is broken)
-    from fixtures.sandbox.faults.red_set import surprises  # noqa: PLC0415
-
-    fault = CATALOGUE[str(options.fault)]
-    if fault.stage != options.command:
-        return [f"{fault.name} is a fault of another stage: `ci/verify {fault.stage} --fault {fault.name}`"]
-    return [f"{fault.name}: {line}" for line in surprises(fault, verdict.checks)]
 
 
 @dataclass
@@ -154,38 +142,53 @@ class _Gate:
             problem = str(error)
         self._mark("checks")
         diagnosis = Diagnosis(self.target, self.comparison, runs)
+        verdict, findings, judgement = self._judge(verdict, diagnosis, problem)
+        self._mark("causes")
+        if judgement.decision in LET_STAND and self.options.command != "predeploy":
+            judgement = self._unmoved(judgement)
+        if verdict:
+            self.report.show(verdict, findings.causes, self.options.fault)
+        self.signals.too_late_for(f"the {judgement.decision}")
+        if verdict and judgement.decision is Decision.ROLLBACK:
+            judgement = self._roll_back(state, runs, judgement, verdict, findings)
+            refused = self.report.rollback is None or self.report.rollback.step == "refused"
+            if refused and has_rest(verdict, findings):
+                verdict, findings = diagnosis.confirm(verdict, findings)
+                self.report.show(verdict, findings.causes, self.options.fault)
+        self._decided(judgement)
+        if not self.options.dry_run:
+            self._keep_books(verdict, state)
+
+    def _judge(
+        self, verdict: Verdict | None, diagnosis: Diagnosis, problem: str | None
+    ) -> tuple[Verdict | None, DiagnosisResult, Judgement]:
+        """Find the causes and decide. Where no rollback follows, the checks that an early end left out run first."""
         findings = DiagnosisResult()
         if verdict and verdict.complete:
             verdict, findings = diagnosis.compare_errors(verdict, diagnosis.into(verdict))
         judgement = self._decide(verdict, findings, problem)
-        if verdict and judgement.decision in {Decision.HOLD, Decision.ALERT} and findings.flaky:
+        if verdict and judgement.decision is not Decision.ROLLBACK and has_rest(verdict, findings):
             verdict, findings = diagnosis.confirm(verdict, findings)
             judgement = self._decide(verdict, findings, problem)
-        self._mark("causes")
-        if judgement.decision in LET_STAND and self.options.command != "predeploy":
-            judgement = self._unmoved(judgement)
-        self.report.red = red_checks(verdict, findings.causes) if verdict else []
-        self.report.notes += unjudged(verdict) if verdict else []
-        self.report.notes += _missed(self.options, verdict) if verdict and self.options.fault else []
-        self.signals.too_late_for(f"the {judgement.decision}")
-        if verdict and judgement.decision is Decision.ROLLBACK:
-            judgement = RollbackFlow(
-                options=self.options,
-                target=self.target,
-                comparison=self.comparison,
-                state=state,
-                vercel=self.vercel,
-                runs=runs,
-                report=self.report,
-                held=self.held,
-                judgement=judgement,
-                verdict=verdict,
-                findings=findings,
-                began=self.began,
-            ).roll_back()
-        self._decided(judgement)
-        if not self.options.dry_run:
-            self._keep_books(verdict, state)
+        return verdict, findings, judgement
+
+    def _roll_back(
+        self, state: State, runs: Runs, judgement: Judgement, verdict: Verdict, findings: DiagnosisResult
+    ) -> Judgement:
+        return RollbackFlow(
+            options=self.options,
+            target=self.target,
+            comparison=self.comparison,
+            state=state,
+            vercel=self.vercel,
+            runs=runs,
+            report=self.report,
+            held=self.held,
+            judgement=judgement,
+            verdict=verdict,
+            findings=findings,
+            began=self.began,
+        ).roll_back()
 
     def _open_state(self) -> State:
         root = root_of(self.target, self.options.state)
@@ -237,7 +240,7 @@ class _Gate:
             rate_limits=None if self.target.handle else state.rate_limits().path,
             platform_repo=self.options.platform_repo,
             workers=self.options.workers,
-            pytest_args=self.options.pytest_args,
+            pytest_args=(*(["--all"] if self.options.all else []), *self.options.pytest_args),
             launch=self.launch,
         )
 
@@ -265,6 +268,9 @@ class _Gate:
         except VercelError as error:
             self._note(f"{error}; no control deployment in this run")
             return
+        undoable = "rollback" in self.target.capabilities and self.options.command in ROLLBACK_STAGES
+        if undoable and self.comparison.control:
+            (self.directory / EARLY_END).touch()
         self.report.notes += self.comparison.notes
         self.report.control_id = self.comparison.control_id
         self.report.control_source = self.comparison.control_source
@@ -278,6 +284,7 @@ class _Gate:
             problem=problem,
             has_control=self.comparison.control is not None,
             can_roll_back="rollback" in self.target.capabilities,
+            must_see=self.target.must_see,
         )
 
     def _cannot_tell(self, problem: str) -> Judgement:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from ci.notify import OUTBOX, Outbox, deliver, queue
-from fixtures.model.verdict import Outcome, Severity, Verdict
+from fixtures.model.verdict import ACCEPTED, Outcome, Severity, Verdict
 from fixtures.state.state import (
     UNFINISHED,
     Good,
@@ -162,7 +162,7 @@ def prove_healing(state: State, verdict: Verdict, serving: str | None, run_id: s
     applicable = [check for check in p0 if check.outcome is not Outcome.NOT_APPLICABLE]
     if not applicable or verdict.missing or not verdict.complete:
         return []
-    open_ = [f"{check.title}: {check.outcome}" for check in applicable if check.outcome is not Outcome.PASSED]
+    open_ = [f"{check.title}: {check.outcome}" for check in applicable if check.outcome not in ACCEPTED]
     lines = []
     for record in state.rollbacks():
         if record.step != "proved" or record.target_id != serving or record.run_id == run_id:

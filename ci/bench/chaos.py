@@ -25,9 +25,10 @@ from pathlib import Path
 import msgspec
 
 from ci.bench.attacks import catalogue
-from ci.bench.attacks.arena import Arena, NotReachedError, Seen, open_arena
+from ci.bench.attacks.arena import Arena, NotReachedError, Seen
 from ci.bench.attacks.attack import Attack, Right
 from ci.bench.attacks.canaries import search, secrets_of
+from ci.bench.attacks.sandboxes import Sandboxes
 from ci.bench.machine_class import stamp
 from ci.gate import EXIT, EXIT_USAGE
 from fixtures.model.verdict import Decision, write_atomically
@@ -66,14 +67,14 @@ class Results(msgspec.Struct):
     attacks: dict[str, Result] = {}
 
 
-def carry_out(attack: Attack) -> Result:
-    """Carry one attack out on its own sandbox, and compare the end with the right answer."""
+def carry_out(attack: Attack, sandboxes: Sandboxes) -> Result:
+    """Carry one attack out, and compare the end with the right answer."""
     began = time.monotonic()
     runs: list[Seen] = []
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="7p-chaos-", ignore_cleanup_errors=True) as directory:
         try:
-            with open_arena(Path(directory), attack) as arena:
+            with sandboxes.arena(Path(directory), attack) as arena:
                 first = arena.run(attack)
                 runs.append(first)
                 problems += judge(attack.right, first, unseen=attack.unseen) + common(
@@ -185,22 +186,30 @@ def main() -> int:
     if given.list:
         sys.stdout.writelines(f"{name}: {attacks[name].summary}\n" for name in chosen)
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Those that share a sandbox follow each other.
+    chosen.sort(key=lambda name: (not attacks[name].only_surrounds, attacks[name].fault or ""))
+    # A shell that starts the bench in the background has it ignore Ctrl-C, and every run would inherit that.
+    for interrupt in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(interrupt, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     measured_on = stamp()
     # The sandbox runs in this process, and its application logs each failure that an attack causes.
     logging.disable()
-    for number, name in enumerate(chosen, 1):
-        kept[name] = result = carry_out(attacks[name])
-        state = "NOT SURVIVED" if result.problems else "survived"
-        sys.stdout.write(
-            f"{number} of {len(chosen)}, {name}: {state}, {' then '.join(result.saw)}, {result.seconds} s\n"
-        )
-        sys.stdout.writelines(f"    {problem}\n" for problem in result.problems)
-        sys.stdout.flush()
-        ordered = {one: kept[one] for one in attacks if one in kept}
-        survived = f"{sum(not row.problems for row in ordered.values())} of {len(ordered)}, {len(attacks)} are known"
-        results = Results(given.seed, survived, measured_on, ordered)
-        write_atomically(RESULTS, msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    with Sandboxes() as sandboxes:
+        for number, name in enumerate(chosen, 1):
+            kept[name] = result = carry_out(attacks[name], sandboxes)
+            state = "NOT SURVIVED" if result.problems else "survived"
+            sys.stdout.write(
+                f"{number} of {len(chosen)}, {name}: {state}, {' then '.join(result.saw)}, {result.seconds} s\n"
+            )
+            sys.stdout.writelines(f"    {problem}\n" for problem in result.problems)
+            sys.stdout.flush()
+            ordered = {one: kept[one] for one in attacks if one in kept}
+            survived = (
+                f"{sum(not row.problems for row in ordered.values())} of {len(ordered)}, {len(attacks)} are known"
+            )
+            results = Results(given.seed, survived, measured_on, ordered)
+            write_atomically(RESULTS, msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
     return 1 if any(kept[name].problems for name in chosen) else 0
 
 

@@ -25,7 +25,7 @@ def _found(examined: int, counts: dict[str, int]) -> list[str]:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down", needs=("payments",))
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down")
 @depends_on("table payment_transactions", "table enrollments")
 @asks_database("SELECT examined, without_enrolment FROM synthetic.completed_payments()", min_rows=1, sees=("counters",))
 def test_everyone_who_paid_is_enrolled(rows: Rows) -> None:
@@ -50,7 +50,7 @@ def test_enrolments_are_possible(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", judges="exposure", runbook="payment-system-down", needs=("payments",))
+@pytest.mark.check(severity="P1", judges="exposure", runbook="payment-system-down")
 @depends_on("table payment_transactions", "table enrollments")
 @asks_database("SELECT examined, without_payment FROM synthetic.paid_enrolments()", min_rows=1, sees=("counters",))
 def test_everyone_who_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
@@ -61,7 +61,7 @@ def test_everyone_who_is_enrolled_as_paying_has_paid(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down", needs=("payments",))
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down")
 @depends_on("table payment_transactions")
 @asks_database(
     "SELECT examined, negative, untraceable, booked_twice, of_unknown_status FROM synthetic.payments()",
@@ -116,7 +116,7 @@ def test_an_address_belongs_to_one_account(rows: Rows) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", judges="upkeep", runbook="payment-system-down", needs=("payments",))
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="payment-system-down")
 @depends_on("table payment_transactions")
 @asks_database("SELECT examined, oldest_hours FROM synthetic.pending_payments()", min_rows=1, sees=("counters",))
 def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
@@ -127,7 +127,7 @@ def test_no_payment_stays_pending(rows: Rows, budgets: Budgets) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down", needs=("payments",))
+@pytest.mark.check(severity="P0", judges="function", runbook="payment-system-down")
 @depends_on("table payment_transactions")
 @asks_database("SELECT examined, failed FROM synthetic.latest_payments()", min_rows=1, sees=("counters",))
 def test_payments_succeed(rows: Rows, budgets: Budgets, evidence: Evidence) -> None:

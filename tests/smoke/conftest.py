@@ -109,7 +109,7 @@ def environment(configured: Environment, evidence: Evidence) -> Environment:
 @pytest.fixture(scope="session")
 def charges_cards(target: Target, where: Where) -> bool:
     """Return whether this environment takes real money: production does, unless the target declares test mode."""
-    return not (target.is_sandbox or where == "preview" or "payments" in target.capabilities)
+    return not (target.is_sandbox or where == "preview" or "stripe-test-mode" in target.capabilities)
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from fixtures.vendors.environment_sources import Environment
 from .conftest import Where
 
 
-def _example(target: Target) -> str | None:
+def example_of(target: Target) -> str | None:
+    """Return the list of variables in the platform's repository; None: there is none."""
     path = target.platform_repo / ".env.example" if target.platform_repo else None
-    return path.read_text(encoding="utf-8") if path and path.exists() else None
+    return path.read_text(encoding="utf-8-sig", errors="replace") if path and path.exists() else None
 
 
 @pytest.mark.predeploy
@@ -29,7 +30,7 @@ def test_every_variable_that_the_payments_mode_needs_is_set(
     environment: Environment, target: Target, where: Where
 ) -> None:
     """One missing auth variable turned sign-in and the data APIs into HTML 500, while health was 200."""
-    assert variables.missing(environment, _example(target), preview=where == "preview") == []
+    assert variables.missing(environment, example_of(target), preview=where == "preview") == []
 
 
 @pytest.mark.predeploy

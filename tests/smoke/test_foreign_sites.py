@@ -22,6 +22,7 @@ ASTRAY = [
     quote(to, safe="")
     for to in (f"{ELSEWHERE}/", "//7p-verify.invalid/", "/\\7p-verify.invalid/", "javascript:alert(document.domain)")
 ]
+OF_SIGN_IN = ("next-auth", "csrf-token", "session-token", "callback-url")
 ENTRIES = ("/login", "/api/auth/signin", "/api/auth/csrf")
 
 
@@ -74,7 +75,7 @@ def test_scripts_cannot_read_sign_in_cookies(answers: list[Answer], target: Targ
 
 def faults_of_cookies(lines: list[str], *, secure: bool) -> list[str]:
     """
-    Return the mistakes in NextAuth's cookies, as their `set-cookie` lines show them.
+    Return the mistakes in NextAuth's cookies, as their `set-cookie` lines show them; other cookies may be read.
 
     secure: whether the site is on https. There their names have prefixes, which keep plain http from setting them.
     """
@@ -82,6 +83,8 @@ def faults_of_cookies(lines: list[str], *, secure: bool) -> list[str]:
     faults = []
     for line in lines:
         name = line.partition("=")[0]
+        if not any(word in name for word in OF_SIGN_IN):
+            continue
         flags = {part.strip().lower() for part in line.split(";")[1:]}
         prefix = "" if not secure else "__Host-" if "csrf-token" in name else "__Secure-"
         faults += [f"{name} without {flag}" for flag in sorted(wanted - flags)]

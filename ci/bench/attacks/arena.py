@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -21,8 +21,6 @@ import psycopg
 
 from ci.bench.attacks.attack import PLACES, PLAIN, Attack
 from fixtures.run.rate_limits import FILE
-from fixtures.sandbox.control import open_control
-from fixtures.sandbox.faults import find
 from fixtures.sandbox.sandbox import Sandbox
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from tests.selftest.processes import Process, family, survivors, table
@@ -30,7 +28,7 @@ from tests.selftest.processes import Process, family, survivors, table
 ROOT = Path(__file__).parents[3]
 # Far above every bound of a run; it protects the machine of the bench.
 MOST_MEMORY_MB = 3000.0
-_STARTS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.25
 _ENDS_WITHIN_S = 10.0
 _POLL_S = 0.01
@@ -91,7 +89,7 @@ class Arena:
 
     def do(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine in the sandbox's loop and return its result."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(_STARTS_WITHIN_S)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(STARTS_WITHIN_S)
 
     @property
     def reports(self) -> Path:
@@ -116,12 +114,12 @@ class Arena:
     def enrolments(self) -> set[tuple[str, str]]:
         """Return the enrolments of the database, as (user, course)."""
         with psycopg.connect(self.sandbox.postgres.superuser_dsn) as connection:
-            rows = connection.execute("SELECT user_id::text, course_id::text FROM public.course_enrollments")
+            rows = connection.execute("SELECT user_id::text, course_id::text FROM public.enrollments")
             return {(user, course) for user, course in rows}
 
     def wait_for(self, gate: int, condition: Callable[[], bool], moment: str) -> None:
         """Wait for a moment of a run; raises NotReachedError."""
-        until = time.monotonic() + _STARTS_WITHIN_S
+        until = time.monotonic() + STARTS_WITHIN_S
         while not condition():
             if time.monotonic() > until or not _runs(gate):
                 msg = f"the run never came to this moment: {moment}"
@@ -137,8 +135,7 @@ class Arena:
     def forget_rate_limits(self) -> None:
         """Reset the rate limits: a second run needs sign-ins as well."""
         self.sandbox.platform.limits.spent.clear()
-        for book in self.folder.rglob(FILE):
-            book.unlink()
+        (Path(self.sandbox.handle.run_dir) / FILE).unlink(missing_ok=True)
 
     def run(self, attack: Attack, *, attacked: bool = True, marker: str = "") -> Seen:
         """Run ci/verify to its end, attacked or not. marker: distinguishes two runs at the same time."""
@@ -268,38 +265,3 @@ def _memory_mb(pid: int) -> float:
             if line.startswith("Pss:"):
                 return int(line.split()[1]) / 1024
     return 0.0
-
-
-@contextmanager
-def open_arena(folder: Path, attack: Attack) -> Iterator[Arena]:
-    """Start a sandbox with the attack's fault; it ends with the block."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever)
-    thread.start()
-    for name in ("sandbox", "tmp"):
-        (folder / name).mkdir()
-    # PostgreSQL's own user must be able to enter it.
-    folder.chmod(0o711)
-    sandbox: Sandbox | None = None
-    try:
-        starting = _start(folder / "sandbox", attack)
-        sandbox = asyncio.run_coroutine_threadsafe(starting, loop).result(_STARTS_WITHIN_S)
-        sandbox.handle.write(folder / "handle.json")
-        arena = Arena(sandbox, loop, folder)
-        attack.prepare(arena)
-        yield arena
-    finally:
-        if sandbox is not None:
-            asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(_STARTS_WITHIN_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-async def _start(directory: Path, attack: Attack) -> Sandbox:
-    fault = find(attack.fault) if attack.fault else None
-    sandbox = await Sandbox.start(directory, fault=fault or attack.breaks)
-    if fault and attack.breaks and attack.breaks.sandbox:
-        await attack.breaks.sandbox(sandbox)
-    await open_control(sandbox, find)
-    return sandbox

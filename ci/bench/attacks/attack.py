@@ -95,3 +95,8 @@ class Attack:
     again: Right | None = None
     leaves: bool = False
     unseen: bool = False
+
+    @property
+    def only_surrounds(self) -> bool:
+        """Whether it leaves the sandbox as it is: a run rolls back at most, and the next one finds all as before."""
+        return self.breaks is None and self.during is _watch

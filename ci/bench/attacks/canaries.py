@@ -16,7 +16,6 @@ from fixtures.sandbox.sandbox import Sandbox
 
 _RED = Right(("rollback", "incident", "escalate", "hold", "alert"), seconds=180)
 _ANY = Right(("keep", "alert", "rollback", "incident", "escalate", "hold"), seconds=180)
-_SESSION = "next-auth.session-token"
 
 
 def secrets_of(sandbox: Sandbox) -> dict[str, str]:
@@ -57,14 +56,16 @@ class _Echo:
         """Search for the sessions of the run; the bench searches for the other secrets after every attack."""
         return search(arena, seen, self.sessions)
 
-    def _spelled(self, call: Call) -> list[str]:
-        token = next((value for name, value in call.request.cookies.items() if _SESSION in name), None)
+    async def _spelled(self, call: Call) -> list[str]:
+        # What is no session, a check has invented.
+        is_signed_in = await call.session() is not None
+        token = call.request.cookies[call.cookies.session] if is_signed_in else None
         if token:
             self.sessions[token] = "a session of the run"
         return [self.encode(value) for value in [*self.secrets, *([token] if token else [])]]
 
     async def _around(self, call: Call, handler: Handler) -> Response:
-        spelled = self._spelled(call)
+        spelled = await self._spelled(call)
         path = call.request.url.path
         if path == "/api/courses" or (path == "/courses" and self.place == "page"):
             return self._refusal(spelled)

@@ -11,10 +11,11 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from ci.bench.attacks.arena import Arena, open_arena
+from ci.bench.attacks.arena import Arena
 from ci.bench.attacks.attack import ROLLED_BACK, Attack, Right
 from ci.bench.attacks.kills import OUTAGE, kill, rolls_back
 from ci.bench.attacks.moments import MOMENTS, member
+from ci.bench.attacks.sandboxes import Sandboxes
 from tests.selftest.processes import family
 
 _MOMENTS = 30
@@ -63,7 +64,11 @@ def _parts() -> dict[str, float]:
     Moments count from the beginning of their part: this machine may become slower or faster meanwhile.
     """
     attack = Attack(summary="nothing is killed", right=ROLLED_BACK, fault=OUTAGE)
-    with tempfile.TemporaryDirectory(prefix="7p-chaos-") as folder, open_arena(Path(folder), attack) as arena:
+    with (
+        tempfile.TemporaryDirectory(prefix="7p-chaos-") as folder,
+        Sandboxes() as sandboxes,
+        sandboxes.arena(Path(folder), attack) as arena,
+    ):
         seen = arena.run(attack)
     marks = seen.decision["seconds"]
     early = seen.seconds - marks["end"]

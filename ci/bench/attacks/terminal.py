@@ -47,6 +47,9 @@ _LIMITS = {
     "directory-removed": 'mkdir {folder}/gone; cd {folder}/gone; rmdir {folder}/gone; exec "$@"',
     "full-disk-of-reports": "exec unshare -m /bin/sh -c 'mkdir -p {folder}/reports && mount -t tmpfs -o size=16k none "
     '{folder}/reports && exec "$@"\' attack "$@"',
+    # Room for the start and not for all: a healthy run writes 370 small files.
+    "filling-disk-of-reports": "exec unshare -m /bin/sh -c 'mkdir -p {folder}/reports && mount -t tmpfs -o size=1300k "
+    'none {folder}/reports && exec "$@"\' attack "$@"',
     "full-disk-of-state": "exec unshare -m /bin/sh -c 'mkdir -p {folder}/state && mount -t tmpfs -o size=4k none "
     '{folder}/state && exec "$@"\' attack "$@"',
     "full-disk-of-tmp": "exec unshare -m /bin/sh -c 'mount -t tmpfs -o size=256k none {folder}/tmp && exec \"$@\"' "

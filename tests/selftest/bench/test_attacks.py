@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ci.bench.attacks.arena import Arena, NotReachedError, Seen, open_arena
+from ci.bench.attacks.arena import Arena, NotReachedError, Seen
 from ci.bench.attacks.attack import KEPT, Attack
 from ci.bench.attacks.hostile import ACTIVE, active_text, wired
+from ci.bench.attacks.sandboxes import Sandboxes
 from ci.bench.attacks.wires import bomb, raw
 
 MB = 1 << 20
@@ -28,7 +29,7 @@ def test_the_proxy_is_hostile_only_while_production_serves_the_candidate(tmp_pat
     """A rollback must be able to heal: the control behind the same address is healthy."""
     breaks = wired({"/courses": raw(b"HTTP/1.1 599 Odd\r\ncontent-length: 0\r\n\r\n")}, "x-motto: ışık\r\n".encode())
     attack = Attack(summary="a proxy", right=KEPT, breaks=breaks)
-    with open_arena(tmp_path, attack) as arena, httpx.Client(trust_env=False) as client:
+    with Sandboxes() as sandboxes, sandboxes.arena(tmp_path, attack) as arena, httpx.Client(trust_env=False) as client:
         edge = arena.sandbox.edge
 
         def ask(path: str) -> httpx.Response:
@@ -37,6 +38,8 @@ def test_the_proxy_is_hostile_only_while_production_serves_the_candidate(tmp_pat
         assert ask("/courses").status_code == 599
         assert dict(ask("/robots.txt").headers.raw)[b"x-motto"] == "ışık".encode()
         assert ask("/robots.txt").headers["x-deployment-id"] == arena.candidate
+        pinned = client.get(f"{edge.production_url}/courses", headers={"cookie": f"__vdpl={arena.control}"})
+        assert pinned.status_code != 599
         edge.rollback(arena.control)
         assert ask("/courses").status_code != 599
         assert "x-motto" not in ask("/robots.txt").headers

@@ -15,6 +15,7 @@ from ci.bench import chaos
 from ci.bench.attacks import catalogue
 from ci.bench.attacks.arena import Seen
 from ci.bench.attacks.attack import KEPT, REFUSED, ROLLED_BACK, Attack, Right
+from ci.bench.attacks.sandboxes import Sandboxes
 from ci.bench.attacks.spellings import ENCODERS, found_in
 from ci.bench.chaos import SEED, Result, carry_out, judge, read_results
 
@@ -122,7 +123,8 @@ def test_another_secret_is_not_found() -> None:
 
 def test_a_defect_is_not_survived() -> None:
     """The right answer of an outage is a rollback: a bench that expects `keep` must say that it did not come."""
-    result = carry_out(Attack(summary="an outage that should be kept", right=KEPT, fault="pages-500"))
+    with Sandboxes() as sandboxes:
+        result = carry_out(Attack(summary="an outage that should be kept", right=KEPT, fault="pages-500"), sandboxes)
 
     assert result.saw == ["rollback, exit 1"]
     assert len(result.problems) == 1
@@ -133,7 +135,7 @@ def test_a_bench_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, monke
     """The results are written after every attack, and an attack with a result is not carried out again."""
     done: list[str] = []
 
-    def interrupt(attack: Attack) -> Result:
+    def interrupt(attack: Attack, _sandboxes: Sandboxes) -> Result:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(attack.summary)
@@ -161,7 +163,8 @@ def test_a_bench_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, monke
 @pytest.mark.parametrize("name", QUICK)
 def test_an_attack_is_survived(name: str) -> None:
     """Nothing around a run, and nothing that its target sends, bends the verdict."""
-    result = carry_out(ATTACKS[name])
+    with Sandboxes() as sandboxes:
+        result = carry_out(ATTACKS[name], sandboxes)
 
     assert result.problems == [], result.saw
 

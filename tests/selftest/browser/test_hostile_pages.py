@@ -17,6 +17,7 @@ from playwright.sync_api import Error, Page, expect
 
 from fixtures.browser.options import dropped_variables
 from fixtures.browser.pages import Visit
+from fixtures.browser.processes import MOST_MB
 from fixtures.browser.red_pages import ends_within, finding_of, leave_evidence, pytest_runtest_call
 from fixtures.browser.watch import MOST_LINES, MOST_PAGES, WATCH, Watch
 from fixtures.checks.answers import Answer
@@ -25,15 +26,17 @@ from fixtures.target.target import Target
 from fixtures.target.variants import Variant
 
 PAGES: dict[str, str] = {
+    "/loop": "<h1>7P</h1><script>for (;;) {}</script>",
     "/plain": "<h1>7P</h1>",
     "/console": "<h1>7P</h1><script>for (let i = 0; i < 5000; i++) console.error('x'.repeat(2000))</script>",
     "/surrogate": "<h1>7P</h1><script>console.error('half \\ud800'); throw new Error('\\udfff \\u001b[31m')</script>",
     "/popups": "<h1>7P</h1><script>for (let i = 0; i < 30; i++) open('/plain')</script>",
     "/dialogs": "<h1>7P</h1><script>for (let i = 0; i < 20; i++) { alert(i); confirm(i); prompt(i) }</script>",
-    "/requests": "<h1>7P</h1><script>for (let i = 0; i < 9000; i++) fetch('/plain?' + i).catch(() => 0)</script>",
+    "/requests": "<h1>7P</h1><script>for (let i = 0; i < 3500; i++) fetch('/plain?' + i).catch(() => 0)</script>",
     "/workers": "<h1>7P</h1><script>for (let i = 0; i < 60; i++) new Worker('/worker.js')</script>",
     "/worker.js": "setInterval(() => 0, 1000)",
     "/odd-method": "<h1>7P</h1><script>fetch('/plain', {method: 'patch'}).finally(() => document.title = 'x')</script>",
+    "/memory": "<h1>7P</h1><script>const a=[];setInterval(()=>a.push(new Uint8Array(5e7).fill(1)),1)</script>",
     "/pixel": "<h1>7P</h1><img src=HANGS/pixel.gif width=1 height=1 alt=''>",
     "/own-pixel": "<h1>7P</h1><img src=/hangs.gif width=1 height=1 alt=''>",
 }
@@ -145,7 +148,7 @@ def test_an_error_that_the_page_caused_fails_the_check(page: Page, request: pyte
     """A download is refused, an address does not answer: the check is red, with one line of Playwright's."""
     with pytest.raises(Error) as refused:
         page.goto(path)
-    call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash)))
+    call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash, config=request.config)))
     next(call)
 
     with pytest.raises(AssertionError, match=r"^Page.goto: (net::ERR_|Download)[^\n]*$") as failed:
@@ -209,6 +212,15 @@ def test_a_page_without_an_end_is_closed(page: Page, watch: Watch, path: str, wh
     assert str(finding_of(closed.value, watch)) == f"the pages were closed: more than {why}"
 
 
+def test_a_page_that_takes_memory_without_an_end_is_ended(page: Page, watch: Watch) -> None:
+    """Chromium limits neither arrays nor the text of a document: the machine of the run would end everything."""
+    page.goto("/memory")
+    with pytest.raises(Error) as ended:
+        page.wait_for_timeout(20_000)
+
+    assert str(finding_of(ended.value, watch)) == f"the page takes more than {MOST_MB} MB of memory; it was ended"
+
+
 def test_an_odd_method_and_turkish_headers_are_answers(page: Page, watch: Watch) -> None:
     """Neither of them raises an error where the suite counts and inspects the requests of pages."""
     page.goto("/odd-method")
@@ -242,6 +254,20 @@ def test_an_own_picture_that_does_not_answer_is_waited_for(
     with pytest.raises(Error, match="Timeout"):
         visit("/own-pixel")
     assert page.url.endswith("/own-pixel")
+
+
+def test_a_page_that_hangs_again_is_waited_for_less(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Re-runs open it five times more: the gate must decide within a minute."""
+    monkeypatch.setattr("fixtures.browser.pages.NAVIGATION_MS", 3_000)
+    monkeypatch.setattr("fixtures.browser.pages.ACTION_MS", 300)
+    seconds = []
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(Error, match="Timeout"):
+            visit("/loop")
+        seconds.append(time.monotonic() - began)
+
+    assert seconds[0] >= 3 > seconds[1]
 
 
 def test_variables_of_debugging_do_not_reach_the_browser() -> None:

@@ -183,7 +183,7 @@ def test_red_journey_leaves_picture_and_trouble_without_secrets(
     with page.expect_event("pageerror"):
         page.goto("/broken")
     watch: Watch = request.node.stash[WATCH]
-    item = cast("pytest.Item", SimpleNamespace(stash=request.node.stash))
+    item = cast("pytest.Item", SimpleNamespace(stash=request.node.stash, config=request.config))
     call = pytest_runtest_call(item)
     next(call)
     with pytest.raises(AssertionError):
@@ -225,7 +225,7 @@ def test_refused_connection_is_a_blocker(page: Page, evidence: Evidence, request
         port = closed.getsockname()[1]
     with pytest.raises(Error, match="ERR_CONNECTION_REFUSED") as refused:
         page.goto(f"http://127.0.0.1:{port}/")
-    call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash)))
+    call = pytest_runtest_call(cast("pytest.Item", SimpleNamespace(stash=request.node.stash, config=request.config)))
     next(call)
     with pytest.raises(AssertionError, match="ERR_CONNECTION_REFUSED"):
         call.throw(refused.value)

@@ -120,3 +120,30 @@ def test_known_secrets_are_masked_in_lines_and_in_bodies_however_they_are_writte
 def test_what_cannot_be_read_is_left_out() -> None:
     """Nobody knows what is in it; pictures are covered while they are taken."""
     assert sorted(_trace(body__dat=b"\xff\xfe\x00", trace__trace=b"{torn", page__jpeg=b"jpeg")) == ["page.jpeg"]
+
+
+def test_nothing_is_recorded_beside_the_directory_of_the_run(suite: Suite, stub: Stub, tmp_path: Path) -> None:
+    """A run that is killed removes nothing; the next one removes the directories of dead runs, and no others."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    stub.answers["GET /"] = (200, {"content-type": "text/html"}, b"<h1>7P</h1>")
+    killed = "\n@post\n@P1\ndef test_killed(page):\n    os.kill(os.getpid(), 9)\n"
+    suite.write(f"import os\n{killed}", "tests/journeys/test_small.py")
+
+    outcome = suite.run("-m", "postdeploy", f"--target={stub.url}", environment={"TMPDIR": str(temporary)})
+
+    assert outcome.code == -9
+    assert [path.name for path in temporary.iterdir() if not path.name.startswith(("7p-run-", "7p-verify-"))] == []
+
+
+@pytest.mark.parametrize("rerun", ["", "1"], ids=["first", "rerun"])
+def test_a_rerun_takes_no_picture(suite: Suite, stub: Stub, rerun: str) -> None:
+    """Nobody looks at it, and a picture of a page that hangs takes seconds, five times over."""
+    stub.answers["GET /"] = (200, {"content-type": "text/html"}, b"<h1>7P</h1>")
+    suite.write(
+        "@post\n@P1\ndef test_red(page):\n    page.goto('/')\n    assert False\n", "tests/journeys/test_small.py"
+    )
+
+    outcome = suite.run("-m", "postdeploy", f"--target={stub.url}", environment={"SYNTHETIC_RERUN": rerun})
+
+    assert any(name.endswith(".png") for name in outcome.check("test_red").evidence) is not bool(rerun)

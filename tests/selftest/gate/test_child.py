@@ -132,3 +132,16 @@ def test_the_traceback_of_a_crashed_pytest_goes_to_a_file(tmp_path: Path, capsys
     printed = capsys.readouterr().out
     assert printed.count(f"pytest has failed by an error of the suite itself; its traceback: {errors}") == 1
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("last", ["raise KeyboardInterrupt", "import os; os.abort()"], ids=["interrupted", "crashed"])
+def test_the_last_words_of_python_go_there_too(tmp_path: Path, capsys: pytest.CaptureFixture[str], last: str) -> None:
+    """A signal that comes before pytest runs ends Python with a traceback, and a library may crash."""
+    (tmp_path / "early.py").write_text(f"import faulthandler\nfaulthandler.enable()\n{last}\n")
+    errors = tmp_path / "errors.txt"
+    child = Child(["-p", "early"], os.environ | {"PYTHONPATH": str(tmp_path)}, errors=errors)
+
+    assert child.wait(60) != pytest.ExitCode.OK
+    printed = capsys.readouterr()
+    assert "early.py" in errors.read_text()
+    assert "early.py" not in printed.out + printed.err

@@ -45,7 +45,7 @@ def test_stage_takes_its_options_in_any_order_and_makes_paths_absolute(
         ([], "no command; give one of predeploy"),
         (
             ["postdeply"],
-            "'postdeply' (choose from 'predeploy', 'postdeploy', 'daily', 'snapshot', 'selftest', 'doctor')",
+            "'postdeply' (choose from 'predeploy', 'postdeploy', 'daily', 'snapshot', 'selftest', 'doctor', 'accept')",
         ),
         (["postdeploy", "--tarrget", "x"], "unrecognized arguments: --tarrget x"),
         (["postdeploy", "production"], "production: not expected after postdeploy; a target is named by --target"),

@@ -25,6 +25,12 @@ class TestPassesP0:
 
         assert passes_p0(a_verdict(a_check(), inapplicable), pinned=True)[0]
 
+    def test_a_known_fault_does_not_disqualify(self) -> None:
+        """Production has it on every deployment: a rollback is still better than the new fault."""
+        known = a_check("t::test_x", outcome=Outcome.KNOWN)
+
+        assert passes_p0(a_verdict(a_check(), known), pinned=True)[0]
+
     @pytest.mark.parametrize("outcome", [FAILED, Outcome.NOT_MEASURED, Outcome.SUPERSEDED])
     def test_not_green(self, outcome: Outcome) -> None:
         """A check that did not run did not pass."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -156,6 +160,29 @@ def test_each_services_token_is_tried_on_its_service(tmp_path: Path, capsys: pyt
     assert [line for line in lines if "sentry token" in line] == []
 
 
+def test_a_site_that_drips_holds_nobody_up(
+    targets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time-out for each read never ends for a server that sends one byte a second."""
+    monkeypatch.setattr(doctor, "_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=_drip, args=[server], daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        assert examine(url, file=targets) == EXIT_USAGE
+
+    assert time.monotonic() - began < 5
+    assert f"FAILED site {url}: no answer (ReadTimeout)" in _lines(capsys.readouterr().out)
+
+
+def _drip(server: socket.socket) -> None:
+    with server.accept()[0] as client, suppress(OSError):
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            client.sendall(b"a")
+            threading.Event().wait(0.1)
+
+
 def test_a_url_is_examined_without_a_word_in_the_table(
     targets: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,3 +262,13 @@ def test_database_that_cannot_be_reached_is_said_in_the_words_of_the_checks_and_
     assert seen.text.startswith("no connection: refused: nothing listens there")
     assert "hunter2secret" not in seen.text + seen.remedy
     assert seen.remedy == 'psql "$DSN" from this machine says the same until host, port and network are right'
+
+
+def test_a_database_that_keeps_silent_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver waits for an answer for ever, and a lock on the catalogue is enough for none to come."""
+    monkeypatch.setattr("fixtures.database.session._ANSWER_SECONDS", 0.5)
+    with Postgres.start(tmp_path / "postgres") as server, psycopg.connect(server.superuser_dsn) as connection:
+        connection.execute("LOCK TABLE pg_extension IN ACCESS EXCLUSIVE MODE")
+        seen = [*look(server.dsn("synthetic_monitor"))]
+
+    assert [(one.good, one.text) for one in seen] == [(False, "no answer within 0.5 s")]

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import msgspec
 import pytest
 
-from ci.gate import EXIT, MEANING, decide, escalated
+from ci.gate import EXIT, MEANING, blind_to, decide, escalated
+from fixtures.model.allowances import KnownFault
 from fixtures.model.verdict import Cause, CheckResult, Decision, Outcome
 from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check, a_verdict
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
+A_FAULT = KnownFault(
+    target="sandbox",
+    check="test_health",
+    offenders=["GET / 500"],
+    owner="shop team",
+    reason="on Monday",
+    since=date(2026, 11, 27),
+    expires=date(2026, 12, 3),
+    source="known_faults.toml",
+)
 
 
 def decision_of(
@@ -197,6 +211,19 @@ class TestRow6:
         """A target without payments is green without them."""
         assert decision_of(a_check(), None, "postdeploy", a_check(PAGES, "P0", Outcome.NOT_APPLICABLE)) is Decision.KEEP
 
+    @pytest.mark.parametrize(
+        ("must_see", "decision"),
+        [((), Decision.KEEP), (("database",), Decision.KEEP), (("payments", "database"), Decision.HOLD)],
+    )
+    def test_blindness_holds_where_the_target_must_see(self, must_see: tuple[str, ...], decision: Decision) -> None:
+        """Nobody looked at the payments of a shop that lives by them."""
+        unseen = a_check(PAGES, "P2", Outcome.NOT_APPLICABLE, lacks=["payments", "writes"])
+
+        judgement = decide(a_verdict(a_check(), unseen), {}, "postdeploy", must_see=must_see)
+
+        assert judgement.decision is decision
+        assert ("blind to payments" in judgement.reasons[0]) is (decision is Decision.HOLD)
+
 
 class TestRow7:
     """The deployment stays, and people are told: alert."""
@@ -217,6 +244,15 @@ class TestRow7:
         """A check that is red once is reported, and nothing is rolled back."""
         assert decision_of(a_check(outcome=FAILED), Cause.FLAKY) is Decision.ALERT
 
+    def test_known(self) -> None:
+        """A fault that somebody has accepted is told, by whom and until when, and blocks nothing."""
+        check = msgspec.structs.replace(a_check(outcome=Outcome.KNOWN), known=[A_FAULT])
+
+        judgement = decide(a_verdict(check), {}, "postdeploy")
+
+        assert (judgement.decision, judgement.rule) == (Decision.ALERT, 7)
+        assert judgement.reasons == ["P0 health: shop team, until 2026-12-03: on Monday (known_faults.toml)"]
+
 
 class TestRow8:
     """Everything that is required was measured and is green: keep."""
@@ -226,6 +262,19 @@ class TestRow8:
         judgement = decide(a_verdict(a_check(), a_check(PAGES, "P2", Outcome.NOT_MEASURED)), {}, "postdeploy")
 
         assert (judgement.decision, judgement.exit_code, judgement.rule) == (Decision.KEEP, 0, 8)
+
+    def test_it_says_what_it_did_not_see(self) -> None:
+        """A third of the checks did not apply: "everything was measured" would be wrong."""
+        urgent = a_check(PAGES, "P0", Outcome.NOT_APPLICABLE, lacks=["payments"])
+        mild = a_check("t::test_x", "P2", Outcome.NOT_APPLICABLE, lacks=["pooler"])
+        verdict = a_verdict(a_check(), urgent, mild)
+
+        judgement = decide(verdict, {}, "postdeploy")
+
+        kept = "1 checks passed, none is red, every required one that applies was measured"
+        assert judgement.reasons == [f"{kept}; 2 do not apply to this target, and summary.md names them"]
+        assert blind_to(verdict) == "blind to payments: the target lacks payments"
+        assert blind_to(a_verdict(a_check(), mild)) == ""
 
 
 def test_every_decision_has_an_exit_code_with_a_meaning() -> None:

@@ -57,6 +57,15 @@ def test_pairs(red_new: int, red_old: int, cause: Cause) -> None:
     assert f"{red_new}/5 on {NEW}" in found.evidence
 
 
+def test_a_known_fault_of_the_control_counts_as_no_failure() -> None:
+    """Both deployments have the known fault; the candidate has another one besides, and is to blame."""
+    paired = rerun(5, 0)
+    for attempt in paired.attempts:
+        attempt.outcome = FAILED if attempt.variant == "candidate" else Outcome.KNOWN
+
+    assert from_pairs(a_check(outcome=FAILED), paired, COMPARISON, HEALTHY).cause is Cause.DEPLOYMENT
+
+
 @pytest.mark.parametrize(
     "spoiled",
     [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from ci.runs import Runs
+from ci.runs import RunError, Runs
 from fixtures.target.variants import Variant
-from tests.selftest.gate.verdicts import HEALTH, Ended, a_check
+from tests.selftest.gate.verdicts import HEALTH, Ended, a_check, a_verdict
 
 CONTROL = Variant(name="control", url="http://127.0.0.1:1", deployment_id="dpl_old")
 
@@ -74,3 +75,18 @@ def test_what_a_killed_browser_leaves_goes_with_the_gate(runs: Runs, started: St
     runs.all_checks(None)
 
     assert [environ["TMPDIR"] for environ in started.environs] == [str(tmp_path / "private")]
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["half a verdict", "none"])
+def test_a_disk_that_fills_during_the_run_is_the_reason(runs: Runs, begun: bool) -> None:  # noqa: FBT001
+    """A hold without a reason sends a person to look for an outage."""
+    run = runs.all_checks(None)
+    if begun:
+        a_verdict(complete=False, run_id="7").write(runs.reports / "verdict.json")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(RunError, match=r"exit code 1; --reports .*: cannot be written to \(File too large\)"):
+            run.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

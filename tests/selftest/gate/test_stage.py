@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fixtures.model.verdict import Outcome, Verdict
+from fixtures.run.directory import EARLY_END
 from fixtures.sandbox.app.call import Build
 from fixtures.state.state import Good
 from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check
@@ -185,6 +188,54 @@ class TestNoRollback:
 
         assert world.run() == 3
         assert "again on production" in world.decision["red"][0]["evidence"]
+
+
+class TestToTheEnd:
+    """A red P0 ends the run early only where a rollback may follow."""
+
+    @pytest.mark.parametrize("stage", ["postdeploy", "daily"])
+    def test_the_run_may_end_early_only_where_a_rollback_may_follow(self, world: World, stage: str) -> None:
+        """The file in the private directory says so; in any other stage the first red P0 hides nothing."""
+        world.suite.broken = {HEALTH: {world.bad.id}}
+        seen: list[bool] = []
+
+        def look(arguments: list[str]) -> None:
+            only = next((given.partition("=")[2] for given in arguments if given.startswith("--only=")), "")
+            seen.extend([Path(only).with_name(EARLY_END).exists()] if only else [])
+
+        world.suite.before = look
+        world.run(replace(world.options, command=stage))
+
+        assert set(seen) == {stage == "postdeploy"}
+
+    def test_without_a_rollback_the_rest_runs_before_the_decision(self, world: World) -> None:
+        """The first red P0 would hide everything else, although nothing can be undone."""
+        world.suite.checks = [a_check(HEALTH), a_check(PAGES, "P1", Outcome.SUPERSEDED)]
+        world.suite.broken = {HEALTH: {"*"}}
+
+        def heal(arguments: list[str]) -> None:
+            if any("rerun/rest" in argument for argument in arguments):
+                world.suite.checks = [a_check(HEALTH), a_check(PAGES, "P1")]
+                world.suite.broken |= {PAGES: {"*"}}
+
+        world.suite.before = heal
+
+        assert world.run() == 4
+        assert world.causes == {HEALTH: "existing", PAGES: "existing"}
+        # `accept` finds them in the file.
+        written = Verdict.read(world.options.reports / "verdict.json")
+        assert [check.outcome for check in written.checks] == [Outcome.FAILED, Outcome.FAILED]
+        assert [run for run in world.suite.runs if "--all" in run] == [run for run in world.suite.runs if _is_rest(run)]
+
+    def test_all_reaches_the_run(self, world: World) -> None:
+        """`ci/verify postdeploy --all` measures everything, whatever follows."""
+        world.run(replace(world.options, all=True))
+
+        assert "--all" in world.suite.runs[0]
+
+
+def _is_rest(arguments: list[str]) -> bool:
+    return any("rerun/rest" in argument for argument in arguments)
 
 
 class TestKeep:

@@ -10,6 +10,7 @@ import httpx
 
 from fixtures.model.verdict import Attempt, Cause, CheckResult, Judges, Outcome, Severity, Verdict
 from fixtures.run.directory import ID_VARIABLE
+from fixtures.target.blindness import blind_spots
 from fixtures.target.variants import read_variants
 
 HEALTH = "tests/smoke/test_health.py::test_health"
@@ -28,6 +29,7 @@ def a_check(  # noqa: PLR0913  (one argument a word of the verdict)
     third_party: str | None = None,
     attempts: Sequence[Attempt] = (),
     spends: Mapping[str, int] | None = None,
+    lacks: Sequence[str] = (),
 ) -> CheckResult:
     """Return one check's entry."""
     return CheckResult(
@@ -44,6 +46,7 @@ def a_check(  # noqa: PLR0913  (one argument a word of the verdict)
         first_action="Look at the deployment",
         attempts=list(attempts),
         spends=dict(spends or {}),
+        lacks=list(lacks),
     )
 
 
@@ -64,6 +67,7 @@ def a_verdict(
         started="2026-01-01T00:00:00Z",
         complete=complete,
         due=list(due),
+        blind=blind_spots(checks),
         checks=list(checks),
     )
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fixtures.model.verdict import Cause, Outcome, Severity, Verdict
+from fixtures.run.directory import DIRECTORY_VARIABLE, EARLY_END, ID_VARIABLE
 from tests.selftest.conftest import ROOT, Stub, Suite
 
 EVERY_OUTCOME = """
@@ -77,6 +78,11 @@ def test_every_outcome_is_told_apart(suite: Suite, stub: Stub) -> None:
     assert outcome.check("test_blind").reason == "nobody looked"
     assert outcome.check("test_lacks").reason == "there is none, and need not be"
     assert "the target lacks: payments" in outcome.check("needs_payments").reason
+    blind = [(spot.subject, spot.why, spot.urgent, spot.promises) for spot in outcome.verdict.blind]
+    assert blind == [
+        ("", "there is none, and need not be", True, ["lacks"]),
+        ("payments", "the target lacks payments", True, ["needs payments"]),
+    ]
 
 
 def test_workers_give_the_same_verdict(suite: Suite, stub: Stub) -> None:
@@ -93,8 +99,22 @@ def test_workers_give_the_same_verdict(suite: Suite, stub: Stub) -> None:
     assert many.complete
 
 
-def test_a_red_p0_ends_the_run(suite: Suite, stub: Stub) -> None:
-    """The rollback does not wait for checks that cannot change the decision."""
+@pytest.mark.parametrize(
+    ("files", "options", "later"),
+    [
+        ([EARLY_END], [], Outcome.SUPERSEDED),
+        ([EARLY_END], ["--all"], Outcome.FAILED),
+        ([], [], Outcome.FAILED),
+    ],
+)
+def test_a_red_p0_ends_the_run_where_a_rollback_may_follow(
+    suite: Suite,
+    stub: Stub,
+    files: list[str],
+    options: list[str],
+    later: Outcome,
+) -> None:
+    """The rollback does not wait for checks that cannot change the decision; without a rollback nothing is left out."""
     suite.write(
         """
 @post
@@ -116,13 +136,18 @@ def test_red(answer):
     )
     suite.write("@post\n@P1\ndef test_journey():\n    raise AssertionError\n", "tests/journeys/test_small.py")
 
-    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+    directory = suite.folder / "run"
+    directory.mkdir()
+    for name in files:
+        (directory / name).touch()
+    environment = {DIRECTORY_VARIABLE: str(directory), ID_VARIABLE: "run"}
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url, *options, environment=environment)
 
     assert {check.title: check.outcome for check in outcome.verdict.checks} == {
         "other p0": Outcome.PASSED,
         "red": Outcome.FAILED,
-        "later": Outcome.SUPERSEDED,
-        "journey": Outcome.SUPERSEDED,
+        "later": later,
+        "journey": later,
     }
 
 

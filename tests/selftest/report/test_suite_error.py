@@ -136,3 +136,45 @@ def test_own(own):
 
     assert [attempt.outcome for attempt in found.attempts] == [Outcome.FAILED, Outcome.SUITE_ERROR]
     assert found.outcome is Outcome.FAILED
+
+
+def test_a_page_that_crashes_is_a_failure(suite: Suite, stub: Stub) -> None:
+    """The page caused the error of the browser."""
+    suite.write("@post\n@P1\ndef test_own(page):\n    page.goto('chrome://crash')\n", "tests/journeys/test_small.py")
+
+    found = suite.run("-m", "postdeploy", "--target", stub.url).check("test_own")
+
+    assert found.outcome is Outcome.FAILED, found.reason
+    assert "ERR_ABORTED" in found.reason
+
+
+def test_a_browser_that_keeps_silent_is_ended(suite: Suite, stub: Stub) -> None:
+    """Playwright waits for a new page for ever."""
+    (suite.folder / "tests" / "journeys" / "conftest.py").write_text(
+        """
+import os, signal
+import pytest
+import fixtures.browser.processes as processes
+import fixtures.browser.red_pages as red_pages
+
+red_pages.SILENT_S = 10
+
+@pytest.fixture
+def stopped(browser):
+    for pid in processes._pids():
+        if processes._is_ours(pid) and b"--remote-debugging-pipe" in processes._read(pid, "cmdline"):
+            os.kill(pid, signal.SIGSTOP)
+
+@pytest.fixture
+def context(stopped, context):
+    return context
+"""
+    )
+    suite.write("@post\n@P1\ndef test_own(stopped, page):\n    pass\n", "tests/journeys/test_small.py")
+
+    found = suite.run("-m", "postdeploy", "--target", stub.url).check("test_own")
+
+    assert (found.outcome, found.reason) == (
+        Outcome.NOT_MEASURED,
+        "the browser kept silent for 10 s and was ended",
+    )

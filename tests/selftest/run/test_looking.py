@@ -21,7 +21,8 @@ TARGET = """
 url = "http://{site}"
 mode = "act"
 capabilities = [
-  "accounts", "second-student", "writes", "payments", "payments-test", "database", "pooler", "amcheck", "supabase",
+  "accounts", "second-student", "writes", "payments", "checkout", "stripe-test-mode", "payments-test", "database",
+  "pooler", "amcheck", "supabase",
   "restore-drill", "rehearsal", "platform-repo", "before-snapshot", "environment", "vercel", "rollback",
   "skew-protection", "commit-status", "stripe-config", "sentry", "rate-limits",
 ]

@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from fixtures.model.toml_tables import UsageError
+from fixtures.model.verdict import Outcome
 from fixtures.run.bounded_http import BoundedTransport
 from fixtures.run.network import PROXY_VARIABLE, proxy_for
-from tests.selftest.conftest import Stub
+from tests.selftest.conftest import Stub, Suite
 
 
 def test_a_foreign_host_is_asked_by_the_proxy(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +23,33 @@ def test_a_foreign_host_is_asked_by_the_proxy(stub: Stub, monkeypatch: pytest.Mo
     assert by_proxy == "GET http://shop.invalid/page"
     assert headers["proxy-authorization"].startswith("Basic ")
     assert direct == "GET /direct"
+
+
+def test_the_prefetch_and_the_browser_use_it(suite: Suite, stub: Stub) -> None:
+    """A runner in a closed network would see an outage of every page and of every declared request."""
+    for path in ("/one", "/two", "/page"):
+        stub.json(f"GET http://shop.invalid{path}", "{}")
+    suite.write(
+        """
+@post
+@P1
+@asks("GET /one")
+def test_one(answer):
+    assert answer.code == HTTPStatus.OK
+
+@post
+@P1
+@asks("GET /two")
+def test_two(answer):
+    assert answer.code == HTTPStatus.OK
+"""
+    )
+    opens = "@post\n@P1\ndef test_page(page):\n    assert page.goto('/page').ok\n"
+    suite.write(opens, "tests/journeys/test_page.py")
+
+    outcome = suite.run("-m", "postdeploy", "--target", "http://shop.invalid", environment={PROXY_VARIABLE: stub.url})
+
+    assert [check.outcome for check in outcome.verdict.checks] == [Outcome.PASSED] * 3, outcome.out
 
 
 def test_the_variables_of_the_machine_name_none(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:

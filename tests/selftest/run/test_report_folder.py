@@ -55,6 +55,14 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         ReportFolder(tmp_path / "reports", "run-1")
 
 
+def test_a_directory_in_the_place_of_a_report_is_removed(suite: Suite, stub: Stub) -> None:
+    """A report of this run must stand there, whatever stood there before."""
+    (suite.reports / "verdict.json" / "decision.json").mkdir(parents=True)
+    suite.write("@post\n@P1\ndef test_one():\n    pass\n")
+
+    assert suite.run("-m", "postdeploy", "--target", stub.url).verdict.complete
+
+
 def test_the_files_of_a_run_stay_its_own(suite: Suite, stub: Stub) -> None:
     """A plain pytest beside another one ends with exit 2 and changes nothing; after kill -9 the folder is free."""
     suite.write(SLOW)

@@ -16,6 +16,9 @@ FLAGS = "Path=/; HttpOnly; SameSite=Lax"
         (f"__Host-next-auth.csrf-token=a; {FLAGS}; Secure", True, []),
         (f"__Secure-next-auth.session-token.0=a; {FLAGS}; Secure; Domain=7p.test", True, []),
         ("next-auth.csrf-token=a; Path=/; SameSite=Lax", False, ["next-auth.csrf-token without httponly"]),
+        ('a b="c,d"; Path=/', True, []),
+        ("tercih=açık; Domain=7p.test", False, []),
+        ("session-token=a; Path=/; SameSite=Lax; HttpOnly", False, ["session-token is not named …"]),
         (
             f"next-auth.session-token=a; {FLAGS}",
             True,

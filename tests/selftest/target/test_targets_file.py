@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixtures.model.redaction import redact
 from fixtures.model.toml_tables import UsageError
 from fixtures.target.target import Target, load
 
@@ -44,6 +45,13 @@ def test_a_byte_order_mark_and_crlf_are_no_mistake(file: Path) -> None:
     assert target.third_parties == {"stripe": "https://status.test/api"}
     assert target.vercel is not None
     assert target.vercel.api == "https://api.test"
+
+
+def test_the_path_of_the_webhook_is_a_secret(file: Path) -> None:
+    """The path alone lets everybody post there; a target may echo it without the host."""
+    read(file, HEALTHY, {"S": "https://hooks.test/services/T0/canary-of-a-path"}).redact_secrets()
+
+    assert "canary" not in redact("POST /services/T0/canary-of-a-path")
 
 
 def test_an_address_of_the_file_has_one_form(file: Path) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from fixtures.sandbox.vendors.supabase_data import key
+from fixtures.target.target import Target
 from fixtures.vendors import environment as variables
 from fixtures.vendors.environment_sources import Environment
 from tests.selftest.conftest import ROOT
 from tests.selftest.vendors.environments import HEALTHY, URL, having, problems, without
+from tests.smoke.test_environment import example_of
 
 SERVICE = key("service_role", "abcdefgh")
 
@@ -128,6 +130,14 @@ def test_the_candidates_own_example_adds_what_it_needs() -> None:
 
     assert variables.missing(having(), example) == ["NEW_SERVICE_URL", "STRIPE_NEW_KEY"]
     assert variables.missing(having(PAYMENTS_MODE="disabled"), example) == ["NEW_SERVICE_URL"]
+
+
+def test_an_example_in_another_encoding_is_read(tmp_path: Path) -> None:
+    """Its comments are Turkish; the names of variables are ASCII in every encoding."""
+    (tmp_path / ".env.example").write_bytes("# anahtar, çok gizli\nNEW_KEY=ş\n".encode("iso-8859-9"))
+    example = example_of(Target(name="loopback", url=URL, mode="shadow", platform_repo=tmp_path))
+
+    assert variables.missing(having(), example) == ["NEW_KEY"]
 
 
 def test_what_the_example_calls_optional_is_not_missed() -> None:
