@@ -53,3 +53,12 @@ def test_a_page_that_leads_away_is_left_at_once(page: Page) -> None:
     page.goto("http://shop.test/guarded", wait_until="commit")
 
     assert _view("/guarded", page, []).path == "/login"
+
+
+def test_a_page_that_has_no_body_yet_is_an_empty_view(page: Page) -> None:
+    """A slow machine looks at a document between its first byte and its first element."""
+    _serve(page, "bare", "<script>document.documentElement.remove()</script>")
+    page.goto("http://shop.test/bare")
+    view = _view("/guarded", page, [])
+
+    assert (view.path, view.text, view.headings) == ("/bare", "", [])
