@@ -10,7 +10,7 @@ import pytest
 from fixtures.browser.views import Look
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
-from fixtures.checks.evidence import NotMeasured
+from fixtures.checks.evidence import NotApplicable
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Data, Listed, courses_of, empty, enrols_for_free
 from fixtures.site.client import Site
@@ -111,7 +111,7 @@ def test_pages_and_api_agree_whether_free_enrolment_is_on(
         raise empty(target, "no page shows the flag")
     if free is None:
         reason = "the shop's first page offers no free course to this student, so no page shows the flag"
-        raise NotMeasured(reason)
+        raise NotApplicable(reason)
     (page,) = look_as_student({free.page: OFFER})
 
     shown = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": page.has_control("Ücretsiz Al")}
