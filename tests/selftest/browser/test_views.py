@@ -79,3 +79,10 @@ def test_a_page_is_broken_by_what_it_is_not_by_its_words(page: Page, content: st
 
     assert (view.broken == "") is (broken == "")
     assert broken in view.broken
+
+
+def test_a_page_that_has_no_body_yet_is_an_empty_view(page: Page) -> None:
+    """A slow machine looks at a document between its first byte and its first element."""
+    view = _view(page, "<script>document.documentElement.remove()</script>")
+
+    assert (view.path, view.text, view.headings) == ("/shop", "", [])
