@@ -36,6 +36,7 @@ class _Offer(msgspec.Struct):
 @depends_on(
     "GET /marketplace",
     "GET /marketplace/*",
+    "GET /api/courses",
     "POST /api/enroll/free",
     "GET /api/enrollments",
     "GET /courses/*",
