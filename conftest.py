@@ -10,6 +10,7 @@ pytest_plugins = (
     "fixtures.checks.selection",
     "fixtures.checks.failure_text",
     "fixtures.checks.budgets",
+    "fixtures.checks.wording",
     "fixtures.checks.evidence",
     "fixtures.checks.offenders",
     "fixtures.checks.declared_changes",

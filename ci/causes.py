@@ -81,10 +81,16 @@ def _trouble(client: httpx.Client, page: str) -> str:
 
 @dataclass(frozen=True)
 class Attribution:
-    """A cause, and the evidence for it in one line."""
+    """
+    A cause, and the evidence for it in one line.
+
+    first_step: in place of the runbook's, "": the runbook's.  without_control: no other deployment could be asked.
+    """
 
     cause: Cause
     evidence: str
+    first_step: str = ""
+    without_control: bool = False
 
 
 def at_first_answer(check: CheckResult, around: Circumstances) -> Attribution | None:
@@ -115,7 +121,7 @@ def without_pairs(check: CheckResult, around: Circumstances, comparison: Compari
     # Without skew protection a host-bound check cannot be paired: the ledger is the only witness.
     unpaired = check.host_bound and comparison.pinned_url is None and check.third_party is None
     if not (unpaired and comparison.good and check.node_id in comparison.good.passed):
-        return Attribution(Cause.UNKNOWN, reason)
+        return Attribution(Cause.UNKNOWN, reason, without_control=comparison.control is None)
     control = f"{comparison.control_name} passed this check when this suite kept it"
     ledger = f"production serves {comparison.candidate_id}, and {control}"
     return Attribution(Cause.DEPLOYMENT, f"not paired ({reason}); by alias and ledger: {ledger}")

@@ -1,21 +1,21 @@
 """
 The two deployments of a comparison: the candidate that is judged, and the control.
 
-The control is the newest deployment that this suite kept, from its own ledger; when the ledger has none yet, the newest
-that served production before, and the report says so. A deployment that was rolled back from is never a control.
+`control.py` finds the control.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from ci.control import Control, find_control, look_up
 from fixtures.state.state import Good, State
 from fixtures.target.candidate import CandidateUnreadyError, find, named
 from fixtures.target.target import Target
 from fixtures.target.variants import Variant
-from fixtures.target.vercel import Deployment, Project, Vercel, VercelError
+from fixtures.target.vercel import Vercel
+from fixtures.target.vercel_words import Deployment, Project
 
 PINNED = "a rollback pins production: a new deployment goes live only when somebody promotes it by hand"
 
@@ -27,6 +27,7 @@ class Comparison:
 
     candidate: the deployment that is judged; None when Vercel does not know it any more or was not asked.
     gone: why it cannot be asked on its own address, in words; "": it can.  good: the ledger's entry of the control.
+    others: to try in place of a control that does not pass P0.
     pinned_url: the production host, where a deployment can be pinned on it.  scheme: of deployments' own addresses.
     """
 
@@ -36,6 +37,7 @@ class Comparison:
     control: Deployment | None = None
     control_source: str = ""
     good: Good | None = None
+    others: tuple[Deployment, ...] = ()
     pinned_url: str | None = None
     scheme: str = "https"
     project: Project | None = None
@@ -45,6 +47,13 @@ class Comparison:
     def control_id(self) -> str | None:
         """Id of the control, None: there is none."""
         return self.control.id if self.control else None
+
+    def with_next_control(self) -> Comparison | None:
+        """Return it with the next deployment as its control; None: there is no other."""
+        if not self.others:
+            return None
+        name = f"{self.control_source}, after {self.control_id} did not pass P0"
+        return replace(self, control=self.others[0], control_source=name, others=self.others[1:])
 
     @property
     def control_name(self) -> str:
@@ -85,56 +94,25 @@ def identify(target: Target, stage: str, asked: str | None, vercel: Vercel) -> t
 def survey(target: Target, stage: str, candidate_id: str | None, vercel: Vercel, state: State) -> Comparison:
     """Look the candidate and its control up. Raises VercelError, StateError."""
     project = vercel.project()
-    candidate, gone = _look_up(vercel, candidate_id) if candidate_id else (None, "")
+    candidate, gone = look_up(vercel, candidate_id) if candidate_id else (None, "")
     notes = [PINNED] if project.auto_assign_custom_domains is False else []
-    control, source, good = None, "", None
+    found = Control()
     if stage == "predeploy":
         serving = vercel.production_id(target.host)
-        control, source = (_look_up(vercel, serving)[0] if serving else None), "serves production"
+        found = Control(look_up(vercel, serving)[0] if serving else None, "serves production")
     elif candidate_id:
-        control, source, good = _control(candidate_id, candidate, vercel, state, notes)
+        created = (candidate.created if candidate else 0) or None
+        found = find_control(candidate_id, created, project, vercel, state, notes)
     return Comparison(
         candidate_id=candidate_id,
         candidate=None if gone else candidate,
         gone=gone,
-        control=control,
-        control_source=source,
-        good=good,
+        control=found.deployment,
+        control_source=found.source,
+        good=found.good,
+        others=found.others,
         pinned_url=target.url if "skew-protection" in target.capabilities else None,
         scheme=urlsplit(target.url).scheme,
         project=project,
         notes=notes,
     )
-
-
-def _control(
-    candidate_id: str, candidate: Deployment | None, vercel: Vercel, state: State, notes: list[str]
-) -> tuple[Deployment | None, str, Good | None]:
-    rejected = {record.deployment_id for record in state.rollbacks() if record.step != "abandoned"} | {candidate_id}
-    good = state.last_good(other_than=candidate_id)
-    if good is not None and good.deployment_id not in rejected:
-        deployment, gone = _look_up(vercel, good.deployment_id)
-        if deployment is not None and not gone:
-            return deployment, f"last good of run {good.run_id}", good
-        notes.append(f"the last good {good.deployment_id} is {gone}")
-    else:
-        notes.append("the last-good ledger has no other deployment yet")
-    before = candidate.created if candidate else None
-    for deployment in vercel.deployments():
-        older = before is None or deployment.created < before
-        if older and deployment.substate == "PROMOTED" and deployment.id not in rejected:
-            notes.append(f"the control is {deployment.id}, the newest deployment that served production before")
-            return deployment, "newest that served production before", None
-    notes.append("no earlier deployment has served production: there is no control and no rollback target")
-    return None, "", None
-
-
-def _look_up(vercel: Vercel, deployment_id: str) -> tuple[Deployment | None, str]:
-    """Return a deployment, and why it cannot be asked ("" when it can)."""
-    try:
-        deployment = vercel.deployment(deployment_id)
-    except VercelError as error:
-        if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-            return None, "deleted"
-        raise
-    return deployment, "" if deployment.state == "READY" else f"not ready ({deployment.state})"

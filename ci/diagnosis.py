@@ -15,10 +15,13 @@ import msgspec
 
 from ci.causes import Attribution, Circumstances, at_first_answer, from_alias, look_around, without_pairs
 from ci.comparison import Comparison
+from ci.control import passes_p0
+from ci.credentials import Credentials
 from ci.error_rate import NODE_ID, compare, shows_errors
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.pairs import ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
+from ci.pairs import A_KIND, ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
 from ci.runs import VERDICT, RunError, Runs, Started
+from ci.witnesses import hear
 from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Outcome, Severity, Verdict
 from fixtures.target.target import Target
 
@@ -28,7 +31,8 @@ class DiagnosisResult:
     """
     causes: node id -> cause and evidence.  passes_p0: whether the control does, None: not asked.
 
-    both_silent: neither candidate nor control answers, so that no comparison of them proves more.
+    both_silent: neither candidate nor control answers, so that no comparison of them proves more.  about: what the
+    first line of the report names.
     """
 
     causes: dict[str, Attribution] = field(default_factory=dict)
@@ -36,6 +40,7 @@ class DiagnosisResult:
     p0_evidence: str = "it was not asked"
     notes: list[str] = field(default_factory=list)
     both_silent: bool = False
+    about: str = ""
 
     @property
     def flaky(self) -> set[str]:
@@ -43,23 +48,34 @@ class DiagnosisResult:
         return {node_id for node_id, found in self.causes.items() if found.cause is Cause.FLAKY}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Diagnosis:
-    """Everything that the search for causes needs."""
+    """
+    Everything that the search for causes needs.
+
+    comparison: with another control afterwards, where the first one did not pass P0.  is_repeated: so it was.
+    """
 
     target: Target
     comparison: Comparison
     runs: Runs
+    is_repeated: bool = False
 
     def into(self, verdict: Verdict, known: Collection[str] = ()) -> DiagnosisResult:
         """Find the causes of the red checks of a verdict, but for those that are known."""
         red = [check for check in red_of(verdict) if check.node_id not in known]
-        if not red:
-            return DiagnosisResult()
+        found = self._ask_credentials(verdict, self._settle(red, verdict) if red else DiagnosisResult())
+        if not found.about and found.passes_p0 is False and (comparison := self._with_fit_control(verdict)):
+            self.comparison, self.is_repeated = comparison, True
+            return self.into(msgspec.structs.replace(verdict, left=self.runs.ledger.left()), known)
+        return replace(found, causes={**found.causes, **changed(red, found.causes, verdict)})
+
+    def _settle(self, red: list[CheckResult], verdict: Verdict) -> DiagnosisResult:
+        """Find the causes with this control."""
         # The proof of the control takes longest: it begins before anybody is asked.
         unsettled = [check for check in red if at_first_answer(check, Circumstances()) is None]
         choice = self._choose(unsettled, verdict.left)
-        control_proof = self._prove_control(unsettled, verdict, [*choice.single, *choice.control])
+        control_proof = self.start_control_proof(unsettled, verdict, [*choice.single, *choice.control])
         try:
             around, silence = self._look_around(red)
             older = silence if silence and silence.cause is Cause.EXISTING else None
@@ -75,6 +91,8 @@ class Diagnosis:
             elif not self.comparison.gone:
                 paired, failing = self._paired(unsettled, choice, around)
                 causes |= paired
+                unknown = [check for check in unsettled if causes[check.node_id].cause is Cause.UNKNOWN]
+                causes |= self._explained(unknown, around) if self.comparison.control is None else {}
             passes, why = self._judge_control_proof(control_proof)
             if self.comparison.gone:
                 causes |= {check.node_id: from_alias(self.comparison, control_passes=passes) for check in unsettled}
@@ -84,7 +102,6 @@ class Diagnosis:
             if control_proof:
                 control_proof.running.end()
             raise
-        causes |= changed(red, causes, verdict)
         return DiagnosisResult(causes, passes if control_proof else None, why)
 
     def _look_around(self, red: list[CheckResult]) -> tuple[Circumstances, Attribution | None]:
@@ -92,7 +109,8 @@ class Diagnosis:
         unanswered = any("-> no answer" in line for check in red for line in (check.reason, *check.asked))
         with ThreadPoolExecutor(1) as pool:
             silence = pool.submit(silence_of_candidate, self.target, self.comparison) if unanswered else None
-            around = look_around(self.target, [check.third_party for check in red if check.third_party])
+            named = [check.third_party for check in red if check.third_party]
+            around = look_around(self.target, named if self.comparison.control else self.target.third_parties)
             return around, silence.result() if silence else None
 
     def confirm(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
@@ -124,7 +142,8 @@ class Diagnosis:
             verdict.write(self.runs.reports / VERDICT)
         later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
-        return verdict, replace(known, causes={**causes, **later.causes})
+        about = later.about or findings.about
+        return verdict, replace(known, causes={**causes, **later.causes}, about=about)
 
     def compare_errors(self, verdict: Verdict, findings: DiagnosisResult) -> tuple[Verdict, DiagnosisResult]:
         """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
@@ -137,21 +156,41 @@ class Diagnosis:
         if check.outcome is Outcome.PASSED:
             return verdict, findings
         findings = replace(findings, causes={**findings.causes, check.node_id: found})
-        if findings.passes_p0 is None and (proof := self._prove_control([check], verdict, [])):
+        if findings.passes_p0 is None and (proof := self.start_control_proof([check], verdict, [])):
             passes, why = self._judge_control_proof(proof)
             findings = replace(findings, passes_p0=passes, p0_evidence=why)
         return verdict, findings
 
+    def _ask_credentials(self, verdict: Verdict, findings: DiagnosisResult) -> DiagnosisResult:
+        """Add the sign-ins for which our own credentials are to blame."""
+        ours = Credentials(self.target, self.runs.ledger, self.runs.run_id).blame(verdict.checks, findings.causes)
+        if not ours:
+            return findings
+        found = next(iter(ours.values()))
+        notes = [*findings.notes, f"{found.evidence}. {found.first_step}"]
+        about = "our own credentials are refused"
+        return replace(findings, causes={**findings.causes, **ours}, about=about, notes=notes)
+
+    def _explained(self, unknown: list[CheckResult], around: Circumstances) -> dict[str, Attribution]:
+        """Return the causes that can be seen without a control."""
+        urgent = [check for check in unknown if check.severity.is_urgent]
+        if not urgent:
+            return {}
+        seen = hear(self.target, urgent, ask_vercel=self.comparison.project is not None)
+        found = {check.node_id: seen.explain(check, around, self.target.capabilities) for check in urgent}
+        return {node_id: cause for node_id, cause in found.items() if cause}
+
     def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
         comparison = self.comparison
         if comparison.candidate and comparison.control and not comparison.gone:
-            return choose(unsettled, left, comparison)
+            # Each further round of pairs uses the platform's rate limits again.
+            return choose(unsettled, left, comparison, most=1 if self.is_repeated else A_KIND)
         reason = "there is no earlier deployment to compare with"
         if comparison.candidate is None:
             reason = "it is not known which deployment production serves"
         return Choice(reasons={check.node_id: reason for check in unsettled})
 
-    def _prove_control(
+    def start_control_proof(
         self, unsettled: list[CheckResult], verdict: Verdict, single: list[CheckResult]
     ) -> Started | None:
         """
@@ -167,6 +206,22 @@ class Diagnosis:
         proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
         p0 = [check.node_id for check in proofs if check.node_id not in {*by_node(single), NODE_ID}]
         return self.runs.prove_control(p0, self.comparison.variant("control"))
+
+    def _with_fit_control(self, verdict: Verdict) -> Comparison | None:
+        """
+        Return the comparison with the next control that passes P0 now; None: no other does.
+
+        Checks under a rate limit are left out: too little of the limit is left to prove several deployments.
+        """
+        comparison = self.comparison.with_next_control()
+        limited = [check for check in verdict.checks if check.spends]
+        red = [check for check in red_of(verdict) if check not in limited]
+        while comparison:
+            proof = replace(self, comparison=comparison).start_control_proof(red, verdict, limited)
+            if self._judge_control_proof(proof)[0]:
+                return comparison
+            comparison = comparison.with_next_control()
+        return None
 
     def _judge_control_proof(self, control_proof: Started | None) -> tuple[bool, str]:
         if control_proof is None:
@@ -249,31 +304,3 @@ def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:
 def _control_passes(rerun: CheckResult | None) -> bool:
     outcomes = [attempt.outcome for attempt in rerun.attempts if attempt.variant == "control"] if rerun else []
     return bool(outcomes) and ACCEPTED.issuperset(outcomes)
-
-
-def left_out(check: CheckResult) -> bool:
-    """
-    Return whether a proof run skipped the check because it does not sign in.
-
-    Proof runs do not sign in again, and try no wrong password unless the run's own was accepted. The check of the
-    sign-in itself does sign in, and proves that signing in works.
-    """
-    rate_limited = any(attempt.blocker is Cause.SELF_INFLICTED for attempt in check.attempts)
-    return check.outcome is Outcome.NOT_MEASURED and rate_limited and "sign-ins" not in check.spends
-
-
-def passes_p0(verdict: Verdict, *, pinned: bool) -> tuple[bool, str]:
-    """
-    Judge the P0 checks of the rollback target on its own address, and say how it went.
-
-    pinned: whether host-bound checks reached it; without a pin they reach production and prove nothing about it.
-    """
-    judged = [
-        check
-        for check in verdict.checks
-        if check.outcome is not Outcome.NOT_APPLICABLE and (pinned or not check.host_bound) and not left_out(check)
-    ]
-    open_ = [f"{check.title}: {check.outcome}" for check in judged if check.outcome not in ACCEPTED]
-    if not verdict.complete or not judged:
-        return False, "its P0 run ended before the end" if judged else "none of its P0 checks ran"
-    return not open_, "; ".join(open_) or f"its {len(judged)} P0 checks passed"

@@ -43,11 +43,16 @@ _MISSING = frozenset({Outcome.NOT_MEASURED, Outcome.SUITE_ERROR, Outcome.SUPERSE
 
 @dataclass(frozen=True)
 class Judgement:
-    """The decision, the row of the table it comes from, and why, one line a check."""
+    """
+    The decision, the row of the table it comes from, and why, one line a check.
+
+    about: what the first line of the report names besides.
+    """
 
     decision: Decision
     rule: int
     reasons: list[str] = field(default_factory=list)
+    about: str = ""
 
     @property
     def exit_code(self) -> int:

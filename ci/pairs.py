@@ -24,7 +24,7 @@ from fixtures.target.target import BYPASS, Target
 ROUNDS = 5
 SIGNIFICANCE = 0.05
 _EVEN = 0.5
-_A_KIND = 3
+A_KIND = 3
 # Four of four against none of four is the least that can be significant.
 _LEAST_PAIRS = 4
 # Seconds in which an address that answers at all has answered.
@@ -47,9 +47,11 @@ class Choice:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: Comparison) -> Choice:
+def choose(
+    checks: Iterable[CheckResult], left: Mapping[str, int], comparison: Comparison, most: int = A_KIND
+) -> Choice:
     """
-    Choose the checks that run again in pairs: P0 first, at most three of a kind, within the platform's rate limits.
+    Choose the checks that run again in pairs: P0 first, at most `most` of a kind, within the platform's rate limits.
 
     left: how much each rate limit still allows, by the verdict; a limit that it does not name is unused.
     """
@@ -66,8 +68,8 @@ def choose(checks: Iterable[CheckResult], left: Mapping[str, int], comparison: C
             continue
         elif check.asks and all(asked.startswith("vendor ") for asked in check.asks):
             reason = "not re-run: it asks a service that every deployment shares"
-        elif sum(other.kind == check.kind for other in chosen) == _A_KIND:
-            reason = f"not diagnosed: the gate re-runs at most {_A_KIND} checks of a kind"
+        elif sum(other.kind == check.kind for other in chosen) == most:
+            reason = f"not diagnosed: the gate re-runs at most {most} checks of a kind"
         else:
             rounds = 1 if _missing(check, ROUNDS, left) else ROUNDS
             if not (missing := _missing(check, rounds, left)):

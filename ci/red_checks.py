@@ -97,7 +97,7 @@ def _red_check(check: CheckResult, found: Attribution, url: str) -> RedCheck:
         measured=over or (came[0] if came else "red"),
         cause=found.cause,
         evidence=found.evidence,
-        first_action=_first_action(check, found.cause, url),
+        first_action=found.first_step or _first_action(check, found.cause, url),
         judges=check.judges,
         answer=[] if over else came[1 : 1 + _MORE_LINES],
         asked=check.asked_besides([over, *came[:1]]),

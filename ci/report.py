@@ -46,10 +46,10 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     """
     The decision and everything that led to it.
 
-    rule: row of the decision table.  seconds: by event, since the platform could be asked.  known: faults that somebody
-    has accepted: check, by whom, until when, why.  blind: what the first line says that the run cannot see.
-    unseen: the promises that did not apply, and why.  notes: further facts for the reader.  pages: HTML pages beside
-    this report.
+    rule: row of the decision table.  about: named beside the decision in the first line.  seconds: by event, since the
+    platform could be asked.  known: faults that somebody has accepted: check, by whom, until when, why.  blind: what
+    the first line says that the run cannot see.  unseen: the promises that did not apply, and why.  notes: further
+    facts for the reader.  pages: HTML pages beside this report.
     """
 
     run_id: str
@@ -63,6 +63,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     meaning: str = ""
     rule: int = 2
     reasons: list[str] = []
+    about: str = ""
     deployment_id: str | None = None
     control_id: str | None = None
     control_source: str = ""
@@ -78,7 +79,7 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
     def decided(self, judgement: Judgement) -> None:
         """Take a decision over, in place of the one before."""
         self.decision, self.exit_code, self.meaning = judgement.decision, judgement.exit_code, judgement.meaning
-        self.rule, self.reasons = judgement.rule, judgement.reasons
+        self.rule, self.reasons, self.about = judgement.rule, judgement.reasons, judgement.about
 
     def show(self, verdict: Verdict, causes: Mapping[str, Attribution], fault: str | None) -> None:
         """Take over what is red, known and not seen. fault: of the sandbox."""
@@ -155,8 +156,9 @@ class Report(msgspec.Struct, kw_only=True, tag_field="schema", tag="7p-verify/de
         if self.rollback and self.rollback.step == "would":
             blamed = "this deployment is to blame, and production STILL serves it"
             return f"WOULD ROLL BACK (exit {self.exit_code}: {blamed}); {where}"
+        about = f", {self.about}" if self.about else ""
         blind = f", {self.blind}" if self.blind and self.decision in _MAY_BE_BLIND else ""
-        return f"{self.decision.upper()}{blind} (exit {self.exit_code}: {self.meaning}); {where}"
+        return f"{self.decision.upper()}{about}{blind} (exit {self.exit_code}: {self.meaning}); {where}"
 
     def deed(self) -> str:
         """Return in one sentence what the run changed."""
@@ -205,11 +207,15 @@ def forget(directory: Path, *, before: float) -> None:
 
 def unjudged(verdict: Verdict) -> list[str]:
     """Return notes on subjects that no check of this run has judged, with the command that changes that."""
-    lacking = [check.reason for check in verdict.checks if check.outcome is Outcome.NOT_APPLICABLE]
+    without = [check for check in verdict.checks if check.outcome is Outcome.NOT_APPLICABLE]
+    # A capability that targets.toml leaves out is no news; what the platform has at the moment is.
+    absent = [check for check in without if check.severity.is_urgent and not check.lacks]
+    notes = [f"not judged: {line}" for line in _grouped(f"{check.title}: {check.reason}" for check in absent)]
     # Without a database there is nothing to take a snapshot of.
-    if not any(reason.endswith(": before-snapshot") for reason in lacking):
-        return []
-    return ["changes of the database were not judged; run `ci/verify snapshot` ahead of the migrations next time"]
+    if any(check.reason.endswith(": before-snapshot") for check in without):
+        ahead = "run `ci/verify snapshot` ahead of the migrations next time"
+        notes.append(f"changes of the database were not judged; {ahead}")
+    return notes
 
 
 def _grouped(reasons: Iterable[str]) -> list[str]:

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ci.comparison import PINNED, Comparison
-from ci.diagnosis import DiagnosisResult, left_out
+from ci.control import left_out
+from ci.diagnosis import DiagnosisResult
 from ci.error_rate import NODE_ID
 from ci.gate import Judgement, escalated, red_of
 from ci.notify import announce
@@ -21,7 +22,8 @@ from fixtures.model.verdict import ACCEPTED, Cause, Decision, Outcome, Severity,
 from fixtures.run.own_error import own_error
 from fixtures.state.state import State, StateBusyError, StateError
 from fixtures.target.target import Target
-from fixtures.target.vercel import Deployment, Vercel, VercelError
+from fixtures.target.vercel import Vercel, VercelError
+from fixtures.target.vercel_words import Deployment
 
 _LOCK_WAIT = 30.0
 

@@ -17,9 +17,9 @@ from ci.child import Child, ChildTimeoutError
 from fixtures.model.child_environment import child_environment
 from fixtures.model.toml_tables import UsageError
 from fixtures.model.verdict import CheckResult, Verdict
-from fixtures.run import rate_limits
 from fixtures.run.directory import DIRECTORY_VARIABLE, ID_VARIABLE, RERUN_VARIABLE, clear, need_writable
 from fixtures.run.own_error import ERROR_FILE
+from fixtures.run.rate_limits import FILE, RATE_LIMITS_VARIABLE, RateLimitLedger
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 from fixtures.target.target import PLATFORM_REPO_VARIABLE
 from fixtures.target.variants import DEPLOYMENT_VARIABLE, Variant, write_variants
@@ -134,6 +134,11 @@ class Runs:
     pytest_args: tuple[str, ...] = ()
     launch: Launch = launch_pytest
 
+    @property
+    def ledger(self) -> RateLimitLedger:
+        """The requests under rate limits that its runs have sent."""
+        return RateLimitLedger(self.rate_limits or self.directory / FILE)
+
     def all_checks(self, deployment_id: str | None) -> Started:
         """Start the stage's own run; its output goes to the terminal."""
         workers = [f"-n{self.workers}"] if self.workers else []
@@ -202,7 +207,7 @@ class Runs:
             "TMPDIR": self.directory,
             RERUN_VARIABLE: "1" if proof else None,
             DEPLOYMENT_VARIABLE: deployment_id,
-            rate_limits.RATE_LIMITS_VARIABLE: self.rate_limits,
+            RATE_LIMITS_VARIABLE: self.rate_limits,
             SANDBOX_VARIABLE: self.handle,
             PLATFORM_REPO_VARIABLE: self.platform_repo,
         }

@@ -16,6 +16,7 @@ from ci.comparison import Comparison, identify, survey
 from ci.diagnosis import Diagnosis, DiagnosisResult, has_rest
 from ci.gate import EXIT_USAGE, ROLLBACK_STAGES, Judgement, decide
 from ci.incidents import LET_STAND, remember, tell
+from ci.obstacles import Obstacles
 from ci.options import Options
 from ci.process import Interrupted, Signals
 from ci.report import Report, forget
@@ -75,6 +76,7 @@ class _Gate:
     decided: bool = False
     vercel: Vercel | None = None
     comparison: Comparison = field(default_factory=Comparison)
+    obstacle: str = ""
 
     def __post_init__(self) -> None:
         self.began, self.started = time.monotonic(), time.time()
@@ -123,6 +125,7 @@ class _Gate:
         state = self._open_state()
         if self.target.vercel is not None:
             self.vercel = self.held.enter_context(closing(Vercel(self.target.vercel)))
+        self.obstacles = Obstacles(self.target, self.vercel, self.options.command, self.report.notes)
         self._finish_earlier_runs(state)
         candidate_id, problem = self._identify()
         if problem:
@@ -145,7 +148,9 @@ class _Gate:
         verdict, findings, judgement = self._judge(verdict, diagnosis, problem)
         self._mark("causes")
         if judgement.decision in LET_STAND and self.options.command != "predeploy":
-            judgement = self._unmoved(judgement)
+            moved = self.obstacles.moved(self.comparison.candidate_id)
+            judgement = self._cannot_tell(moved) if moved else judgement
+        self.report.notes += findings.notes
         if verdict:
             self.report.show(verdict, findings.causes, self.options.fault)
         self.signals.too_late_for(f"the {judgement.decision}")
@@ -164,12 +169,15 @@ class _Gate:
     ) -> tuple[Verdict | None, DiagnosisResult, Judgement]:
         """Find the causes and decide. Where no rollback follows, the checks that an early end left out run first."""
         findings = DiagnosisResult()
-        if verdict and verdict.complete:
+        self.obstacle = self.obstacles.of(verdict) if verdict else ""
+        if verdict and verdict.complete and not self.obstacle:
             verdict, findings = diagnosis.compare_errors(verdict, diagnosis.into(verdict))
         judgement = self._decide(verdict, findings, problem)
-        if verdict and judgement.decision is not Decision.ROLLBACK and has_rest(verdict, findings):
+        left = verdict and not self.obstacle and judgement.decision is not Decision.ROLLBACK
+        if verdict and left and has_rest(verdict, findings):
             verdict, findings = diagnosis.confirm(verdict, findings)
             judgement = self._decide(verdict, findings, problem)
+        self._compare_with(diagnosis.comparison)
         return verdict, findings, judgement
 
     def _roll_back(
@@ -222,7 +230,8 @@ class _Gate:
             if verdict and self.target.mode == "act":
                 self.report.notes += prove_healing(state, verdict, self.report.deployment_id, self.report.run_id)
             elsewhere = self.report.rollback and self.report.rollback.step == "elsewhere"
-            if verdict and verdict.complete and self.target.mode == "act" and not elsewhere:
+            quiet = elsewhere or self.obstacle
+            if verdict and verdict.complete and self.target.mode == "act" and not quiet:
                 self.report.notes += tell(self.report, verdict, state, self.target.slack_webhook)
         except (StateError, StateBusyError, OSError) as error:
             self._note(f"the state is incomplete, the next run may lack facts: {error}")
@@ -256,6 +265,8 @@ class _Gate:
             self._note(f"{error}; no deployment can be blamed in this run")
             return asked, None
         self.report.deployment_id = judged
+        if problem and (release := self.obstacles.look_for_release()):
+            problem = f"{release}; {problem}"
         if judged is None and problem is None:
             self._note(f"it is not known which deployment is judged: the alias of {self.target.host} names none")
         return judged, problem
@@ -264,7 +275,8 @@ class _Gate:
         if self.vercel is None:
             return
         try:
-            self.comparison = survey(self.target, self.options.command, candidate_id, self.vercel, state)
+            self.obstacles.look_for_release()
+            self._compare_with(survey(self.target, self.options.command, candidate_id, self.vercel, state))
         except VercelError as error:
             self._note(f"{error}; no control deployment in this run")
             return
@@ -272,37 +284,26 @@ class _Gate:
         if undoable and self.comparison.control:
             (self.directory / EARLY_END).touch()
         self.report.notes += self.comparison.notes
-        self.report.control_id = self.comparison.control_id
-        self.report.control_source = self.comparison.control_source
+
+    def _compare_with(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.report.control_id, self.report.control_source = comparison.control_id, comparison.control_source
 
     def _decide(self, verdict: Verdict | None, findings: DiagnosisResult, problem: str | None) -> Judgement:
         causes = {node_id: found.cause for node_id, found in findings.causes.items()}
-        return decide(
+        judgement = decide(
             verdict,
             causes,
             self.options.command,
-            problem=problem,
+            problem=problem or self.obstacle,
             has_control=self.comparison.control is not None,
             can_roll_back="rollback" in self.target.capabilities,
             must_see=self.target.must_see,
         )
+        return replace(judgement, about=self.obstacle or findings.about)
 
     def _cannot_tell(self, problem: str) -> Judgement:
         return decide(None, {}, self.options.command, problem=problem)
-
-    def _unmoved(self, judgement: Judgement) -> Judgement:
-        """Hold when production changed during the run: a verdict about two deployments proves nothing about either."""
-        judged = self.comparison.candidate_id
-        if self.vercel is None or judged is None:
-            return judgement
-        try:
-            serving = self.vercel.production_id(self.target.host)
-        except VercelError as error:
-            self._note(f"it is unknown whether production changed during the run: {error}")
-            return judgement
-        if serving == judged:
-            return judgement
-        return self._cannot_tell(f"production moved from {judged} to {serving} while it was verified: verify again")
 
     def _reported(self) -> None:
         self.signals.too_late_for("the report")

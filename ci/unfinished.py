@@ -28,7 +28,8 @@ from fixtures.state.state import (
     StateError,
     Step,
 )
-from fixtures.target.vercel import AliasRequest, Vercel, VercelError
+from fixtures.target.vercel import Vercel, VercelError
+from fixtures.target.vercel_words import AliasRequest
 
 _JOB_WAIT: Final = 30.0
 _POLL: Final = 0.25
@@ -146,7 +147,8 @@ def is_request_of(last: AliasRequest | None, target_id: str, before_at: int | No
     """Return whether Vercel's last alias request is this rollback. Only Vercel's clock is used: ours may be wrong."""
     return (
         last is not None
-        and last.type == "rollback"
+        # Vercel may call a rollback by a new word; a promotion is none.
+        and last.type != "promote"
         and last.to_deployment_id == target_id
         and last.requested_at != before_at
     )

@@ -24,7 +24,8 @@ import msgspec
 from ci.bench.machine_class import stamp
 from ci.bench.verification import ROOT, Run, verify
 from fixtures.model.verdict import Severity, write_atomically
-from fixtures.sandbox.healthy_variants import HealthyVariant, late
+from fixtures.sandbox.healthy_variant import HealthyVariant
+from fixtures.sandbox.healthy_variants import late
 from fixtures.sandbox.sandbox import Sandbox
 
 RESULTS = ROOT / "ci" / "bench" / "results" / "smoke_runs.json"

@@ -15,7 +15,7 @@ import msgspec
 from fixtures.model.verdict import Outcome, Verdict
 from fixtures.run.network import CA_VARIABLE
 from fixtures.run.rate_limits import FILE
-from fixtures.sandbox.healthy_variants import HealthyVariant
+from fixtures.sandbox.healthy_variant import HealthyVariant
 from fixtures.sandbox.sandbox import Sandbox
 from fixtures.target.sandbox_handle import SANDBOX_VARIABLE
 

@@ -10,29 +10,29 @@ import pytest
 from fixtures.browser.views import Look
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
-from fixtures.checks.evidence import NotMeasured
+from fixtures.checks.evidence import NotApplicable
+from fixtures.model.texts import Texts
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Data, Listed, courses_of, empty, enrols_for_free
 from fixtures.site.client import Site
 from fixtures.target.target import Target
 
-WAYS = ("Şimdi Satın Al", "Ücretsiz Al", "Kursa Git")
-PAY = "Pay with Stripe Checkout"
-SHOP = ("Kurs Mağazası", "Kurslar")
-OFFER = ("Kurs İçeriği",)
-SETTINGS = ("Kişisel Bilgiler", "Platform Ayarları", "Bildirimler", "Güvenlik", "Faturalandırma")
-# Texts of each page.
-PERSONAL = {
-    "/courses": ("Kurslarım",),
-    "/settings": ("Ayarlar", *SETTINGS),
-    "/student/materials": ("Materyallerim",),
-}
-MAILED = {
-    "/auth/reset-password": ("Reset Password",),
-    "/auth/verify-email": ("E-posta Doğrulama",),
-    "/auth/verification-success": ("E-posta Doğrulandı",),
-    "/auth/verification-error": ("Giriş Sayfasına Dön",),
-}
+PERSONAL = ("/courses", "/settings", "/student/materials")
+# A page of each account mail; the first one has a form.
+MAILED = (
+    "/auth/reset-password",
+    "/auth/verify-email",
+    "/auth/verification-success",
+    "/auth/verification-error",
+)
+
+
+class _Named(msgspec.Struct):
+    title: str
+
+
+class _Content(msgspec.Struct):
+    modules: list[_Named] = []
 
 
 class _Course(msgspec.Struct):
@@ -51,12 +51,8 @@ class _Mode(msgspec.Struct):
     paymentsMode: str  # noqa: N815  (the platform's word)
 
 
-class _Courses(Listed[_Course]):
-    total: int
-
-
-def _listed(answer: Answer) -> _Courses:
-    return answer.read(Data[_Courses]).data
+def _listed(answer: Answer) -> list[_Course]:
+    return answer.read(Data[Listed[_Course]]).data.courses
 
 
 @pytest.mark.postdeploy
@@ -66,33 +62,33 @@ def _listed(answer: Answer) -> _Courses:
 @depends_on("GET /marketplace", "GET /_next/*", "GET /api/auth/session")
 def test_marketplace_shows_the_courses_of_the_api(answer: Answer, look_as_student: Look) -> None:
     """Students buy the courses that they see; a shop that shows others sells nothing."""
-    listing = _listed(answer)
-    (shop,) = look_as_student({"/marketplace": SHOP})
+    (shop,) = look_as_student("/marketplace")
 
-    assert shop.has_heading("Kurs Mağazası"), shop
-    assert [course.title for course in listing.courses if not shop.shows(course.title)] == []
-    assert shop.has_heading(f"Kurslar ({listing.total})"), shop
+    assert shop.broken == ""
+    assert [course.title for course in _listed(answer) if not shop.shows(course.title)] == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/health", "GET /api/courses")
-@depends_on("GET /marketplace", "GET /marketplace/*", "GET /_next/*", "GET /api/auth/session")
+@depends_on("GET /marketplace", "GET /marketplace/*", "GET /api/courses/*", "GET /_next/*", "GET /api/auth/session")
 def test_a_course_page_shows_the_course_and_how_to_get_it(
-    answers: list[Answer], look_as_student: Look, target: Target
+    answers: list[Answer], look_as_student: Look, site: Site, target: Target
 ) -> None:
     """Visitors decide to buy on this page. While free enrolment is off, a free course cannot be had."""
     health, courses = answers
-    course = next((course for course in _listed(courses).courses if course.price > 0 or enrols_for_free(health)), None)
+    course = next((course for course in _listed(courses) if course.price > 0 or enrols_for_free(health)), None)
     if course is None:
         raise empty(target, "no offer could be opened")
-    shop, offer = look_as_student({"/marketplace": SHOP, course.page: OFFER})
+    shop, offer = look_as_student("/marketplace", course.page)
+    content = site.ask(f"GET /api/courses/{course.id}").read(Data[_Content]).data
 
-    assert course.page in {to for _, to in shop.links}, shop
-    assert offer.has_heading(course.title), offer
-    assert offer.has_heading("Kurs İçeriği"), offer
-    assert any(offer.has_control(way) for way in WAYS), offer
+    assert shop.leads_to(course.page), shop
+    assert offer.broken == ""
+    assert offer.shows(course.title), offer
+    assert [module.title for module in content.modules if not offer.shows(module.title)] == []
+    assert offer.actions or offer.leads_to("/courses/"), offer
 
 
 @pytest.mark.postdeploy
@@ -101,32 +97,42 @@ def test_a_course_page_shows_the_course_and_how_to_get_it(
 @asks("GET /api/health", "GET /api/courses")
 @depends_on("GET /marketplace/*", "GET /_next/*", "GET /api/auth/session")
 def test_pages_and_api_agree_whether_free_enrolment_is_on(
-    answers: list[Answer], look_as_student: Look, site: Site, browsing_student: Session, target: Target
+    answers: list[Answer],
+    look_as_student: Look,
+    site: Site,
+    browsing_student: Session,
+    target: Target,
+    texts: Texts,
 ) -> None:
     """Otherwise a button leads to a refusal, or an open API has no button."""
     api, health, courses = answers
     owned = site.ask("GET /api/enrollments", cookies=browsing_student.cookies).text
-    free = next((course for course in _listed(courses).courses if course.price == 0 and course.id not in owned), None)
-    if not _listed(courses).courses:
+    free = next((course for course in _listed(courses) if course.price == 0 and course.id not in owned), None)
+    if not _listed(courses):
         raise empty(target, "no page shows the flag")
     if free is None:
         reason = "the shop's first page offers no free course to this student, so no page shows the flag"
-        raise NotMeasured(reason)
-    (page,) = look_as_student({free.page: OFFER})
+        raise NotApplicable(reason)
+    (page,) = look_as_student(free.page)
+    # The page of a free course has no other button of this kind, so that its name does not matter.
+    offers = texts["enrol_for_free"].best_of(page.actions) is not None or len(page.actions) == 1
 
-    shown = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": page.has_control("Ücretsiz Al")}
+    shown = {"the API": api.status == HTTPStatus.UNAUTHORIZED, "the page": offers}
     assert {name: on for name, on in shown.items() if on is not enrols_for_free(health)} == {}
 
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
-@depends_on(*(f"GET {path}" for path in PERSONAL), "GET /_next/*", "GET /api/auth/session")
+@depends_on("GET /dashboard", *(f"GET {path}" for path in PERSONAL), "GET /_next/*", "GET /api/auth/session")
 def test_personal_pages_open_for_a_student(look_as_student: Look) -> None:
-    """Otherwise a signed-in student is sent away, or sees a page without its content."""
-    views = look_as_student(PERSONAL)
+    """Otherwise a signed-in student is sent away, or sees a page without its content, or another page."""
+    dashboard, *views = look_as_student("/dashboard", *PERSONAL)
+    settings = views[PERSONAL.index("/settings")]
+    contents = [(*view.headings, *view.links) for view in (dashboard, *views)]
 
-    assert [view for view in views if view.path != view.asked] == []
-    assert [view for view in views if not all(view.shows(name) for name in PERSONAL[view.asked])] == []
+    assert [view.broken for view in views if view.broken] == []
+    assert settings.fields or len(settings.buttons) > 1, settings
+    assert len(set(contents)) == len(contents), [dashboard, *views]
 
 
 @pytest.mark.daily
@@ -134,10 +140,10 @@ def test_personal_pages_open_for_a_student(look_as_student: Look) -> None:
 @depends_on("GET /student", "GET /student/questions", "GET /dashboard", "GET /_next/*", "GET /api/auth/session")
 def test_the_other_personal_pages_open_for_a_student(look_as_student: Look) -> None:
     """Students look up the answers of their teachers here."""
-    questions, student = look_as_student({"/student/questions": ["Soru & Cevaplarım"], "/student": ["Kontrol Paneli"]})
+    questions, student = look_as_student("/student/questions", "/student")
 
-    assert questions.has_heading("Soru & Cevaplarım"), questions
-    assert (student.path, student.has_heading("Kontrol Paneli")) == ("/dashboard", True), student
+    assert questions.broken == ""
+    assert student.path == "/dashboard", student
 
 
 @pytest.mark.daily
@@ -145,10 +151,11 @@ def test_the_other_personal_pages_open_for_a_student(look_as_student: Look) -> N
 @depends_on(*(f"GET {path}" for path in MAILED), "GET /_next/*")
 def test_account_pages_show_their_content(look: Look) -> None:
     """Every mail about an account links to one of these pages."""
-    pages = look(MAILED)
+    pages = look(*MAILED)
 
-    assert [page for page in pages if not all(page.shows(name) for name in MAILED[page.asked])] == []
-    assert "email" in pages[0].fields, pages[0]
+    assert [page.broken for page in pages if page.broken] == []
+    assert pages[0].fields, pages[0]
+    assert [page for page in pages if not page.actions and not page.links] == []
 
 
 @pytest.mark.postdeploy
@@ -164,9 +171,10 @@ def test_the_purchase_page_matches_the_payments_mode(
     if dearest is None:
         raise empty(target, "nothing is sold")
     sells = health.read(_Mode).paymentsMode == "stripe"
-    (page,) = look_as_student({f"/courses/{dearest.id}/purchase": [PAY] if sells else []})
+    (page,) = look_as_student(f"/courses/{dearest.id}/purchase")
+    is_open = page.path == page.asked and bool(page.actions)
 
-    assert page.has_control(PAY) is sells, page
+    assert is_open is sells, page
 
 
 @pytest.mark.daily
@@ -175,8 +183,8 @@ def test_the_purchase_page_matches_the_payments_mode(
 @depends_on("GET /*")
 def test_every_link_of_a_students_pages_works(answer: Answer, look_as_student: Look, site: Site) -> None:
     """A page that no check names stays broken until a student complains."""
-    offers = {course.page: OFFER for course in _listed(answer).courses[:1]}
-    views = look_as_student({"/marketplace": SHOP, **PERSONAL, **offers})
+    offers = [course.page for course in _listed(answer)[:1]]
+    views = look_as_student("/marketplace", *PERSONAL, *offers)
     linked = sorted({path for view in views for _, path in view.links})
 
     answers = [site.ask(f"GET {path}") for path in linked]

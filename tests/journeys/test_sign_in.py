@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from fixtures.browser.pages import Visit
 from fixtures.browser.sign_in import submit_form
-from fixtures.browser.views import Look
+from fixtures.browser.views import Look, settled
 from fixtures.checks.declarations import depends_on
 from fixtures.target.target import Target
 
@@ -18,6 +18,7 @@ from fixtures.target.target import Target
 @pytest.mark.check(
     severity="P0",
     judges="function",
+    effect="sign-in",
     runbook="authentication-issues",
     host_bound=True,
     needs=("accounts",),
@@ -37,26 +38,26 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
     page: Page, visit: Visit, target: Target, form_role: str
 ) -> None:
     """Students cannot sign in, or their session is lost at the next request."""
-    main = page.get_by_role("main")
-
     visit("/login")
     submit_form(page, target.accounts[form_role])
-    # The shell, too, has a heading with these words; the landmark comes with the content.
-    expect(main.get_by_role("heading", name="Kontrol Paneli", level=1)).to_be_visible()
-    visit.reload()
+    page.wait_for_url(lambda url: urlsplit(url).path != "/login", wait_until="domcontentloaded")
+    first = settled(visit)
+    visit("/dashboard")
+    second = settled(visit)
 
-    expect(main.get_by_role("heading", name="Kayıtlı Kursların")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/dashboard$"))
+    assert "/login" not in {first.path, second.path}
+    assert (first.broken, second.broken) == ("", "")
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P0", judges="function", runbook="authentication-issues", needs=("accounts",))
+@pytest.mark.check(
+    severity="P0", judges="function", effect="sign-in", runbook="authentication-issues", needs=("accounts",)
+)
 @depends_on("POST /api/auth/callback/credentials", "GET /api/auth/session", "GET /dashboard", "GET /_next/*")
 def test_dashboard_opens_for_a_signed_in_student(look_as_student: Look) -> None:
     """The dashboard does not open, so students who are signed in cannot reach their courses."""
-    names = ("Kontrol Paneli", "Kayıtlı Kursların", "Hızlı Erişim")
-    (dashboard,) = look_as_student({"/dashboard": names})
+    (dashboard,) = look_as_student("/dashboard")
 
-    assert dashboard.path == "/dashboard"
-    assert [name for name in names if not dashboard.has_heading(name)] == [], dashboard
+    assert dashboard.broken == ""
+    assert dashboard.links or dashboard.buttons, dashboard

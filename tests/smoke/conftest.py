@@ -23,7 +23,7 @@ from fixtures.vendors import environment_sources as variables
 from fixtures.vendors.environment_sources import Environment
 
 if TYPE_CHECKING:
-    from fixtures.target.vercel import Deployment
+    from fixtures.target.vercel_words import Deployment
 
 Where = Literal["production", "preview"]
 

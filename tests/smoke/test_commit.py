@@ -14,7 +14,7 @@ from fixtures.target.target import Target
 from fixtures.vendors import commit_status
 
 if TYPE_CHECKING:
-    from fixtures.target.vercel import Deployment
+    from fixtures.target.vercel_words import Deployment
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""How pages are looked at: what counts as the same name, what is waited for, and what a view holds."""
+"""How pages are looked at: when a page is steady without a word of it, and what a view holds."""
 
 from __future__ import annotations
 
@@ -6,50 +6,83 @@ import msgspec
 import pytest
 from playwright.sync_api import Page
 
-from fixtures.browser.views import View, _view, alike
+from fixtures.browser.views import View, view_of
 
 SHELL = "<h3>Kontrol Paneli Yükleniyor</h3>"
 CONTENT = """<h1>7P Education</h1><main><h1>Kurs Mağazası</h1><h2 style="text-transform: uppercase">Kurslar (24)</h2>
-<button>🚀 Ücretsiz Al</button><a href="/marketplace/x">Detay</a><button hidden>Şimdi Satın Al</button></main>"""
+<button>🚀 Ücretsiz Al</button><a href="/marketplace/x">Detay</a><button hidden>Şimdi Satın Al</button>
+<button aria-expanded="true">1 Pazar</button><p class="clamp">Lazy Loading</p></main>"""
 
 
-def _serve(page: Page, name: str, body: str) -> None:
+def _view(page: Page, body: str, *, asked: str = "/shop", leave: bool = False) -> View:
     kind = "text/html; charset=utf-8"
-    page.route(f"**/{name}", lambda route: route.fulfill(content_type=kind, body=body))
+    page.route(f"**{asked}", lambda route: route.fulfill(content_type=kind, body=body))
+    page.goto(f"http://shop.test{asked}", wait_until="commit")
+    return view_of(page, asked, lambda: False, leave=leave)
 
 
-@pytest.mark.parametrize(
-    ("expected", "found", "same"),
-    [
-        ("Giriş Yap", "🚀 Giriş Yap", True),
-        ("Sorular ve Cevaplar", "Sorular ve Cevaplar 3", True),
-        ("Kayıtlı Kursların", "KAYITLI KURSLARIN", True),
-        ("E-posta Doğrulama", "e posta  doğrulama!", True),
-        ("Ücretsiz Al", "Şimdi Satın Al", False),
-    ],
-)
-def test_names_are_compared_loosely(expected: str, found: str, *, same: bool) -> None:
-    """Case, signs, emoji and further words do not count; other words do."""
-    assert alike(expected, found) is same
+def _filled(content: str) -> str:
+    filling = f"setTimeout(() => (document.body.innerHTML = {msgspec.json.encode(content).decode()}), 300)"
+    return f"{SHELL}<script>{filling}</script>"
 
 
 def test_a_page_is_seen_once_its_script_has_filled_the_shell(page: Page) -> None:
     """The shell is not the page, its names are not the page's, and what is hidden is not there."""
-    filling = f"setTimeout(() => (document.body.innerHTML = {msgspec.json.encode(CONTENT).decode()}), 300)"
-    _serve(page, "shop", f"{SHELL}<script>{filling}</script>")
-    page.goto("http://shop.test/shop")
-    view: View = _view("/shop", page, ["kurslar (24)"])
+    view = _view(page, _filled(CONTENT.replace("Lazy Loading", "")))
 
     assert (view.steady, view.path) == (True, "/shop")
-    assert (view.has_heading("Kurs Mağazası"), view.has_heading("7P Education")) == (True, False)
-    assert (view.has_control("Ücretsiz Al"), view.has_control("Şimdi Satın Al")) == (True, False)
+    assert view.headings[0] == "Kurs Mağazası"
+    assert view.buttons == ["🚀 Ücretsiz Al", "1 Pazar"]
+    assert view.actions == ["🚀 Ücretsiz Al"]
     assert view.links == [("Detay", "/marketplace/x")]
 
 
-def test_a_page_that_leads_away_is_left_at_once(page: Page) -> None:
-    """Only the way is of interest where no text is waited for."""
-    _serve(page, "guarded", "<script>location.replace('/login')</script>Yükleniyor")
-    _serve(page, "login", "Yükleniyor")
-    page.goto("http://shop.test/guarded", wait_until="commit")
+def test_a_page_whose_title_has_no_heading_of_its_own_is_seen(page: Page) -> None:
+    """A style makes a heading of a paragraph; the page works as before."""
+    view = _view(page, _filled("<main><p class='h1'>Mağaza</p><a href='/marketplace/x'>Detay</a></main>"))
 
-    assert _view("/guarded", page, []).path == "/login"
+    assert (view.steady, view.broken) == (True, "")
+
+
+def test_a_request_that_has_not_ended_is_waited_for(page: Page) -> None:
+    """The data of a page often comes after its heading."""
+    pending = [True, True, False]
+    page.route("**/shop", lambda route: route.fulfill(content_type="text/html", body="<main><h1>A</h1>x</main>"))
+    page.goto("http://shop.test/shop", wait_until="commit")
+    view_of(page, "/shop", lambda: pending.pop(0))
+
+    assert pending == []
+
+
+def test_a_page_that_leads_away_is_left_at_once(page: Page) -> None:
+    """Only the way is of interest where nothing of the page is judged."""
+    page.route("**/login", lambda route: route.fulfill(content_type="text/html", body="Loading"))
+
+    assert _view(page, "<script>location.replace('/login')</script>Loading", leave=True).path == "/login"
+
+
+@pytest.mark.parametrize(
+    ("content", "broken"),
+    [
+        ("<main><h1>Any words</h1><p>Text</p></main>", ""),
+        ("<main><h1>Any words</h1></main>", "shows no content"),
+        ("<main><h1>Ayarlar</h1><div><h2>Bir Hata Oluştu!</h2><button>Tekrar Dene</button></div></main>", "a failure"),
+        ("<main><h1>Bir Hata Oluştu dediğinizde</h1><p>Hata sayfaları dersi</p></main>", ""),
+        ("<main><h1>Kurslar</h1><p>Kurslar yükleniyor...</p></main>", "shows no content"),
+        ("<main><h1>Kurslar</h1><h3>Lazy Loading</h3><p>Ders</p></main>", ""),
+        ("<main><h1>Kurslar</h1><span>Lazy Loading</span><p>Ders</p></main>", ""),
+    ],
+)
+def test_a_page_is_broken_by_what_it_is_not_by_its_words(page: Page, content: str, broken: str) -> None:
+    """A heading over an empty page is no page; a title that speaks of errors or of loading is data."""
+    view = _view(page, content)
+
+    assert (view.broken == "") is (broken == "")
+    assert broken in view.broken
+
+
+def test_a_page_that_has_no_body_yet_is_an_empty_view(page: Page) -> None:
+    """A slow machine looks at a document between its first byte and its first element."""
+    view = _view(page, "<script>document.documentElement.remove()</script>")
+
+    assert (view.path, view.text, view.headings) == ("/shop", "", [])

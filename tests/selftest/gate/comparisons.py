@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ci.causes import Circumstances
 from ci.comparison import Comparison
-from fixtures.target.vercel import Deployment
+from fixtures.target.vercel_words import Deployment
 
 NEW, OLD = "dpl_new", "dpl_old"
 HEALTHY = Circumstances()

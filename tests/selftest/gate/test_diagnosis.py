@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ci.causes import Attribution
-from ci.diagnosis import Diagnosis, DiagnosisResult, changed, passes_p0
+from ci.control import passes_p0
+from ci.diagnosis import Diagnosis, DiagnosisResult, changed
 from ci.runs import Runs
 from fixtures.model.verdict import Attempt, Cause, Outcome
 from fixtures.target.target import Target

@@ -14,7 +14,7 @@ from ci.error_rate import Errors, compare, judge, shows_errors
 from fixtures.model.verdict import Attempt, Cause, Outcome, Severity
 from fixtures.run.rate_limits import RATE_LIMITS
 from fixtures.target.target import Target
-from fixtures.target.vercel import Deployment
+from fixtures.target.vercel_words import Deployment
 from tests.selftest.gate.verdicts import a_check
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED

@@ -220,15 +220,28 @@ def test_github_drops_a_summary_above_one_mebibyte() -> None:
 def test_what_nobody_looked_at_is_a_note() -> None:
     """A release whose difference was not judged has not been found harmless."""
     without = a_check(PAGES, "P1", Outcome.NOT_APPLICABLE)
-    without.reason = "the target lacks: before-snapshot"
+    without.reason, without.lacks = "the target lacks: before-snapshot", ["before-snapshot"]
     other = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
-    other.reason = "the target lacks: payments"
+    other.reason, other.lacks = "the target lacks: payments", ["payments"]
     no_database = a_check(HEALTH, "P1", Outcome.NOT_APPLICABLE)
-    no_database.reason = "the target lacks: before-snapshot, database"
+    no_database.reason, no_database.lacks = (
+        "the target lacks: before-snapshot, database",
+        ["before-snapshot", "database"],
+    )
 
     assert len(unjudged(a_verdict(without, without))) == 1
     assert unjudged(a_verdict(other)) == []
     assert unjudged(a_verdict(no_database)) == []
+
+
+def test_what_the_shop_does_not_have_is_a_note() -> None:
+    """Nobody must believe that enrolment works because nothing is red."""
+    priced = a_check(PAGES, "P1", Outcome.NOT_APPLICABLE)
+    priced.reason = "free enrolment was not tried: none is free"
+    mild = a_check(HEALTH, "P2", Outcome.NOT_APPLICABLE)
+    mild.reason = "the catalogue is empty"
+
+    assert unjudged(a_verdict(priced, mild)) == ["not judged: pages: free enrolment was not tried: none is free"]
 
 
 def test_a_drawn_page_is_linked(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ci import pairs
 from ci.causes import Attribution
 from fixtures.model.verdict import Cause
 from fixtures.target.target import Target
-from fixtures.target.vercel import Deployment
+from fixtures.target.vercel_words import Deployment
 from tests.selftest.gate.comparisons import COMPARISON, NEW, OLD
 
 # The status that an address answers within so many seconds; None: it does not.

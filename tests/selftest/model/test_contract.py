@@ -27,11 +27,14 @@ def test_every_page_is_opened() -> None:
     pages = {name for name in routes() if name.startswith("GET /") and "/api/" not in name and "." not in name}
     opened = {name for name, _ in contract().shows}
 
-    assert sorted(pages - opened) == [
-        "GET /_next/static/{build}/{name}",
-        "GET /images/{name}",
-        "GET /sitemaps/{name}",
-    ]
+    assert sorted(pages - opened) == ["GET /_next/static/{build}/{name}", "GET /images/{name}"]
+
+
+def test_a_route_is_asked_with_the_query_without_which_it_refuses_everybody() -> None:
+    """Such a refusal says nothing about its guard."""
+    asked = [one.ask for name, one in contract().answers if name == "GET /api/progress/update"]
+
+    assert asked == [f"/api/progress/update?{routes()['GET /api/progress/update'].query}"]
 
 
 def test_nothing_is_asked_that_may_change_something() -> None:

@@ -151,6 +151,32 @@ def test_red(answer):
     }
 
 
+@pytest.mark.parametrize(("effect", "journey"), [('effect="sign-in", ', Outcome.FAILED), ("", Outcome.SUPERSEDED)])
+def test_a_missing_element_ends_no_run_while_its_effect_may_be_reached(
+    suite: Suite, stub: Stub, effect: str, journey: Outcome
+) -> None:
+    """The journey of the same effect says whether the page is broken or only was redesigned."""
+    suite.write(
+        f"""
+from fixtures.checks.evidence import MissingError
+
+@post
+@pytest.mark.check(severity="P0", judges="function", {effect}runbook="application-not-loading")
+def test_red():
+    raise MissingError("no field")
+"""
+    )
+    suite.write("@post\n@P1\ndef test_journey():\n    raise AssertionError\n", "tests/journeys/test_small.py")
+    directory = suite.folder / "run"
+    directory.mkdir()
+    (directory / EARLY_END).touch()
+    environment = {DIRECTORY_VARIABLE: str(directory), ID_VARIABLE: "run"}
+    checks = suite.run("-m", "postdeploy", "--target", stub.url, environment=environment).verdict.checks
+
+    assert {check.title: check.outcome for check in checks} == {"red": Outcome.FAILED, "journey": journey}
+    assert [attempt.symptom for check in checks if check.title == "red" for attempt in check.attempts] == [""]
+
+
 def test_every_hop_must_name_the_deployment(suite: Suite, stub: Stub) -> None:
     """An answer that names no deployment proves nothing about one."""
     stub.json("GET /named", "{}", x_deployment_id="dpl_one")

@@ -93,11 +93,13 @@ def test_known_paths_refuse_other_methods_with_nothing(client: httpx.Client) -> 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "none"), ("POST", "session"), ("GET", "callback/credentials")])
 def test_nextauth_answers_400_for_what_it_does_not_know(client: httpx.Client, method: str, path: str) -> None:
-    """It is plain text, for a path and for a method alike; the application's own routes answer 405."""
+    """It is plain text; the application's own routes, and methods that NextAuth has nowhere, are answered as any."""
     answer = client.request(method, f"/api/auth/{path}")
 
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (400, "text/plain")
     assert client.get("/api/auth/register").status_code == 405
+    assert client.put(f"/api/auth/{path}").status_code == 405
+    assert client.options(f"/api/auth/{path}").headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from ci.bench.fault_matrix import read_golden
+from fixtures.model.routes import overlaps, pattern, routes
 from fixtures.model.verdict import CheckResult, Outcome, Verdict
 from fixtures.sandbox import faults
 from fixtures.sandbox.faults import CATALOGUE, Fault, nearest
@@ -50,6 +51,21 @@ def test_every_fault_names_checks_that_exist(checks: list[CheckResult]) -> None:
     }
 
     assert unknown == {}
+
+
+def test_every_fault_affects_routes_that_exist() -> None:
+    """A renamed route would leave its fault without effect, or the red checks of it without an excuse."""
+    # A page that nobody has is asked as well.
+    known = [*routes(), "GET /7p-verify-no-such-page"]
+    unknown = {
+        (fault.name, affected)
+        for fault in CATALOGUE.values()
+        for affected in fault.affects
+        if re.match(r"[A-Z*]+ /", affected)
+        and not any(overlaps(affected, route) or pattern(route).fullmatch(affected) for route in known)
+    }
+
+    assert unknown == set()
 
 
 def test_every_check_has_a_fault_that_must_turn_it_red(checks: list[CheckResult]) -> None:

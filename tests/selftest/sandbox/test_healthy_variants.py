@@ -45,7 +45,7 @@ def test_an_empty_catalogue_is_judged_by_what_it_still_has(runs: dict[str, Run])
     silent = {check.reason for check in checks if check.outcome is Outcome.NOT_APPLICABLE}
 
     assert [reason for reason in silent if "the catalogue is empty, as sandbox allows" not in reason] == []
-    assert 5 < len([check for check in checks if check.outcome is Outcome.NOT_APPLICABLE]) < 15
+    assert 5 < len([check for check in checks if check.outcome is Outcome.NOT_APPLICABLE]) < len(checks) / 6
 
 
 def test_the_committed_results_hold_every_healthy_variant_and_no_red_one() -> None:

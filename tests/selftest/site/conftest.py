@@ -42,6 +42,7 @@ class Platform:
     enrolments: dict[str, str] = field(default_factory=dict)
     cancel_status: int = 200
     free_enrolment: bool = True
+    prices: dict[str, float] = field(default_factory=lambda: {"c-paid": 99.5, "c-short": 0, "c-free": 0})
     lessons: dict[str, int] = field(default_factory=lambda: {"c-paid": 9, "c-short": 4, "c-free": 5})
 
 
@@ -60,9 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
             rows = [{"id": key, "course_id": course} for key, course in platform.enrolments.items()]
             return self._answer({"success": True, "data": {"enrollments": rows, "total": len(rows)}})
         if self.path in {"/api/health", "/api/courses"}:
-            prices = {"c-paid": 99.5, "c-short": 0, "c-free": 0}
-            listed = [key for key in prices if key in platform.lessons]
-            courses = [{"id": key, "title": COURSE.title, "price": prices[key]} for key in listed]
+            listed = [key for key in platform.prices if key in platform.lessons]
+            courses = [{"id": key, "title": COURSE.title, "price": platform.prices[key]} for key in listed]
             flag = {"freeEnrollmentEnabled": platform.free_enrolment}
             return self._answer({"success": True, "data": {"courses": courses}} | flag)
         count = platform.lessons[self.path.rpartition("/")[2]]

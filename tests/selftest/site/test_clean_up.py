@@ -44,12 +44,21 @@ def test_a_student_who_had_every_free_course_enrols_in_none(
         _find(on_variant, own_target)
 
 
-def test_shop_without_a_free_course_is_not_measured(
-    on_variant: VariantOf, platform: Platform, own_target: Target
+@pytest.mark.parametrize(
+    ("prices", "lessons", "says"),
+    [
+        ({"c-short": 499.0, "c-free": 499.0}, 12, "none is free"),
+        ({"c-short": 0.5, "c-free": 0.5}, 12, "none is free"),
+        ({}, 4, "2 are free, and none of these has 5 lessons"),
+    ],
+)
+def test_a_shop_without_a_free_course_has_nothing_to_enrol_in(
+    on_variant: VariantOf, platform: Platform, own_target: Target, prices: dict[str, float], lessons: int, says: str
 ) -> None:
-    """A shop may have no free course."""
-    platform.lessons["c-free"] = 4
-    with pytest.raises(NotMeasured, match="never had"):
+    """Editors put a price on every course, or keep the free one short: a decision, and no failure."""
+    platform.prices |= prices
+    platform.lessons["c-free"] = lessons
+    with pytest.raises(NotApplicable, match=says):
         _find(on_variant, own_target)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from fixtures.target.targets_file import VercelAccess
 from fixtures.target.vercel import Vercel, VercelError
+from fixtures.target.vercel_words import Deployment
 from tests.selftest.sandbox.running_edge import RunningEdge, run_edge
 
 TOKEN = "secret-token-1234"  # noqa: S105  (it is to be looked for)
@@ -161,6 +162,107 @@ def test_a_row_that_cannot_be_read_hides_no_other() -> None:
     assert (found.id, found.state, found.substate) == ("dpl_1", "REVIEWING", "CANARY")
 
 
+@pytest.mark.parametrize(
+    ("words", "asked", "served"),
+    [
+        ({}, True, False),
+        ({"readyState": "READY", "readySubstate": "PROMOTED"}, True, True),
+        ({"readyState": "READY", "readySubstate": "STAGED", "isRollbackCandidate": True}, True, False),
+        ({"readyState": "READY", "readySubstate": "ROLLING"}, True, False),
+        ({"readyState": "ERROR", "readySubstate": None}, False, False),
+        ({"readyState": "SERVING", "readySubstate": "LIVE", "isRollbackCandidate": True}, True, True),
+        ({"readyState": "SERVING", "readySubstate": "LIVE"}, True, False),
+        ({"readyState": 7, "readySubstate": ["PROMOTED"], "target": "prod"}, True, False),
+    ],
+)
+def test_only_a_documented_no_counts_against_a_deployment(
+    words: dict[str, object], *, asked: bool, served: bool
+) -> None:
+    """Vercel adds words without notice; a state that this suite does not know is shown by the deployment's answers."""
+    found = Deployment.of({"uid": "dpl_1", "url": "x.vercel.app", **words})
+
+    assert (found.can_be_asked, found.has_served) == (asked, served)
+
+
+@pytest.mark.parametrize(
+    ("target", "environment"),
+    [("production", "production"), (None, "preview"), ("staging", "preview"), ("live", "production")],
+)
+def test_a_target_in_a_new_word_is_not_taken_for_a_preview(target: str | None, environment: str) -> None:
+    """A preview has other variables."""
+    assert Deployment.of({"uid": "dpl_1", "url": "x.vercel.app", "target": target}).environment == environment
+
+
+def page(*created: int, following: int | None) -> Callable[[httpx.Request], httpx.Response]:
+    """Return a page of the list."""
+    rows = [{"uid": f"dpl_{one}", "url": f"{one}.vercel.app", "created": one} for one in created]
+    return says(200, {"deployments": rows, "pagination": {"count": len(rows), "next": following, "prev": None}})
+
+
+def test_the_list_is_read_a_page_after_the_other() -> None:
+    """Twenty-five builds may lie between two that served production, and a page has its end."""
+    api = Api([says(200, PROJECT), page(9, 8, following=8), page(7, 6, following=6), page(5, following=None)])
+
+    with api.client() as vercel:
+        found = [row.created for row in vercel.deployments(before=10)]
+
+    assert found == [9, 8, 7, 6, 5]
+    assert [request.url.params.get("until") for request in api.requests[1:]] == ["10", "8", "6"]
+
+
+def test_a_page_is_asked_for_when_it_is_needed() -> None:
+    """The first page has the control nearly always."""
+    api = Api([says(200, PROJECT), page(9, 8, following=8)])
+
+    with api.client() as vercel:
+        assert next(iter(vercel.deployments())).created == 9
+
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("following", [[8, 8], list(range(5000, 0, -1))], ids=["a circle", "thousands of pages"])
+def test_the_list_has_an_end(following: list[int]) -> None:
+    """A list that never ends must not hold the gate up: 2000 deployments are read at most."""
+    api = Api([says(200, PROJECT), *(page(9, following=one) for one in following)])
+
+    with api.client() as vercel:
+        assert len(list(vercel.deployments())) <= 20
+
+
+ACTIVE = {"state": "ACTIVE", "canaryDeployment": {"id": "dpl_new"}, "currentDeployment": {"id": "dpl_old"}}
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        (None, None),
+        (ACTIVE | {"state": "COMPLETE"}, None),
+        (ACTIVE | {"state": "ABORTED", "activeStage": {"targetPercentage": 10}}, None),
+        (ACTIVE | {"activeStage": {"targetPercentage": 10}}, "dpl_new serves 10 % of the visitors, dpl_old the others"),
+        (ACTIVE | {"substate": "PAUSED"}, "in progress, paused: dpl_new serves a part of the visitors"),
+        # A new word for a state is judged by what goes with it.
+        (ACTIVE | {"state": "ADVANCING", "activeStage": {"targetPercentage": 12.5}}, "dpl_new serves 12.5 %"),
+        (ACTIVE | {"state": "PREPARED", "activeStage": None}, None),
+        ({"state": "ACTIVE", "canaryDeployment": {"id": 7}, "currentDeployment": "?"}, "None serves a part"),
+    ],
+)
+def test_a_rolling_release_in_progress(release: dict[str, object] | None, said: str | None) -> None:
+    """Two deployments answer production then, and a verdict about both proves nothing about either."""
+    api = Api([says(200, {"rollingRelease": release})])
+
+    with api.client() as vercel:
+        found = vercel.rolling_release("prj_1")
+
+    assert found is None if said is None else said in str(found)
+
+
+@pytest.mark.parametrize("status", [402, 403, 404])
+def test_a_plan_without_rolling_releases_has_none(status: int) -> None:
+    """They belong to the larger plans."""
+    with Api([error(status)]).client() as vercel:
+        assert vercel.rolling_release("prj_1") is None
+
+
 def test_the_token_is_nowhere() -> None:
     """No repr and no error contains the token."""
     api = Api([error(403)])
@@ -196,7 +298,7 @@ class TestAgainstTheEdge:
         staged = running.publish()
         running.publish("preview")
 
-        found = vercel.deployments()
+        found = list(vercel.deployments())
 
         assert [(row.id, row.substate) for row in found] == [
             (staged.id, "STAGED"),

@@ -1,0 +1,99 @@
+"""How a journey finds what it presses: by words, else by the effect; and what it says when nothing happens."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from fixtures.browser import elements
+from fixtures.browser.elements import press
+from fixtures.browser.pages import Visit
+from fixtures.browser.sign_in import submit_form
+from fixtures.browser.watch import Watch
+from fixtures.checks.evidence import Evidence, MissingError
+from fixtures.model.texts import Text
+from fixtures.target.sandbox_handle import Account
+
+ENROL = Text(role="button", words=("Ücretsiz Al",))
+CHANGES = "onclick=\"fetch('/api/change', {method: 'POST', body: this.innerText})\""
+
+
+@pytest.fixture
+def visit(page: Page, tmp_path: Path) -> Visit:
+    """Return what a journey opens pages with."""
+    page.route("**/api/change", lambda route: route.fulfill(status=201, body=route.request.post_data or ""))
+    evidence = Evidence(directory=tmp_path, reports=tmp_path)
+    return Visit(page, Watch(page.context), set(), set(), evidence, tmp_path / "hung")
+
+
+def _open(visit: Visit, body: str) -> None:
+    page = f"<!DOCTYPE html><meta charset='utf-8'><main><h1>Kurs</h1>{body}</main>"
+    visit.page.route("**/offer*", lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=page))
+    visit.page.goto("http://shop.test/offer")
+
+
+@pytest.mark.parametrize(
+    ("buttons", "name", "notes"),
+    [
+        ("<button>Paylaş</button><button {on}>🎁 ÜCRETSİZ AL!</button>", "🎁 ÜCRETSİZ AL!", 0),
+        ("<button aria-expanded='true'>1 Pazar</button><button {on}>Derse Başla</button>", "Derse Başla", 1),
+        ("<button>Paylaş</button><button {on}>Derse Başla</button>", "Derse Başla", 1),
+    ],
+)
+def test_a_button_is_found_under_any_name(visit: Visit, buttons: str, name: str, notes: int) -> None:
+    """A reworded button does the same as before; the wording check gets old and new."""
+    met: list[str] = []
+    _open(visit, buttons.format(on=CHANGES))
+    answer, pressed = press(visit, ENROL, met)
+
+    assert (answer.status, pressed) == (201, name)
+    assert met == ["/offer: a button of the journey: expected “Ücretsiz Al”, shows “Derse Başla”"][:notes]
+
+
+@pytest.mark.parametrize(
+    ("buttons", "missing", "says"),
+    [
+        ("<button>Ücretsiz Al</button><button>Paylaş</button>", False, "the page sent no change"),
+        ("<button>Derse Başla</button>", False, "the page sent no change"),
+        ("<button>Sor</button><button>Paylaş</button>", True, "has no button “Ücretsiz Al”"),
+        ("<button disabled>Ücretsiz Al</button>", True, "has no button “Ücretsiz Al”"),
+    ],
+)
+def test_a_button_that_does_nothing_is_a_failure(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, buttons: str, says: str, *, missing: bool
+) -> None:
+    """It is a symptom; a page that has none of the buttons may have been redesigned."""
+    monkeypatch.setattr(elements, "ACTION_MS", 500)
+    monkeypatch.setattr(elements, "_TRY_MS", 300)
+    _open(visit, buttons)
+
+    with pytest.raises(AssertionError, match=says) as raised:
+        press(visit, ENROL, [])
+
+    assert isinstance(raised.value, MissingError) is missing
+
+
+TWO_STEPS = """<form onsubmit="if (!this.p) {event.preventDefault(); s.innerHTML='<input type=password name=p>'}">
+<input type=email name=e><div id=s></div><button>Devam</button></form>"""
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "<form><input type=email name=e><input type=password name=p><button>Devam</button></form>",
+        "<form><input name=e><input type=password name=p><input type=submit value=Go></form>",
+        TWO_STEPS,
+    ],
+)
+def test_a_sign_in_form_is_filled_in_by_the_types_of_its_fields(visit: Visit, form: str) -> None:
+    """Labels and buttons may have any name; the password may come in a second step."""
+    _open(visit, f"<form><input name=search><button type=submit>Ara</button></form>{form}")
+    account = Account("eda@7peducation.test", secrets.token_hex(4), "student")
+    with visit.page.expect_navigation(url="**/offer?**"):
+        submit_form(visit.page, account)
+
+    assert "e=eda%407peducation.test" in visit.page.url
+    assert f"p={account.password}" in visit.page.url
