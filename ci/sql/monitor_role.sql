@@ -147,7 +147,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
              SELECT FROM public.payment_transactions p
               WHERE p.user_id = e.user_id AND p.course_id = e.course_id AND p.status = 'completed'))
       FROM public.enrollments e
-     WHERE e.plan IS DISTINCT FROM 'free' AND e.enrolled_at < now() - interval '10 minutes'
+     WHERE e.plan IS DISTINCT FROM 'free' AND e.cancelled_at IS NULL AND e.enrolled_at < now() - interval '10 minutes'
 $$;
 
 CREATE FUNCTION synthetic.enrolments() RETURNS TABLE (examined bigint, impossible_progress bigint, enrolled_twice bigint)

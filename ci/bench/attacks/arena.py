@@ -114,7 +114,9 @@ class Arena:
     def enrolments(self) -> set[tuple[str, str]]:
         """Return the enrolments of the database, as (user, course)."""
         with psycopg.connect(self.sandbox.postgres.superuser_dsn) as connection:
-            rows = connection.execute("SELECT user_id::text, course_id::text FROM public.enrollments")
+            rows = connection.execute(
+                "SELECT user_id::text, course_id::text FROM public.enrollments WHERE cancelled_at IS NULL"
+            )
             return {(user, course) for user, course in rows}
 
     def wait_for(self, gate: int, condition: Callable[[], bool], moment: str) -> None:

@@ -76,6 +76,17 @@ def test_only_a_code_or_a_payment_enrols(
     assert row == (found,)
 
 
+def test_a_cancelled_enrolment_needs_no_payment(postgres: Postgres) -> None:
+    """A refund cancels it, and so does this suite with its own: the next run was an incident ten minutes later."""
+    row = counted(
+        postgres,
+        "SELECT without_payment FROM synthetic.paid_enrolments()",
+        change("enrollments", f"user_id = gen_random_uuid(), enrolled_at = {OLD}, cancelled_at = now()"),
+    )
+
+    assert row == (0,)
+
+
 @pytest.mark.parametrize(
     ("what", "told"),
     [
