@@ -31,6 +31,8 @@ class TestPredeploy:
         staged = world.running.publish()
         monkeypatch.setenv("SYNTHETIC_DEPLOYMENT", staged.id)
         world.suite.broken = {HEALTH: {staged.id}}
+        # The run itself asks the candidate's own address; the stand-in of the suite asks production.
+        world.suite.once = {HEALTH}
 
         assert world.run(replace(world.options, command="predeploy")) == 1
         assert world.decision["decision"] == "block"
