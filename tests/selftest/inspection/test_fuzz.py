@@ -74,7 +74,8 @@ def test_the_same_is_made_up_every_night(tmp_path: Path) -> None:
 
     assert first == second
     assert len(first) == len(routes()[route].takes) * len(EDGES) + EXAMPLES
-    assert (("", rb'{"lessonId": "\ud800", "question": "00000000-0000-4000-8000-000000000000"}')) in first
+    names = sorted(routes()[route].takes)
+    assert any(json.loads(body).keys() == set(names) and "\\ud800" in body.decode() for _, body in first)
 
 
 def test_a_query_can_be_sent_as_it_is(tmp_path: Path) -> None:
