@@ -68,7 +68,7 @@ def _cookies(path: Path) -> Iterator[str]:
             yield from kept["cookies"].values()
 
 
-@pytest.fixture(scope="module", params=[None, "signin-loop"], ids=["healthy", "red"])
+@pytest.fixture(scope="module", params=[None, "enrolment-button-dead"], ids=["healthy", "red"])
 def witnessed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RunningPlatform, Ran, Witness]]:
