@@ -261,4 +261,4 @@ def test_an_address_is_verified_by_its_token_only(app: RunningApp, client: httpx
     assert {answer.headers["location"].partition("?")[0] for answer in (bad, again)} == {"/auth/verification-error"}
     assert bad.status_code == again.status_code == 307
     assert client.get("/api/auth/verify-email").status_code == 400
-    assert "E-posta Doğrulama" in client.get("/auth/verification-success").text
+    assert "E-posta Doğrulandı" in client.get("/auth/verification-success").text
