@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import msgspec
@@ -9,18 +10,22 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks
+from fixtures.inspection.authorship import json_of
 from fixtures.model.routes import guarded, is_page, probe, routes
 
 # A redirect has no body that matters; other checks ask the routes that need a query.
 READS = [probe(route) for route in routes() if route.startswith("GET /api/") and not is_page(route)]
 REDIRECTS = ("GET /api/auth/signin", "GET /api/auth/signout", "GET /api/auth/error")
+# A client follows a redirect, and its body does not matter.
+ELSEWHERE = range(300, 400)
+_JSON = re.compile(r"(?:application|text)/(?:[\w.-]+\+)?json").fullmatch
 # The route counts its rate limit before its guard; the check of the enrolment flag asks it once.
 WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != "POST /api/enroll/free"]
 
 
-def _other_students(answers: list[Answer]) -> dict[str, str]:
-    kinds = {answer.exchange(): answer.headers.get("content-type", "none") for answer in answers if answer.status}
-    return {asked: kind for asked, kind in kinds.items() if not kind.startswith("application/json")}
+def _is_data(answer: Answer) -> bool:
+    """Whether a client can read the answer; a refusal needs no body."""
+    return not answer.is_html and (json_of(answer) is not ... or not answer.content or answer.code in ELSEWHERE)
 
 
 @pytest.mark.postdeploy
@@ -30,7 +35,7 @@ def _other_students(answers: list[Answer]) -> dict[str, str]:
 @asks(*WRITES, "POST /api/webhooks/stripe", json={})
 def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
     """No client can read an HTML page in place of data, whatever its status: the feature is down."""
-    assert _other_students(answers) == {}
+    assert [answer for answer in answers if answer.status and not _is_data(answer)] == []
 
 
 @pytest.mark.postdeploy
@@ -39,7 +44,18 @@ def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
 @asks(*guarded("GET"), account="student")
 def test_every_api_route_answers_students_in_json(answers: list[Answer]) -> None:
     """Signed-in students reach other code than anonymous visitors do, and it fails on its own."""
-    assert _other_students(answers) == {}
+    assert [answer for answer in answers if answer.status and not _is_data(answer)] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
+@asks(*(route for route in READS if route not in REDIRECTS))
+@asks(*WRITES, "POST /api/webhooks/stripe", json={})
+def test_every_api_answer_declares_json(answers: list[Answer]) -> None:
+    """A client that trusts the content type shows the JSON as text."""
+    answered = [answer for answer in answers if answer.content and json_of(answer) is not ...]
+    assert [f"{answer.exchange()} as {answer.kind or 'nothing'}" for answer in answered if not _JSON(answer.kind)] == []
 
 
 class Health(msgspec.Struct, rename="camel"):

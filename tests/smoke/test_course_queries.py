@@ -18,19 +18,22 @@ class Course(msgspec.Struct):
     """The fields of a course that queries are about."""
 
     id: str
-    title: str
-    price: float
-    difficulty: str
+    title: str | None
+    price: float | None
+    difficulty: str | None
 
 
 Listing = Data[FullPage[Course]]
 
 
-class Found(Listed[Course]):
-    """GET /api/courses/search."""
+class Hit(msgspec.Struct):
+    """A course that was found."""
 
-    total: int
-    query: str
+    title: str | None
+
+
+class Found(Listed[Hit]):
+    """GET /api/courses/search."""
 
 
 @pytest.mark.postdeploy
@@ -44,7 +47,7 @@ def test_pages_of_the_course_list_follow_one_another(answers: list[Answer]) -> N
     assert first.total == second.total
     assert first.total_pages == -(-first.total // 2)
     assert (first.has_prev, first.has_next, second.has_prev) == (False, first.total > 2, True)
-    assert [course.title for course in second.courses if course in first.courses] == []
+    assert {course.id for course in first.courses} & {course.id for course in second.courses} == set()
     assert len(first.courses) + len(second.courses) == min(first.total, 4)
 
 
@@ -54,7 +57,7 @@ def test_pages_of_the_course_list_follow_one_another(answers: list[Answer]) -> N
 def test_course_list_sorts_and_filters_as_asked(answer: Answer) -> None:
     """Buyers who ask for cheap and easy courses see others, and leave."""
     courses = answer.read(Listing).data.courses
-    prices = [course.price for course in courses]
+    prices = [course.price for course in courses if course.price is not None]
 
     assert [course.title for course in courses if course.difficulty != "beginner"] == []
     assert prices == sorted(prices)
@@ -62,7 +65,7 @@ def test_course_list_sorts_and_filters_as_asked(answer: Answer) -> None:
 
 def _by_its_title(answers: list[Answer]) -> list[str]:
     courses = answers[0].read(Listing).data.courses
-    return [f"GET /api/courses/search?q={quote(course.title)}" for course in courses[:1]]
+    return [f"GET /api/courses/search?q={quote(course.title)}" for course in courses if course.title][:1]
 
 
 @pytest.mark.postdeploy
@@ -72,12 +75,10 @@ def _by_its_title(answers: list[Answer]) -> list[str]:
 def test_search_finds_a_course_by_its_title(answers: list[Answer], followed: list[Answer], target: Target) -> None:
     """A shop whose search finds nothing looks empty."""
     listing, without_text = answers
-    courses = listing.read(Listing).data.courses
-    if not courses:
+    titles = [course.title for course in listing.read(Listing).data.courses if course.title]
+    if not titles:
         raise empty(target, "there is nothing to search for")
 
-    title = courses[0].title
-    found = followed[0].read(Data[Found]).data
-    assert found.query == title
-    assert title in [course.title for course in found.courses]
+    # Several courses may have this title, and the answer holds some of them.
+    assert titles[0] in [course.title for course in followed[0].read(Data[Found]).data.courses]
     assert HTTPStatus.BAD_REQUEST <= without_text.status < HTTPStatus.INTERNAL_SERVER_ERROR

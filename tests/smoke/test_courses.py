@@ -13,46 +13,45 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
-from fixtures.site.catalogue import Data, FullPage, Page, empty
+from fixtures.checks.evidence import NotMeasured
+from fixtures.inspection.authorship import json_of
+from fixtures.inspection.guards import data_of
+from fixtures.site.catalogue import Data, Listed, empty
 from fixtures.target.target import Target
 
-
-class Course(msgspec.Struct):
-    """An item of the list."""
-
-    id: UUID
-    title: str
-    price: float
-    published: bool
-
-
-class Courses(Data[Page[Course]]):
-    """GET /api/courses."""
-
-    success: bool
+Row = dict[str, object]
+# Detail is asked of this many courses: one that an editor has just begun may be empty.
+_SAMPLED = 3
 
 
 class Module(msgspec.Struct):
     """A module with its lessons."""
 
-    id: UUID
-    title: str
-    order_index: int
-    lessons: list[dict[str, object]]
+    id: str
+    title: str | None
+    order_index: int | None
+    lessons: list[Row]
 
 
 class Detail(msgspec.Struct):
     """A course with its modules."""
 
-    id: UUID
-    title: str
+    id: str
     modules: list[Module]
 
 
-class CourseDetail(Data[Detail]):
-    """GET /api/courses/{id}."""
+def _rows(answer: Answer) -> list[Row]:
+    return answer.read(Data[Listed[Row]]).data.courses
 
-    success: bool
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P0", judges="function", runbook="application-not-loading")
+@asks("GET /api/courses")
+def test_course_list_answers_with_courses(answer: Answer) -> None:
+    """The shop and the dashboard show this list; without it nobody finds or buys a course."""
+    assert answer.status == HTTPStatus.OK
+    assert [row for row in _rows(answer) if "id" not in row] == []
 
 
 @pytest.mark.postdeploy
@@ -60,16 +59,20 @@ class CourseDetail(Data[Detail]):
 @pytest.mark.check(severity="P0", judges="exposure", runbook="application-not-loading")
 @asks("GET /api/courses")
 def test_course_list_holds_published_courses_only(answer: Answer) -> None:
-    """The shop and the dashboard show this list; a draft in it is content that is not for sale yet."""
-    listing = answer.read(Courses)
-
-    assert answer.status == HTTPStatus.OK
-    assert listing.success is True
-    assert [course.title for course in listing.data.courses if not course.published] == []
+    """A draft in the list is content that is not for sale yet."""
+    assert [
+        row.get("title") or row.get("id")
+        for row in data_of(answer, Data[Listed[Row]]).data.courses
+        if row.get("published") is False
+    ] == []
 
 
 def _the_first(answers: list[Answer]) -> list[str]:
-    return [f"GET /api/courses/{course.id}" for course in answers[0].read(Courses).data.courses[:1]]
+    return [
+        f"GET /api/courses/{row['id']}"
+        for row in data_of(answers[0], Data[Listed[Row]]).data.courses[:_SAMPLED]
+        if "id" in row
+    ]
 
 
 @pytest.mark.postdeploy
@@ -80,13 +83,14 @@ def _the_first(answers: list[Answer]) -> list[str]:
 @depends_on("GET /api/courses/*")
 def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer], target: Target) -> None:
     """Without modules a buyer sees an empty course, and a student cannot open a lesson."""
-    courses = answer.read(Courses).data.courses
-    if not courses:
+    asked = [row["id"] for row in _rows(answer)[:_SAMPLED] if "id" in row]
+    if not asked:
         raise empty(target, "no course could be opened")
 
-    course = followed[0].read(CourseDetail).data
-    assert course.title == courses[0].title
-    assert [module.title for module in course.modules if not module.lessons] == []
+    courses = [detail.read(Data[Detail]).data for detail in followed]
+    assert [course.id for course in courses] == asked
+    lessons = [lesson for course in courses for module in course.modules for lesson in module.lessons]
+    assert lessons or len(courses) == 1, followed
 
 
 @pytest.mark.postdeploy
@@ -97,8 +101,7 @@ def test_course_detail_carries_its_modules(answer: Answer, followed: list[Answer
 )
 def test_bad_course_requests_are_refused_without_a_crash(answers: list[Answer]) -> None:
     """An id that crashes the route fills the error log and hides the real errors."""
-    refusals = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-    assert [answer for answer in answers if answer.status not in refusals] == []
+    assert [answer for answer in answers if answer.status not in range(400, 500)] == []
 
 
 class Instructor(msgspec.Struct):
@@ -133,29 +136,46 @@ class Card(msgspec.Struct):
     total_ratings: int
 
 
+def _lacks(row: Row) -> set[str]:
+    """Return the promised fields that are missing in a course, or have another type."""
+    return {field.name for field in msgspec.structs.fields(Card) if not _fits(row.get(field.name, ...), field.type)}
+
+
+def _fits(value: object, promised: object) -> bool:
+    try:
+        msgspec.convert(value, promised)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /api/courses")
 def test_course_list_has_every_field_that_the_shop_shows(answer: Answer) -> None:
-    """A card without one of its fields crashes in the browser, although the answer is 200."""
-    page = answer.read(Data[FullPage[Card]]).data
+    """Cards that lack a field crash in the browser, although the answer is 200."""
+    rows = _rows(answer)
+    # Of a single course only an absent key says that the list has changed, and not the course.
+    lacking = [_lacks(row) if len(rows) > 1 else _lacks(row) - row.keys() for row in rows]
 
-    assert len({card.id for card in page.courses}) == min(page.total, page.limit)
-    assert (page.page, page.has_prev, page.has_next) == (1, False, page.total_pages > 1)
+    assert sorted(set.intersection(*lacking) if lacking else ()) == []
 
 
-# Keys of a user's own row that no answer about a course may have. An instructor's e-mail address is public.
-PRIVATE = {
-    "password",
-    "password_hash",
-    "role",
-    "phone",
-    "address",
-    "email_verified",
-    "stripe_customer_id",
-    "failed_login_attempts",
-}
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
+@asks("GET /api/courses")
+def test_every_course_of_the_list_is_complete(answer: Answer) -> None:
+    """One course without a title is an unreadable card among others that work."""
+    assert [f"{row.get('id')} without {name}" for row in _rows(answer) for name in sorted(_lacks(row))] == []
+
+
+# Fields of a user's own row that no answer about a course may have. An instructor's e-mail address and role are public.
+PRIVATE = {"password", "password_hash", "stripe_customer_id", "failed_login_attempts"}
+# A course may have these, too: the phone number and the place of a seminar.
+OF_A_USER = {"phone", "address", "email_verified"}
+USERS = {"instructor", "user", "users", "student", "students", "author", "owner"}
 
 
 @pytest.mark.postdeploy
@@ -165,15 +185,22 @@ PRIVATE = {
 @follow_up(_the_first)
 @depends_on("GET /api/courses/*")
 def test_course_answers_hold_no_personal_data_of_users(answer: Answer, followed: list[Answer]) -> None:
-    """One join too many puts the e-mail addresses of all instructors into the shop."""
-    keys = {key for given in (answer, *followed) for key in _keys(given.read(dict[str, object]))}
-    assert sorted(keys & PRIVATE) == []
+    """One join too many puts the rows of all instructors into the shop."""
+    contents = [json_of(given) for given in (answer, *followed) if given.code == HTTPStatus.OK]
+    if not contents:
+        reason = f"there is no course to look at: {answer.exchange()}"
+        raise NotMeasured(reason)
+
+    assert sorted({key for content in contents for key in _private(content)}) == []
 
 
-def _keys(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from value
-        value = list(value.values())
+def _private(value: object, of: str = "") -> Iterator[str]:
+    """Yield the private keys that have a value. of: the key below which this value stands."""
     if isinstance(value, list):
         for inner in value:
-            yield from _keys(inner)
+            yield from _private(inner, of)
+    elif isinstance(value, dict):
+        private = PRIVATE | OF_A_USER if of in USERS else PRIVATE
+        yield from (key for key, inner in value.items() if key in private and inner is not None)
+        for key, inner in value.items():
+            yield from _private(inner, key)

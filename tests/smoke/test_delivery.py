@@ -6,6 +6,7 @@ import re
 from http import HTTPStatus
 from statistics import median
 
+import httpx
 import pytest
 
 from fixtures.checks.answers import Answer
@@ -71,21 +72,47 @@ def test_response_time_stays_within_the_limit(path: str, at_once: AtOnce, budget
 @asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
 def test_security_headers_are_on_every_answer(answers: list[Answer]) -> None:
     """Users do not see that these headers are missing; attackers do. A rollback is not worth it."""
-    missing = [f"{answer.url}: {fault}" for answer in answers if answer.status for fault in _faults(answer)]
+    missing = [
+        f"{answer.url}: {fault}" for answer in answers if answer.status for fault in faults_of_headers(answer.headers)
+    ]
 
     assert missing == []
 
 
-def _faults(answer: Answer) -> list[str]:
-    headers = answer.headers
-    ages = re.findall(r"max-age=(\d+)", headers.get("strict-transport-security", ""))
-    held = {
-        f"Strict-Transport-Security below {YEAR}": any(int(age) >= YEAR for age in ages),
-        "no Content-Security-Policy": "content-security-policy" in headers,
-        "X-Frame-Options is not DENY": headers.get("x-frame-options", "").upper() == "DENY",
-        "X-Content-Type-Options is not nosniff": headers.get("x-content-type-options") == "nosniff",
-        "no Referrer-Policy": "referrer-policy" in headers,
-        "no Permissions-Policy": "permissions-policy" in headers,
-        "X-Powered-By is sent": "x-powered-by" not in headers,
+def faults_of_headers(headers: httpx.Headers) -> list[str]:
+    """
+    Return the security headers that are missing or too weak, as a browser reads them.
+
+    Names, values and directives have no case and no order; a proxy may repeat a value; a policy may have more
+    directives. `frame-ancestors` says the same as X-Frame-Options, and browsers prefer it.
+    """
+    policies = [line for line in headers.get_list("content-security-policy", split_commas=True) if line.strip()]
+    ancestors = re.findall(r"(?:^|[;,])\s*frame-ancestors\s+([^;,]+)", ",".join(policies), re.IGNORECASE)
+    unframed = any(sources.strip().lower() == "'none'" for sources in ancestors)
+    held = re.search(r"(?:^|[;,])\s*max-age\s*=\s*\"?(\d{1,18})", _of(headers, "strict-transport-security"))
+    rules = {
+        f"Strict-Transport-Security below {YEAR}": held is not None and int(held[1]) >= YEAR,
+        "no Content-Security-Policy": bool(policies),
+        "X-Frame-Options is not DENY": unframed or _values(headers, "x-frame-options") == {"deny"},
+        "X-Content-Type-Options is not nosniff": _values(headers, "x-content-type-options") == {"nosniff"},
+        "no Referrer-Policy": bool(_of(headers, "referrer-policy")),
+        "no Permissions-Policy": bool(_of(headers, "permissions-policy")),
     }
-    return [fault for fault, holds in held.items() if not holds]
+    return [fault for fault, holds in rules.items() if not holds]
+
+
+def _of(headers: httpx.Headers, name: str) -> str:
+    return str(headers.get(name, "")).strip().lower()
+
+
+def _values(headers: httpx.Headers, name: str) -> set[str]:
+    return {value.strip() for value in _of(headers, name).split(",")}
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P3", judges="hardening", runbook="incident-security")
+@asks("GET /", "GET /login", "GET /api/health", "GET /api/courses")
+def test_no_answer_names_the_framework(answers: list[Answer]) -> None:
+    """X-Powered-By tells an attacker which known holes to try first."""
+    assert [answer for answer in answers if "x-powered-by" in answer.headers] == []

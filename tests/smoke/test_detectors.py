@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.checks.answers import Answer
-from fixtures.inspection import detectors
+from fixtures.inspection import detectors, failures
 from fixtures.inspection.detectors import EVERY_ANSWER, offenders
 from fixtures.target.target import Target
 
@@ -61,7 +61,7 @@ def test_no_answer_shows_internals_of_the_platform(answers: list[Answer]) -> Non
 @EVERY_ANSWER
 def test_no_answer_is_an_error_page_with_a_healthy_status(answers: list[Answer]) -> None:
     """An error boundary answers 200: every status is green, and users read "Bir Hata Oluştu"."""
-    assert offenders(answers, detectors.crashes_in) == []
+    assert offenders(answers, failures.crashes_in) == []
 
 
 @pytest.mark.postdeploy
@@ -70,4 +70,4 @@ def test_no_answer_is_an_error_page_with_a_healthy_status(answers: list[Answer])
 @EVERY_ANSWER
 def test_no_answer_shows_debug_mode(answers: list[Answer]) -> None:
     """A development build is slow, shows its internals, and was never meant for users."""
-    assert offenders(answers, detectors.debugging_in) == []
+    assert offenders(answers, failures.debugging_in) == []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
-from fixtures.checks.evidence import MissingError
+from fixtures.checks.evidence import MissingError, NotMeasured
+from fixtures.inspection.guards import REDIRECTS, is_at_login, leads_to_login
 
-from .conftest import its_assets
+from .conftest import AtOnce, its_assets
 
 USER = "form input[type=email], form input[type=text], form input[type=tel], form input:not([type])"
 SUBMIT = "form [type=submit], form button:not([type])"
@@ -82,12 +83,25 @@ def test_login_page_offers_its_form(answer: Answer) -> None:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @asks("GET /dashboard")
-def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer) -> None:
+def test_dashboard_sends_anonymous_visitors_to_the_login(answer: Answer, at_once: AtOnce) -> None:
     """An open dashboard shows somebody's data; a dashboard that fails locks everyone out."""
-    assert answer.status == HTTPStatus.TEMPORARY_REDIRECT
-    leads_to = urlsplit(answer.headers.get("location", ""))
-    assert (leads_to.path, leads_to.query) == ("/login", "callbackUrl=%2Fdashboard")
-    assert "<main" not in answer.text
+    ends = [answer] if leads_to_login(answer) else at_once.follow([answer])
+
+    assert [end for end in ends if not is_at_login(end)] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", judges="contract", runbook="authentication-issues")
+@asks("GET /dashboard")
+def test_the_login_knows_where_a_visitor_wanted_to_go(answer: Answer) -> None:
+    """Without the way back a visitor who followed a link ends on the dashboard, and has to find the page again."""
+    if answer.code not in REDIRECTS:
+        reason = f"no redirect: {answer.exchange()}"
+        raise NotMeasured(reason)
+
+    wanted = parse_qs(urlsplit(answer.headers["location"]).query).get("callbackUrl", [""])
+    assert urlsplit(wanted[0]).path == "/dashboard"
 
 
 @pytest.mark.postdeploy

@@ -14,6 +14,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.target.target import Target
 
+_MOST = 60
 _LOCATION = re.compile(r"<loc>\s*(.*?)\s*</loc>")
 
 
@@ -33,10 +34,15 @@ def _here(addresses: Iterable[str]) -> list[str]:
     return [f"GET {part.path}?{part.query}" if part.query else f"GET {part.path}" for part in parts]
 
 
+def _some(addresses: list[str]) -> list[str]:
+    """Return at most `_MOST` of the addresses, evenly spread: a shop may have thousands of courses."""
+    return addresses[:: -(-len(addresses) // _MOST) or 1]
+
+
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", judges="function", runbook="deployment-checklist")
 @asks("GET /sitemap.xml")
-@follow_up(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_pages(answers[1:])))
+@follow_up(lambda answers: _here(_locations(answers[0])), lambda answers: _here(_some(_pages(answers[1:]))))
 @depends_on("GET /sitemap-*", "GET /marketplace", "GET /marketplace/*", "GET /", "GET /login", "GET /register")
 def test_every_address_of_the_sitemap_answers(answer: Answer, followed: list[Answer], target: Target) -> None:
     """Search engines drop listed pages that are gone, and visit another host when the sitemap names one."""
@@ -46,4 +52,4 @@ def test_every_address_of_the_sitemap_answers(answer: Answer, followed: list[Ans
     assert pages != []
 
     assert [address for address in (*maps, *pages) if urlsplit(address).netloc != target.host] == []
-    assert [page for page in followed[len(maps) :] if page.status != HTTPStatus.OK] == []
+    assert [page for page in followed[len(maps) :] if page.status >= HTTPStatus.BAD_REQUEST] == []

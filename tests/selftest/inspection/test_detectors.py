@@ -12,8 +12,9 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import NotMeasured
-from fixtures.inspection import delivery, detectors
-from fixtures.inspection.detectors import names_in, offenders, shape_of
+from fixtures.inspection import delivery, detectors, failures
+from fixtures.inspection.detectors import offenders
+from fixtures.inspection.shapes import names_in, shape_of
 
 HOST = "https://7peducation.test"
 OWN = {"7peducation.test"}
@@ -83,9 +84,9 @@ DETECTORS: dict[str, Callable[[Answer], list[str]]] = {
     "addresses": detectors.addresses_in,
     "credentials": detectors.printed_credentials,
     "internals": detectors.internals_in,
-    "crashes": detectors.crashes_in,
-    "soft 404": detectors.missing_in_disguise,
-    "debugging": detectors.debugging_in,
+    "crashes": failures.crashes_in,
+    "soft 404": failures.missing_in_disguise,
+    "debugging": failures.debugging_in,
     "garbled": delivery.garbled,
     "mixed content": mixed,
     "hosts": hosts,
@@ -130,6 +131,29 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("internals", of_json({"message": 'relation "user_profiles" does not exist'}), "SQL"),
     ("internals", of_json({"message": "SELECT * FROM users WHERE id = $1"}), "SQL"),
     ("internals", of_json({"message": "duplicate key value violates unique constraint"}), "SQL"),
+    ("internals", of(b"<!-- /var/task/x.js --><h1>Kurs</h1>", UTF8, "/courses/x"), "a file path"),
+    ("internals", of(b"<h1>Kurs</h1><p>/var/task/.next/server/x.js</p>", UTF8, "/courses/x"), "a file path"),
+    (
+        "internals",
+        of(b"<h1>Bir Hata Olu\xc5\x9ftu</h1><pre>TypeError: x</pre>", UTF8, "/courses/x"),
+        "an exception's text",
+    ),
+    ("internals", of_json({"data": {"rows": [], "sql": "SELECT * FROM users"}}), "SQL"),
+    ("secrets", of(b"<p>sk_live_4eC39HqLyjWDarjt</p>", UTF8, "/courses/x"), "a Stripe secret key"),
+    ("secrets", of_json({"data": {"id": "c", "key": "sk_live_4eC39HqLyjWDarjt"}}), "a Stripe secret key"),
+    ("addresses", of_json({"data": [{"id": "u", "email": "ayse@gmail.com"}]}), "address a…@gmail.com"),
+    ("addresses", html("<main>info@7p.test, mehmet.info@gmail.com</main>"), "address m…@gmail.com"),
+    (
+        "hosts",
+        of(b'<a href="https://staging.7peducation.com/login">x</a>', UTF8, "/courses/x"),
+        "staging.7peducation.com",
+    ),
+    ("remembered", of_json({}, cdn_cache_control="Max-Age=60"), "cdn-cache-control"),
+    ("remembered", of_json({}, cache_control='private="set-cookie", max-age=60'), "cache-control"),
+    ("hidden", html("", x_robots_tag="Googlebot: NoIndex"), "x-robots-tag"),
+    ("crashes", of_json({"success": False, "message": "Internal Server Error"}), "the framework's error page"),
+    ("crashes", html("<title>500: Internal Server Error</title><h1>500</h1>"), "the framework's error page"),
+    ("soft 404", html("<h1>Aradığınız sayfa bulunamadı.</h1>"), "a soft 404"),
     ("crashes", html("<main><h1>Bir Hata Oluştu</h1></main>"), "the page behind an error boundary"),
     ("crashes", html("<h2>Application error: a client-side exception has occurred</h2>"), "error boundary"),
     ("crashes", html('<html id="__next_error__"><body></body></html>'), "the framework's error page"),
@@ -161,7 +185,61 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("remembered", of_json({}, cache_control="public, s-maxage=60"), "public, s-maxage=60"),
     ("slow", Answer("GET", f"{HOST}/api/x", 200, seconds=8.4), "8.4 s of the 10 s"),
 ]
+TITLES = (
+    "404: Kayıp müşteriyi geri kazanmak",
+    "500 hata ve çözümü",
+    "SQL SELECT * FROM ile tanışın",
+    "Internal Server Error nedir",
+    "TypeError: x is not a function",
+    "Bir Hata Oluştu: şimdi ne yapmalı?",
+    "FUNCTION_INVOCATION_TIMEOUT: Vercel'de süre sınırı",
+    "Parola: 10Adımda güvenli hesap",
+    "Aranan müşteri bulunamadı",
+    "This page could not be found diyen mağaza",
+)
+LESSON = """<main><h1>Hata ayıklama</h1><p>Tarayıcıda http://localhost:3000 açın. webpack-hmr ve @vite/client nedir?</p>
+<pre>Error: no\n    at POST (/var/task/route.js:9:3)\nTraceback (most recent call last):</pre>
+<code>INSERT INTO t; DEBUG_MODE=true; NEXTAUTH_SECRET=abcdef; sk_test_4eC39HqLyjWDarjt; demo@7p.test / Demo1234</code>
+<a href="https://dev.mysql.com/doc">MySQL</a> <a href="https://dev.to/7p">dev.to</a></main><footer>Basın: press@7p.test,
+ayse.yilmaz@7p.test, 7p@hs01.kep.tr</footer><script>self.__next_f.push([1,"SELECT id FROM t; DEBUG_MODE=true"])</script>
+<script type="application/json">{"course":{"id":"c","title":"SELECT * FROM t"}}</script>"""
 HEALTHY = [
+    *(
+        of(
+            f"<title>{title} | 7P</title><main><h1>{title}</h1><a>{title}</a></main>".encode(),
+            UTF8,
+            "/marketplace/kurs",
+        )
+        for title in TITLES
+    ),
+    of_json({"data": {"courses": [{"id": "c", "title": title, "tags": [title]} for title in TITLES]}}),
+    of(LESSON.encode(), UTF8, "/courses/hata/modules/1/lessons/1"),
+    of(
+        b'{"data":{"query":"SELECT * FROM"}}',
+        "application/json",
+        "/api/courses/search?q=SELECT+*+FROM",
+        cache_control="No-Store",
+    ),
+    of_json(
+        {
+            "data": {
+                "courses": [{"id": "c", "description": "Yazın: kerem@ogretmen.com.tr ya da http://localhost:3000 açın"}]
+            }
+        }
+    ),
+    of_json({"support": "destek.tr@7p.test", "press": "basin@7p.test"}),
+    of_json({"access_token": "own"}, cache_control="NO-STORE, Private").__class__(
+        "POST",
+        f"{HOST}/api/auth/login",
+        200,
+        httpx.Headers({"content-type": "application/json", "cache-control": "Private"}),
+        b'{"access_token": "own"}',
+        0.05,
+    ),
+    html("", x_robots_tag="max-image-preview:none, max-snippet:-1"),
+    html("", x_robots_tag="gptbot: noindex"),
+    html("", x_debug="0"),
+    html("", location="https://www.7peducation.test/login"),
     html(HEALTHY_PAGE, content_encoding="gzip"),
     of_json(HEALTHY_JSON),
     html("", location="/login?callbackUrl=%2Fdashboard"),
@@ -230,6 +308,8 @@ def test_one_answer_that_is_missing_does_not_hide_the_others() -> None:
         ("public, max-age=31536000, immutable", True),
         ("public, max-age=31536000", False),
         ("public, max-age=60, immutable", False),
+        ('Immutable, public, Max-Age="63072000"', True),
+        ("public, s-maxage=31536000, immutable", False),
         ("no-store", False),
         ("", False),
     ],

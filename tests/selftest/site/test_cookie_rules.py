@@ -6,6 +6,7 @@ import pytest
 
 from tests.smoke.test_foreign_sites import faults_of_cookies
 
+NO_LAX = "access_token without samesite=lax"
 FLAGS = "Path=/; HttpOnly; SameSite=Lax"
 
 
@@ -18,7 +19,20 @@ FLAGS = "Path=/; HttpOnly; SameSite=Lax"
         ("next-auth.csrf-token=a; Path=/; SameSite=Lax", False, ["next-auth.csrf-token without httponly"]),
         ('a b="c,d"; Path=/', True, []),
         ("tercih=açık; Domain=7p.test", False, []),
-        ("session-token=a; Path=/; SameSite=Lax; HttpOnly", False, ["session-token is not named …"]),
+        ("session-token=a; Path=/; SameSite=Lax", False, ["session-token without httponly"]),
+        ("__Host-next-auth.session-token=a; HttpOnly; path = /; SameSite=strict; SECURE; Priority=High", True, []),
+        ("__Secure-authjs.session-token=a; Path=/; HttpOnly; SameSite=Lax; Secure; Expires=Thu, 1 Jan 2099", True, []),
+        ("next-auth.session-token=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT", True, []),
+        ("__Secure-next-auth.session-token=a; Max-Age=0", True, []),
+        ("__Secure-next-auth.callback-url=https%3A%2F%2F7p.test; Path=/; Secure", True, []),
+        ("refresh_token=a; Path=/; HttpOnly; Secure; SameSite=Strict", True, []),
+        ("access_token=a; Path=/; Secure; SameSite=None", True, ["access_token without httponly", NO_LAX]),
+        ("NEXT_LOCALE=tr; Path=/", True, []),
+        ("__cf_bm=a.b-1; Path=/; Expires=x; Domain=.7p.test; HttpOnly; Secure; SameSite=None; Partitioned", True, []),
+        ("csrf-token=a; Path=/", True, []),
+        ("ab_session-token_test=b; Path=/", True, []),
+        ('consent={"next-auth.session-token": "kabul"}; Path=/', True, []),
+        (f"_ga={'9' * 4000}; Domain=7p.test; Path=/", True, []),
         (
             f"next-auth.session-token=a; {FLAGS}",
             True,
