@@ -177,3 +177,30 @@ def context(stopped, context):
 
     ends = {(check.outcome, check.reason) for check in outcome.verdict.checks}
     assert ends == {(Outcome.NOT_MEASURED, "the browser kept silent for 10 s and was ended")}
+
+
+def test_a_page_that_loops_holds_no_teardown_up(suite: Suite, stub: Stub) -> None:
+    """The state of a page is read after its check, and a page that loops never gives it."""
+    stub.answers["GET /"] = (200, {"content-type": "text/html"}, b"<script>localStorage.x = 1; for (;;) {}</script>")
+    suite.write(
+        """
+from contextlib import suppress
+from playwright.sync_api import Error
+
+@pytest.fixture
+def kept(page):
+    yield
+    with suppress(Error):
+        page.context.storage_state()
+
+@post
+@P1
+def test_own(kept, page):
+    page.goto("/", timeout=1000)
+""",
+        "tests/journeys/test_small.py",
+    )
+
+    found = suite.run("-m", "postdeploy", "--target", stub.url).check("test_own")
+
+    assert [attempt.outcome for attempt in found.attempts] == [Outcome.FAILED], found.attempts
