@@ -102,6 +102,8 @@ class _Output(io.TextIOWrapper):
 def guard(main: Callable[[], int]) -> Never:
     """Run `main` and end the process with the exit code that it returns; an error or a signal before that is 3."""
     _open_closed_streams()
+    # The browser crashes on files that their own owner may not read.
+    os.umask(os.umask(0) & 0o077)
     sys.stdout, sys.stderr = _output(1), _output(2)
     code = EXIT_CANNOT_TELL
     signals = Signals()

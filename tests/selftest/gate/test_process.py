@@ -148,3 +148,13 @@ guard(main)
 """
     assert run(code, '"$@" >&- 2>&-').returncode == DECIDED
     assert "1 passed" in run(code).stdout
+
+
+@pytest.mark.parametrize(("given", "kept"), [("777", "0o77"), ("022", "0o22")])
+def test_a_process_may_read_its_own_files(given: str, kept: str) -> None:
+    """With umask 777 every page crashed, and a healthy deployment was an incident."""
+    code = (
+        "import os\nfrom ci.process import guard\ndef main():\n    print(oct(os.umask(0)))\n    return 0\nguard(main)"
+    )
+
+    assert run(code, f'umask {given}; "$@"').stdout == f"{kept}\n"

@@ -149,7 +149,7 @@ def test_a_page_that_crashes_is_a_failure(suite: Suite, stub: Stub) -> None:
 
 
 def test_a_browser_that_keeps_silent_is_ended(suite: Suite, stub: Stub) -> None:
-    """Playwright waits for a new page for ever."""
+    """Playwright waits for a new page for ever, and the next check would wait again."""
     (suite.folder / "tests" / "journeys" / "conftest.py").write_text(
         """
 import os, signal
@@ -171,10 +171,36 @@ def context(stopped, context):
 """
     )
     suite.write("@post\n@P1\ndef test_own(stopped, page):\n    pass\n", "tests/journeys/test_small.py")
+    suite.write("@post\n@P1\ndef test_other(page):\n    pass\n", "tests/journeys/test_small_too.py")
+
+    outcome = suite.run("-m", "postdeploy", "--target", stub.url)
+
+    ends = {(check.outcome, check.reason) for check in outcome.verdict.checks}
+    assert ends == {(Outcome.NOT_MEASURED, "the browser kept silent for 10 s and was ended")}
+
+
+def test_a_page_that_loops_holds_no_teardown_up(suite: Suite, stub: Stub) -> None:
+    """The state of a page is read after its check, and a page that loops never gives it."""
+    stub.answers["GET /"] = (200, {"content-type": "text/html"}, b"<script>localStorage.x = 1; for (;;) {}</script>")
+    suite.write(
+        """
+from contextlib import suppress
+from playwright.sync_api import Error
+
+@pytest.fixture
+def kept(page):
+    yield
+    with suppress(Error):
+        page.context.storage_state()
+
+@post
+@P1
+def test_own(kept, page):
+    page.goto("/", timeout=1000)
+""",
+        "tests/journeys/test_small.py",
+    )
 
     found = suite.run("-m", "postdeploy", "--target", stub.url).check("test_own")
 
-    assert (found.outcome, found.reason) == (
-        Outcome.NOT_MEASURED,
-        "the browser kept silent for 10 s and was ended",
-    )
+    assert [attempt.outcome for attempt in found.attempts] == [Outcome.FAILED], found.attempts
