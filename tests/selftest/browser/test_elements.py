@@ -76,6 +76,18 @@ def test_a_button_that_does_nothing_is_a_failure(
     assert isinstance(raised.value, MissingError) is missing
 
 
+@pytest.mark.parametrize(
+    "name", ["Şimdi Satın Al", "🗑 Kursu sil", "Çıkış Yap", "Delete", "Kaydımı İptal Et", "İADE ET"]
+)
+def test_no_guess_buys_deletes_or_signs_out(visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A journey runs on production: a button that it does not know is tried only where it can do no harm."""
+    monkeypatch.setattr(elements, "_TRY_MS", 300)
+    _open(visit, f"<button {CHANGES}>{name}</button><button>Paylaş</button>")
+
+    with pytest.raises(MissingError, match="has no button “Ücretsiz Al”"):
+        press(visit, ENROL, [])
+
+
 TWO_STEPS = """<form onsubmit="if (!this.p) {event.preventDefault(); s.innerHTML='<input type=password name=p>'}">
 <input type=email name=e><div id=s></div><button>Devam</button></form>"""
 
