@@ -13,14 +13,14 @@ from fixtures.checks.declarations import asks
 from fixtures.inspection.authorship import json_of
 from fixtures.model.routes import guarded, is_page, probe, routes
 
+from .test_access import BODY_FIRST, OF_NOBODY, WRITES
+
 # A redirect has no body that matters; other checks ask the routes that need a query.
 READS = [probe(route) for route in routes() if route.startswith("GET /api/") and not is_page(route)]
 REDIRECTS = ("GET /api/auth/signin", "GET /api/auth/signout", "GET /api/auth/error")
 # A client follows a redirect, and its body does not matter.
 ELSEWHERE = range(300, 400)
 _JSON = re.compile(r"(?:application|text)/(?:[\w.-]+\+)?json").fullmatch
-# The route counts its rate limit before its guard; the check of the enrolment flag asks it once.
-WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route != "POST /api/enroll/free"]
 
 
 def _is_data(answer: Answer) -> bool:
@@ -33,6 +33,7 @@ def _is_data(answer: Answer) -> bool:
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks(*(route for route in READS if route not in REDIRECTS))
 @asks(*WRITES, "POST /api/webhooks/stripe", json={})
+@asks(*BODY_FIRST, json=OF_NOBODY)
 def test_every_api_route_answers_in_json(answers: list[Answer]) -> None:
     """No client can read an HTML page in place of data, whatever its status: the feature is down."""
     assert [answer for answer in answers if answer.status and not _is_data(answer)] == []
@@ -52,6 +53,7 @@ def test_every_api_route_answers_students_in_json(answers: list[Answer]) -> None
 @pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading")
 @asks(*(route for route in READS if route not in REDIRECTS))
 @asks(*WRITES, "POST /api/webhooks/stripe", json={})
+@asks(*BODY_FIRST, json=OF_NOBODY)
 def test_every_api_answer_declares_json(answers: list[Answer]) -> None:
     """A client that trusts the content type shows the JSON as text."""
     answered = [answer for answer in answers if answer.content and json_of(answer) is not ...]

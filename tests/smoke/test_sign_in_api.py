@@ -63,7 +63,7 @@ def test_csrf_token_comes_with_its_cookie(answer: Answer) -> None:
 @pytest.mark.check(
     severity="P0",
     judges="exposure",
-    runbook="authentication-issues",
+    runbook="incident-security",
     needs=("accounts", "second-student"),
     spends={WRONG_PASSWORDS: 1},
 )
