@@ -19,6 +19,7 @@ from fixtures.browser.options import dropped_variables
 from fixtures.browser.pages import Visit
 from fixtures.browser.processes import MOST_MB
 from fixtures.browser.red_pages import ends_within, finding_of, leave_evidence, pytest_runtest_call
+from fixtures.browser.views import Look
 from fixtures.browser.watch import MOST_LINES, MOST_PAGES, WATCH, Watch
 from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import Evidence
@@ -37,6 +38,8 @@ PAGES: dict[str, str] = {
     "/worker.js": "setInterval(() => 0, 1000)",
     "/odd-method": "<h1>7P</h1><script>fetch('/plain', {method: 'patch'}).finally(() => document.title = 'x')</script>",
     "/memory": "<h1>7P</h1><script>const a=[];setInterval(()=>a.push(new Uint8Array(5e7).fill(1)),1)</script>",
+    "/there": "<h1>7P</h1><script>location.assign('/back')</script>",
+    "/back": "<h1>7P</h1><script>location.assign('/there')</script>",
     "/pixel": "<h1>7P</h1><img src=HANGS/pixel.gif width=1 height=1 alt=''>",
     "/own-pixel": "<h1>7P</h1><img src=/hangs.gif width=1 height=1 alt=''>",
 }
@@ -123,6 +126,14 @@ def test_a_page_that_loops_is_closed_alone(page: Page, watch: Watch) -> None:
     other.close()
 
 
+def test_pages_that_lead_to_each_other_without_end_are_named(look: Look) -> None:
+    """The next page is opened all the same: it is judged by itself, and no check is red for the page before it."""
+    with pytest.raises(AssertionError, match="leads from page to page without end"):
+        look("/there")
+
+    assert [view.headings for view in look("/plain", "/plain?again")] == [["7P"], ["7P"]]
+
+
 def test_a_wait_that_ends_in_time_is_left_alone(page: Page, watch: Watch) -> None:
     """The timer ends with its block."""
     page.goto("/plain")
@@ -201,7 +212,9 @@ def test_dialogs_hold_nobody_up(page: Page) -> None:
     expect(page.get_by_role("heading", name="7P")).to_be_visible()
 
 
-@pytest.mark.parametrize(("path", "why"), [("/requests", "3000 requests"), ("/workers", "30 workers")])
+@pytest.mark.parametrize(
+    ("path", "why"), [("/requests", "3000 requests"), ("/workers", "30 workers"), ("/there", "150 navigations")]
+)
 def test_a_page_without_an_end_is_closed(page: Page, watch: Watch, path: str, why: str) -> None:
     """The check says which limit it was."""
     with suppress(Error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -64,9 +65,14 @@ def site() -> Iterator[tuple[str, list[str]]]:
 def table_of(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terms: Contract
 ) -> tuple[list[str], str]:
-    """Return the lines of the table, each with single blanks, and what is said besides."""
+    """
+    Return the lines of the table, each with single blanks, and what is said besides.
+
+    The survey has a thread of its own: another test may have left a browser's event loop running in this one.
+    """
     monkeypatch.setattr(module, "contract", lambda: terms)
-    survey(Target(name="loopback", url=url, mode="shadow"))
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(survey, Target(name="loopback", url=url, mode="shadow")).result()
     told = capsys.readouterr()
     return [" ".join(line.split()) for line in told.out.splitlines()], told.err
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 
 from fixtures.model.verdict import Outcome, Verdict
 from fixtures.sandbox.faults import CATALOGUE
 from fixtures.sandbox.faults.red_set import surprises
+from fixtures.site.catalogue import Course
+from fixtures.site.leftovers import Enrolment
 from fixtures.state.state import open_state
 from tests.selftest.gate.running_gate import Ran, RunningPlatform, run_platform
 
@@ -73,6 +77,21 @@ class TestHealthy:
         assert ran.decided == ("keep", 0), ran.out
         assert ran.outcomes == {check.node_id: Outcome.PASSED for check in Verdict.read(plan).checks}
         assert healthy.row_counts() == before
+
+    def test_a_course_that_a_journey_is_about_to_enter_is_judged_by_nobody_else(self, healthy: RunningPlatform) -> None:
+        """Its page changes in that moment: the button is there, or the student is in."""
+        name = "test_pages_and_api_agree_whether_free_enrolment_is_on"
+        url = healthy.handle.production_url
+        shop = httpx.get(f"{url}/api/courses", trust_env=False).json()["data"]["courses"]
+        free = [Course(course["id"], course["title"], 0) for course in shop if not course["price"]]
+        planned = [Enrolment(target="sandbox", url=url, role="student", course=course) for course in free]
+        healthy.reports.mkdir()
+        (healthy.reports / "leftovers.json").write_bytes(msgspec.json.encode(planned))
+
+        ran = healthy.verify("--", "-k", name)
+
+        outcomes = [outcome for node_id, outcome in ran.outcomes.items() if name in node_id]
+        assert (len(free) > 1, outcomes) == (True, [Outcome.NOT_APPLICABLE]), ran.out
 
 
 class TestRollback:
