@@ -98,9 +98,7 @@ def _stage(options: Options) -> int:
     routes()
     known_faults()
     if options.fault:
-        from fixtures.sandbox.faults import nearest  # noqa: PLC0415  (only where one is broken)
-
-        refuse_fault(options.fault, target, nearest)
+        refuse_fault(options.fault, target, _problem_of_breakage)
     if (options.mode or target.mode) != "off":
         need_writable("--reports", options.reports)
         if options.state:
@@ -113,6 +111,21 @@ def _stage(options: Options) -> int:
     from ci.stage import run  # noqa: PLC0415  (the gate is loaded when there is something to judge)
 
     return run(options)
+
+
+def _problem_of_breakage(name: str) -> str | None:
+    """Return the mistake in the name of a fault or a mutant, None: there is none."""
+    if "/" in name:
+        from fixtures.sandbox import mutants  # noqa: PLC0415  (only where one is broken)
+
+        try:
+            mutants.find(name)
+        except LookupError as problem:
+            return str(problem)
+        return None
+    from fixtures.sandbox.faults import nearest  # noqa: PLC0415
+
+    return nearest(name)
 
 
 def _list_faults() -> int:
