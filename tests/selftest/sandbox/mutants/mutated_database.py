@@ -172,16 +172,16 @@ class _Copy:
 
 
 def _people(copy: Mutated) -> tuple[str, str]:
-    found = copy.rows(
+    """Return two students with rows in every personal table."""
+    student, stranger = copy.rows(
         """
-        SELECT u.id::text FROM public.users u WHERE email LIKE 'uye%'
-           AND EXISTS (SELECT FROM public.payment_transactions WHERE user_id = u.id AND status = 'completed')
+        SELECT u.id::text FROM public.users u
+         WHERE EXISTS (SELECT FROM public.payment_transactions WHERE user_id = u.id AND status = 'completed')
            AND EXISTS (SELECT FROM public.lesson_progress WHERE user_id = u.id)
-           AND EXISTS (SELECT FROM public.review_helpfulness WHERE user_id = u.id) ORDER BY id DESC LIMIT 1
+           AND EXISTS (SELECT FROM public.review_helpfulness WHERE user_id = u.id) ORDER BY email LIMIT 2
         """
     )
-    others = copy.rows("SELECT user_id::text FROM public.payment_transactions ORDER BY user_id LIMIT 1")
-    return str(found[0][0]), str(others[0][0])
+    return str(student[0]), str(stranger[0])
 
 
 def start_server(directory: Path, archive: str = "off") -> Postgres:
