@@ -53,11 +53,9 @@ def another_type(asking: Asking, field: Field) -> bool:
 
 def the_same(asking: Asking, field: Field) -> bool:
     values = _field(asking, field)
-    return len(set(values)) < len(values) or values[0] not in {
-        asking.users["student"].id,
-        asking.own["id"],
-        *values[1:],
-    }
+    if len(values) > 1:
+        return len(set(values)) == 1
+    return values[0] not in {asking.users["student"].id, asking.own["id"]}
 
 
 def shorter(asking: Asking, field: Field) -> bool:
@@ -71,10 +69,10 @@ def doubled(asking: Asking, field: Field) -> bool:
 
 
 def wrong_amount(asking: Asking, field: Field) -> bool:
-    """Compare with the prices of the database, in both units."""
-    prices = {float(row[0]) for row in asking.app.rows("SELECT price FROM public.courses")}
-    known = prices | {round(price * 100) for price in prices}
-    return not all(value in known for value in _field(asking, field))
+    """Compare with the prices of the database; payments are in minor units."""
+    unit = 1 if "/courses" in field.route else 100
+    prices = {round(float(row[0]) * unit, 2) for row in asking.app.rows("SELECT price FROM public.courses")}
+    return not all(value in prices for value in _field(asking, field))
 
 
 def free_of_charge(asking: Asking, field: Field) -> bool:

@@ -1,4 +1,4 @@
-"""Each rule of time lets somebody wait longer than the runbook bears. The sandbox's seconds are ten times shorter here."""
+"""Each rule of time lets somebody wait longer than the runbook bears. The sandbox's seconds are twenty times shorter here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fixtures.sandbox.mutants.harmful import slow
 from tests.selftest.sandbox.mutants.asking import Answer, Asking, prove, rules_of, samples
 from tests.selftest.sandbox.running_app import RunningApp
 
-SHORTER = 10
+SHORTER = 20
 BORNE_S = 2.0 / SHORTER
 
 
 @pytest.fixture(autouse=True)
 def _short_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a second of a rule be a tenth."""
+    """Let a second of a rule be a twentieth."""
 
     async def sleep(seconds: float) -> None:
         await asyncio.sleep(seconds / SHORTER)
@@ -57,7 +57,7 @@ def content(asking: Asking, page: Any) -> bool:
 
 
 def later_and_later(asking: Asking, part: Any) -> bool:
-    answers = [asking.get(part) for _ in range(16)]
+    answers = [asking.get(part) for _ in range(14)]
     return _over(answers[-1], 20) and not _over(answers[0])
 
 
