@@ -119,7 +119,7 @@ _shows_no_statements = _asks(
 # rule -> its oracle, and the subjects that it is tried with.
 OF_SERVER: dict[str, tuple[Oracle, tuple[str, ...]]] = {
     "safety-switched-off": (_is_not_safe, ("full_page_writes",)),
-    "database-refuses": (fails_the_application, ("read-only", "no-connections")),
+    "database-refuses": (fails_the_application, ("read-only",)),
     "limit-removed": (_has_no_limit, ("authenticator-idle",)),
     "table-locked": (keeps_readers_waiting, ("review_helpfulness",)),
     "rows-locked": (keeps_writers_waiting, ("payment_transactions",)),

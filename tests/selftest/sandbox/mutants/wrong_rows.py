@@ -19,6 +19,10 @@ _COUNTS = {
     "courses": 26,
     "course_modules": 78,
     "course_lessons": 273,
+    "enrollments": 242,
+    "lesson_progress": 1278,
+    "payment_transactions": 173,
+    "course_reviews": 137,
 }
 
 
@@ -87,16 +91,7 @@ leaves_a_key_without_index = _asks(
     " WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indkey[0] = k.conkey[1]))",
 )
 _loses = _asks(
-    "_loses",
-    " OR ".join(
-        [f"(SELECT count(*) FROM public.{table}) < {count}" for table, count in _COUNTS.items()]
-        + [
-            "(SELECT count(*) FROM public.enrollments) < 200",
-            "(SELECT count(*) FROM public.payment_transactions WHERE status = 'completed') < 150",
-            "(SELECT count(*) FROM public.course_reviews) < 60",
-            "(SELECT count(*) FROM public.lesson_progress) < 1000",
-        ]
-    ),
+    "_loses", " OR ".join(f"(SELECT count(*) FROM public.{table}) < {count}" for table, count in _COUNTS.items())
 )
 _belongs_to_nobody = _asks(
     "_belongs_to_nobody",
@@ -182,23 +177,23 @@ _does_not_arrive = _asks(
 )
 # rule -> its oracle, and the subjects that it is tried with.
 OF_ROWS: dict[str, tuple[Oracle, tuple[str, ...]]] = {
-    "rows-emptied": (_loses, ("course_lessons", "users")),
-    "rows-lost": (_loses, ("payment_transactions", "user_profiles")),
-    "rows-orphaned": (_belongs_to_nobody, ("users-one", "course_reviews-many", "course_lessons-one")),
-    "paid-and-not-enrolled": (_paid_in_vain, ("one", "all-of-a-day")),
+    "rows-emptied": (_loses, ("course_lessons",)),
+    "rows-lost": (_loses, ("payment_transactions",)),
+    "rows-orphaned": (_belongs_to_nobody, ("users-one",)),
+    "paid-and-not-enrolled": (_paid_in_vain, ("one",)),
     "enrolled-and-not-paid": (_did_not_pay, ("one",)),
-    "amounts-wrong": (_costs_another_sum, ("negative", "in-dollars")),
-    "charged-twice": (_paid_twice, ("same-session", "other-session")),
-    "prices-wrong": (_costs_another_sum, ("hundredfold", "changed")),
-    "progress-impossible": (_no_such_progress, ("watched", "negative")),
-    "address-twice-by-case": (_has_two_accounts, ("users", "user_profiles")),
-    "times-in-the-future": (_is_from_tomorrow, ("completions", "payments")),
-    "catalogue-unpublished": (_sells_nothing, ("all", "all-but-one")),
-    "courses-full": (_admits_nobody, ("zero", "one")),
-    "accounts-shut": (_lets_nobody_in, ("passwords-lost", "locked", "addresses-cut")),
-    "administrators-added": (_has_administrators, ("students", "new-account")),
+    "amounts-wrong": (_costs_another_sum, ("negative",)),
+    "charged-twice": (_paid_twice, ("same-session",)),
+    "prices-wrong": (_costs_another_sum, ("hundredfold",)),
+    "progress-impossible": (_no_such_progress, ("watched",)),
+    "address-twice-by-case": (_has_two_accounts, ("users",)),
+    "times-in-the-future": (_is_from_tomorrow, ("completions",)),
+    "catalogue-unpublished": (_sells_nothing, ("all",)),
+    "courses-full": (_admits_nobody, ("zero",)),
+    "accounts-shut": (_lets_nobody_in, ("passwords-lost",)),
+    "administrators-added": (_has_administrators, ("students",)),
     "one-password-for-all": (_shares_a_password, ("every-account",)),
-    "texts-garbled": (_is_unreadable, ("courses-mojibake", "course_modules-question-marks", "course_lessons-empty")),
+    "texts-garbled": (_is_unreadable, ("courses-mojibake",)),
     "slugs-unreachable": (_has_no_page, ("none",)),
-    "payments-do-not-arrive": (_does_not_arrive, ("pending", "failing")),
+    "payments-do-not-arrive": (_does_not_arrive, ("pending",)),
 }
