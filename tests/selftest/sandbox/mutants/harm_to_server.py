@@ -116,23 +116,23 @@ archives_nothing = _asks("archives_nothing", "count(*) > 3 FROM pg_ls_archive_st
 _shows_no_statements = _asks(
     "_shows_no_statements", "NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')"
 )
-# rule -> its oracle, and the subjects that it is tried with.
-OF_SERVER: dict[str, tuple[Oracle, tuple[str, ...]]] = {
-    "safety-switched-off": (_is_not_safe, ("full_page_writes",)),
-    "database-refuses": (fails_the_application, ("read-only",)),
-    "limit-removed": (_has_no_limit, ("authenticator-idle",)),
-    "table-locked": (keeps_readers_waiting, ("review_helpfulness",)),
-    "rows-locked": (keeps_writers_waiting, ("payment_transactions",)),
-    "transaction-idles": (_idles, ("courses-minutes",)),
-    "transaction-never-ends": (_never_ends, ("export",)),
-    "transaction-forgotten": (_is_forgotten, ("courses",)),
-    "connections-taken": (takes_the_connections, ("0.85",)),
-    "role-at-its-limit": (lets_no_more_in, ("platform_app",)),
-    "pooler-refuses": (the_pooler_refuses, ("full",)),
-    "database-slow": (lends_no_connection, ("2",)),
-    "rows-dead": (_is_mostly_dead, ("20000",)),
-    "vacuum-off": (_is_never_cleaned, ("course_lessons",)),
-    "transaction-ids-used": (_is_nearly_used_up, ("60",)),
-    "slot-keeps-wal": (_keeps_wal_for_nobody, ("left-behind",)),
-    "extension-dropped": (_shows_no_statements, ("pg_stat_statements",)),
+# rule -> its oracle, and the subject that it is tried with.
+OF_SERVER: dict[str, tuple[Oracle, str]] = {
+    "safety-switched-off": (_is_not_safe, "full_page_writes"),
+    "database-refuses": (fails_the_application, "read-only"),
+    "limit-removed": (_has_no_limit, "authenticator-idle"),
+    "table-locked": (keeps_readers_waiting, "review_helpfulness"),
+    "rows-locked": (keeps_writers_waiting, "payment_transactions"),
+    "transaction-idles": (_idles, "courses-minutes"),
+    "transaction-never-ends": (_never_ends, "export"),
+    "transaction-forgotten": (_is_forgotten, "courses"),
+    "connections-taken": (takes_the_connections, "0.85"),
+    "role-at-its-limit": (lets_no_more_in, "platform_app"),
+    "pooler-refuses": (the_pooler_refuses, "full"),
+    "database-slow": (lends_no_connection, "2"),
+    "rows-dead": (_is_mostly_dead, "20000"),
+    "vacuum-off": (_is_never_cleaned, "course_lessons"),
+    "transaction-ids-used": (_is_nearly_used_up, "60"),
+    "slot-keeps-wal": (_keeps_wal_for_nobody, "left-behind"),
+    "extension-dropped": (_shows_no_statements, "pg_stat_statements"),
 }
