@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -25,6 +24,7 @@ from fixtures.sandbox.mutants.mutant import Rule
 from tests.selftest.sandbox.mutants import harm_to_rows as harm
 from tests.selftest.sandbox.mutants import harm_to_server as server
 from tests.selftest.sandbox.mutants import wrong_rows as wrong
+from tests.selftest.sandbox.mutants.asking import rules_of
 from tests.selftest.sandbox.mutants.harm_to_server import archives_nothing
 from tests.selftest.sandbox.mutants.mutated_database import Laboratory, Mutated, start_server
 
@@ -107,10 +107,6 @@ HARMFUL_MODULES = (
 )
 
 
-def _rules(*modules: ModuleType) -> set[str]:
-    return {rule.name for module in modules for rule in vars(module).values() if isinstance(rule, Rule)}
-
-
 def _harmless() -> list[Rule]:
     found = [rule for rule in mutants.rules().values() if rule.kind.startswith("database-")]
     return [rule for rule in found if not next(rule.mutants()).truth.harmful]
@@ -159,4 +155,4 @@ def test_a_harmless_mutant_hurts_nobody(laboratory: Laboratory, rule: str) -> No
 
 def test_every_harmful_rule_has_an_oracle() -> None:
     """A rule without one could break nothing, and nobody would know."""
-    assert {*HARMFUL, "archive-fails"} == _rules(*HARMFUL_MODULES)
+    assert {*HARMFUL, "archive-fails"} == rules_of(*HARMFUL_MODULES)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from types import ModuleType
 
 import pytest
 
 from fixtures.sandbox import mutants
 from fixtures.sandbox.mutants.harmful import vendors, vercel
 from fixtures.sandbox.mutants.mutant import Rule
+from tests.selftest.sandbox.mutants.asking import rules_of
 from tests.selftest.sandbox.mutants.surroundings import troubles_with
 
 # rule -> the trouble that it makes, and the subjects that it is tried with.
@@ -38,11 +38,6 @@ HARMFUL: dict[str, tuple[str, tuple[str, ...]]] = {
     "domain-lost": ("domain", ("cut",)),
     "domain-on-an-older-deployment": ("older", ("control", "oldest")),
 }
-
-
-def rules_of(*modules: ModuleType) -> set[str]:
-    """Return the names of the rules that modules define."""
-    return {rule.name for module in modules for rule in vars(module).values() if isinstance(rule, Rule)}
 
 
 @pytest.mark.parametrize(
