@@ -115,7 +115,7 @@ def table(summary: Summary) -> Iterator[str]:
     """Yield the lines that people read."""
     without = f"{summary.without_decision} runs without a decision"
     yield f"{summary.harmful} harmful and {summary.harmless} harmless mutants; {without}"
-    yield f"{'':<{_WIDTH}}{'of':>5}{'':>7}{'rate':>9}   95 % interval"
+    yield f"{'':<{_WIDTH}}{'of':>5}{'hits':>7}{'rate':>9}   95 % interval"
     yield _line("recall", summary.recall)
     yield from _part("kind", summary.recall_by_kind)
     yield from _part("severity", summary.recall_by_severity)
