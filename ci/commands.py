@@ -154,6 +154,6 @@ def _selftest(pytest_args: Sequence[str]) -> int:
     ]
     for linter in red:
         say(f"RED: {' '.join(linter)}")
-    arguments = ["tests/selftest", "-n", "2", "--dist", "loadgroup", *pytest_args]
+    arguments = ["tests/selftest", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder", *pytest_args]
     tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
     return tests or int(bool(red))

@@ -54,18 +54,27 @@ class Diagnosis:
     Everything that the search for causes needs.
 
     comparison: with another control afterwards, where the first one did not pass P0.  is_repeated: so it was.
+    vendor_is_down: so its own status page says, and an urgent check needs it. No control passes P0 then, so that no
+    other one is looked for.
     """
 
     target: Target
     comparison: Comparison
     runs: Runs
     is_repeated: bool = False
+    vendor_is_down: bool = False
 
     def into(self, verdict: Verdict, known: Collection[str] = ()) -> DiagnosisResult:
         """Find the causes of the red checks of a verdict, but for those that are known."""
         red = [check for check in red_of(verdict) if check.node_id not in known]
         found = self._ask_credentials(verdict, self._settle(red, verdict) if red else DiagnosisResult())
-        if not found.about and found.passes_p0 is False and (comparison := self._with_fit_control(verdict)):
+        self.vendor_is_down = self.vendor_is_down or any(
+            check.severity.is_urgent and found.causes[check.node_id].cause is Cause.THIRD_PARTY
+            for check in red
+            if check.node_id in found.causes
+        )
+        is_unfit = found.passes_p0 is False and not found.about and not self.vendor_is_down
+        if is_unfit and (comparison := self._with_fit_control(verdict)):
             self.comparison, self.is_repeated = comparison, True
             return self.into(msgspec.structs.replace(verdict, left=self.runs.ledger.left()), known)
         return replace(found, causes={**found.causes, **changed(red, found.causes, verdict)})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.responses import JSONResponse
 
 from fixtures.sandbox.app.call import Build
 from fixtures.sandbox.edge.deployments import Deployment
 from fixtures.state.state import RollbackRecord
-from tests.selftest.gate.verdicts import HEALTH, PAGES
+from tests.selftest.gate.verdicts import HEALTH, PAGES, a_check
 from tests.selftest.gate.world import World, a_world
 
 
@@ -74,6 +76,23 @@ class TestWithoutALedger:
         assert world.causes == {HEALTH: "existing"}
         proofs = [run for run in world.suite.runs if any("control.variants" in argument for argument in run)]
         assert len(proofs) == 3
+
+    def test_no_other_is_tried_while_a_vendor_is_down(self, world: World) -> None:
+        """Its own status page says so: every deployment fails where it is needed, and people wait for the notice."""
+        down = JSONResponse({"status": {"indicator": "critical", "description": "down"}})
+        page = world.running.do(world.running.edge.listeners.open(down))
+        told = json.loads((world.options.reports.parent / "handle.json").read_text())
+        (world.options.reports.parent / "handle.json").write_text(
+            json.dumps({**told, "third_parties": {"stripe": page.url}})
+        )
+        world.suite.checks.append(a_check("tests/smoke/test_pay.py::test_pay", "P1", third_party="stripe"))
+        promote_a_bad_one(world)
+        world.suite.broken = {HEALTH: {"*"}, "tests/smoke/test_pay.py::test_pay": {"*"}}
+
+        assert world.run() == 4
+        assert world.causes["tests/smoke/test_pay.py::test_pay"] == "third-party"
+        proofs = [run for run in world.suite.runs if any("control.variants" in argument for argument in run)]
+        assert len(proofs) == 1
 
     def test_one_that_was_rolled_back_from_is_no_control(self, world: World) -> None:
         """Our own state knows it, or Vercel's last request."""

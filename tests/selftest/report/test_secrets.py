@@ -22,8 +22,6 @@ from tests.selftest.gate.running_gate import Ran, RunningPlatform, run_platform
 from tests.selftest.processes import table
 
 READABLE = {".json", ".txt", ".md", ".log", ".png", ".html"}
-# One process runs each platform once; both workers would run it again.
-pytestmark = pytest.mark.xdist_group("secrets")
 # Chunks of a PNG that hold pixels and nothing that was written.
 PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"gAMA", b"pHYs", b"sBIT", b"IDAT", b"IEND"}
 # A report that shortens a long value shows its ends.
