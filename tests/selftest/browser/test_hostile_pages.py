@@ -126,12 +126,14 @@ def test_a_page_that_loops_is_closed_alone(page: Page, watch: Watch) -> None:
     other.close()
 
 
-def test_pages_that_lead_to_each_other_without_end_are_named(look: Look) -> None:
+def test_pages_that_lead_to_each_other_without_end_are_named(look: Look, request: pytest.FixtureRequest) -> None:
     """The next page is opened all the same: it is judged by itself, and no check is red for the page before it."""
     with pytest.raises(AssertionError, match="leads from page to page without end"):
         look("/there")
 
     assert [view.headings for view in look("/plain", "/plain?again")] == [["7P"], ["7P"]]
+    seen: Watch = request.node.stash[WATCH]
+    assert [hop.trouble for hop in seen.hops() if hop.trouble] == []
 
 
 def test_a_wait_that_ends_in_time_is_left_alone(page: Page, watch: Watch) -> None:
@@ -223,6 +225,9 @@ def test_a_page_without_an_end_is_closed(page: Page, watch: Watch, path: str, wh
         page.wait_for_timeout(20_000)
 
     assert str(finding_of(closed.value, watch)) == f"the pages were closed: more than {why}"
+    # The way in which pages are closed is no failure of the platform.
+    assert [hop.trouble for hop in watch.hops() if hop.trouble] == []
+    assert [line for line in watch.failures if "DISCONNECTED" in line] == []
 
 
 def test_a_page_that_takes_memory_without_an_end_is_ended(page: Page, watch: Watch) -> None:
