@@ -29,7 +29,9 @@ def test_the_proxy_is_hostile_only_while_production_serves_the_candidate(tmp_pat
     """A rollback must be able to heal: the control behind the same address is healthy."""
     breaks = wired({"/courses": raw(b"HTTP/1.1 599 Odd\r\ncontent-length: 0\r\n\r\n")}, "x-motto: ışık\r\n".encode())
     attack = Attack(summary="a proxy", right=KEPT, breaks=breaks)
-    with Sandboxes() as sandboxes, sandboxes.arena(tmp_path, attack) as arena, httpx.Client(trust_env=False) as client:
+    # The proxy closes a connection after it has broken an answer, and does not say so before.
+    client = httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+    with Sandboxes() as sandboxes, sandboxes.arena(tmp_path, attack) as arena, client:
         edge = arena.sandbox.edge
 
         def ask(path: str) -> httpx.Response:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from tests.selftest.coroutines import run
 from tests.selftest.sandbox.mutants.harm_to_rows import fails_the_application
 from tests.selftest.sandbox.mutants.mutated_database import Mutated
 from tests.selftest.sandbox.mutants.wrong_rows import _asks
@@ -82,7 +83,7 @@ def lends_no_connection(db: Mutated) -> bool:
         await db.sandbox.platform.database.close()
 
     try:
-        asyncio.run(borrow())
+        run(borrow())
     except TimeoutError:
         return True
     return False

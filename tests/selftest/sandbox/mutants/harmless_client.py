@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 import re
 import time
@@ -16,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from fixtures.sandbox.mutants import Mutant, Rule
+from tests.selftest.coroutines import run
 from tests.selftest.sandbox.running_app import TRUSTED, RunningApp, sign_in
 
 UNKNOWN = "0192f3a1-7c1e-4d5a-9b1f-2f6c7b1d9e11"
@@ -116,7 +116,7 @@ def change(app: RunningApp, mutant: Mutant) -> None:
         mutant.build(app.build)
     elif mutant.sandbox is not None:
         stand_in: Any = SimpleNamespace(platform=app.platform)
-        asyncio.run(_awaited(mutant.sandbox(stand_in)))
+        run(_awaited(mutant.sandbox(stand_in)))
 
 
 async def _awaited(work: Awaitable[None]) -> None:

@@ -154,7 +154,7 @@ class Laboratory:
 
 @dataclass
 class _Copy:
-    """What the rules know of a server, about one database of it."""
+    """Has of one database what the rules ask of a server."""
 
     copy: Mutated
     postgres: Postgres

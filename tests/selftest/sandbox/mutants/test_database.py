@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +20,7 @@ from fixtures.sandbox.mutants.harmful import (
     database_writes,
 )
 from fixtures.sandbox.mutants.mutant import Rule
+from tests.selftest.coroutines import run
 from tests.selftest.sandbox.mutants import harm_to_rows as harm
 from tests.selftest.sandbox.mutants import harm_to_server as server
 from tests.selftest.sandbox.mutants import wrong_rows as wrong
@@ -124,13 +124,13 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]
 @pytest.mark.parametrize(("rule", "subject"), [(rule, subject) for rule, (_, subject) in HARMFUL.items()])
 def test_a_harmful_mutant_hurts(laboratory: Laboratory, rule: str, subject: str) -> None:
     """The rule's oracle sees the effect."""
-    assert asyncio.run(laboratory.judge(mutants.find(f"{rule}/{subject}"), HARMFUL[rule][0]))
+    assert run(laboratory.judge(mutants.find(f"{rule}/{subject}"), HARMFUL[rule][0]))
 
 
 def test_an_archive_that_fails_keeps_nothing(tmp_path: Path) -> None:
     """It needs a server of its own: the others have no archive, which would take longer than their mutants."""
     with start_server(tmp_path, archive="on") as server, closing(Laboratory(server)) as laboratory:
-        assert asyncio.run(laboratory.judge(mutants.find("archive-fails/missing"), archives_nothing))
+        assert run(laboratory.judge(mutants.find("archive-fails/missing"), archives_nothing))
 
 
 def test_no_oracle_condemns_a_healthy_database(laboratory: Laboratory) -> None:
@@ -140,7 +140,7 @@ def test_no_oracle_condemns_a_healthy_database(laboratory: Laboratory) -> None:
     def condemning(db: Mutated) -> list[str]:
         return [oracle.__name__ for oracle in oracles if oracle(db)]
 
-    assert asyncio.run(laboratory.judge(None, condemning)) == []
+    assert run(laboratory.judge(None, condemning)) == []
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in _harmless()])
@@ -150,7 +150,7 @@ def test_a_harmless_mutant_hurts_nobody(laboratory: Laboratory, rule: str) -> No
     chosen = known.subjects[len(known.subjects) // 2]
     # Rows and sessions give nobody a right.
     oracle = harm.hurts if known.kind in {"database-access", "database-schema"} else harm.stops_work
-    assert asyncio.run(laboratory.judge(mutants.find(f"{rule}/{chosen.name}"), oracle)) == ""
+    assert run(laboratory.judge(mutants.find(f"{rule}/{chosen.name}"), oracle)) == ""
 
 
 def test_every_harmful_rule_has_an_oracle() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from fixtures.sandbox import mutants
 from fixtures.sandbox.mutants.harmful import vendors, vercel
 from fixtures.sandbox.mutants.mutant import Rule
+from tests.selftest.coroutines import run
 from tests.selftest.sandbox.mutants.asking import rules_of
 from tests.selftest.sandbox.mutants.surroundings import troubles_with
 
@@ -46,12 +45,12 @@ HARMFUL: dict[str, tuple[str, tuple[str, ...]]] = {
 def test_a_harmful_mutant_makes_its_trouble(rule: str, subject: str) -> None:
     """Plain requests to the vendors and the domain find it."""
     trouble, _ = HARMFUL[rule]
-    assert trouble in asyncio.run(troubles_with(mutants.find(f"{rule}/{subject}")))
+    assert trouble in run(troubles_with(mutants.find(f"{rule}/{subject}")))
 
 
 def test_healthy_surroundings_have_no_trouble() -> None:
     """Otherwise an oracle would prove nothing about a mutant."""
-    assert asyncio.run(troubles_with(None)) == set()
+    assert run(troubles_with(None)) == set()
 
 
 def _around(kind: str) -> list[Rule]:
@@ -61,9 +60,9 @@ def _around(kind: str) -> list[Rule]:
 
 @pytest.mark.parametrize("rule", [rule.name for kind in ("vendor", "vercel") for rule in _around(kind)])
 def test_a_harmless_mutant_makes_no_trouble(rule: str) -> None:
-    """Whoever reads keys by their names finds all of them, and production is served by the judged deployment."""
+    """A reader of keys by their names finds all of them, and the judged deployment serves production."""
     for subject in mutants.rules()[rule].subjects[::4]:
-        assert asyncio.run(troubles_with(mutants.find(f"{rule}/{subject.name}"))) == set(), subject.name
+        assert run(troubles_with(mutants.find(f"{rule}/{subject.name}"))) == set(), subject.name
 
 
 def test_every_harmful_rule_has_its_trouble() -> None:
