@@ -28,7 +28,7 @@ ROWS = r"SELECT .* -> \d+ rows of \d+: "
     ("kind", "fault", "shows"),
     [
         ("smoke", "health-from-the-edge", EXCHANGE),
-        ("journeys", "signin-loop", EXCHANGE),
+        ("journeys", "enrolment-button-dead", EXCHANGE),
         ("vitals", "layout-shift", EXCHANGE),
         ("database", "address-twice", ROWS),
     ],

@@ -270,6 +270,8 @@ def test_other(number):
     assert [attempt.blocker for attempt in killed.attempts] == [Cause.RUNNER]
     others = [check.outcome for check in outcome.verdict.checks if "test_other" in check.node_id]
     assert others == [Outcome.PASSED] * 4
+    shown = [path.read_text() for path in (outcome.reports / "allure-results").glob("*-result.json")]
+    assert len([text for text in shown if "#test_other" in text]) == 4
     # What xdist tells of such a test has no time.
     assert [phase for phase in outcome.verdict.phases if phase.seconds < 0] == []
 

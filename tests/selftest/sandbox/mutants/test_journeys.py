@@ -10,6 +10,9 @@ from tests.selftest.sandbox.mutants import looks, walks
 from tests.selftest.sandbox.mutants.looks import Case, case
 from tests.selftest.sandbox.mutants.visitor import Visitor
 
+# A browser walks for each mutant.
+pytestmark = pytest.mark.proof
+
 HARMFUL = [
     case("link-to-nowhere/login-to-register", looks.link_is_broken, "/login"),
     case("link-is-dead/home-to-login", looks.useless, "/"),

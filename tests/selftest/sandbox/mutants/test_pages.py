@@ -11,6 +11,9 @@ from tests.selftest.sandbox.mutants import looks
 from tests.selftest.sandbox.mutants.looks import Case, case
 from tests.selftest.sandbox.mutants.visitor import Visitor
 
+# A browser walks for each mutant.
+pytestmark = pytest.mark.proof
+
 _TEXT = looks.reads(r"undefined|NaN|\[object Object\]|null|\{\{ title|%s|Lorem|TODO")
 HARMFUL = [
     case("emptied-by-a-script/login", looks.useless),

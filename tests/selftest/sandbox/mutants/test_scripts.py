@@ -10,6 +10,9 @@ from tests.selftest.sandbox.mutants import looks, walks
 from tests.selftest.sandbox.mutants.looks import Case, case
 from tests.selftest.sandbox.mutants.visitor import Visitor
 
+# A browser walks for each mutant.
+pytestmark = pytest.mark.proof
+
 _SIGN_IN = looks.cannot(walks.signs_in)
 _PICTURE = "[...document.images].some((image) => image.complete && !image.naturalWidth)"
 # What a visitor notices where, by the directive that is wrong.

@@ -10,6 +10,9 @@ from tests.selftest.sandbox.mutants import looks
 from tests.selftest.sandbox.mutants.looks import Case, case
 from tests.selftest.sandbox.mutants.visitor import Visitor
 
+# A browser walks for each mutant.
+pytestmark = pytest.mark.proof
+
 HARMFUL = [
     *(case(f"content-hidden/login-{way}", looks.useless) for way in harmful.HIDDEN),
     case("text-in-the-colour-of-the-ground/home", looks.useless),

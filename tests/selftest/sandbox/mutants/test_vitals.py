@@ -9,6 +9,9 @@ from tests.selftest.sandbox.mutants import looks
 from tests.selftest.sandbox.mutants.looks import Case, case
 from tests.selftest.sandbox.mutants.visitor import Visitor
 
+# A browser walks for each mutant.
+pytestmark = pytest.mark.proof
+
 HARMFUL = [
     case("main-thread-blocked-at-load/login", looks.freezes),
     case("clicks-answered-late/login", looks.freezes_at_a_key),

@@ -47,6 +47,7 @@ NEEDED = {
 WIDE, PHONE = ViewportSize(width=1350, height=940), ViewportSize(width=390, height=844)
 # How long a visitor of a broken page waits here; one of a page that works waits for ten seconds.
 SHORT_MS, LONG_MS = 500, 10_000
+_STAYS_MS = 150
 _USABLE = """
 (selector) => {
   const parts = [...document.querySelectorAll(selector)];
@@ -178,10 +179,14 @@ async def _carried_out(change: Awaitable[None]) -> None:
 
 
 def usable(tab: Tab, selector: str, patience_ms: float) -> str:
-    """Return `usable` as soon as the part is, and the last reason why not when patience ends."""
+    """Return `usable` when the part is and stays so for a moment, and the last reason why not when patience ends."""
     asks = f"window.verdict = ({_USABLE})({selector!r})"
-    if quietly(lambda: tab.wait_for_function(f"({asks}) === 'usable'", timeout=patience_ms)):
-        return "usable"
+    is_usable = f"({asks}) === 'usable'"
+    if quietly(lambda: tab.wait_for_function(is_usable, timeout=patience_ms)):
+        # A script that takes the part away runs after the part is there.
+        quietly(lambda: tab.wait_for_timeout(_STAYS_MS))
+        if quietly(lambda: tab.wait_for_function(is_usable, timeout=SHORT_MS)):
+            return "usable"
     # A script that never ends lets no question through.
     why: list[str] = []
     quietly(lambda: why.append(str(tab.wait_for_function(asks, timeout=SHORT_MS).json_value())))
