@@ -88,6 +88,36 @@ def test_no_guess_buys_deletes_or_signs_out(visit: Visit, monkeypatch: pytest.Mo
         press(visit, ENROL, [])
 
 
+SENDS = "fetch('/api/change', {method: 'POST', body: 'x'})"
+MODAL = """<button onclick="d.showModal()">Ücretsiz Al</button><dialog id=d><p>Emin misiniz?</p>
+<button onclick="d.close()">Vazgeç</button><button onclick="d.close(); SENDS">Evet</button></dialog>"""
+LAYER = """<button onclick="d.hidden = false">Ücretsiz Al</button><div role=alertdialog id=d hidden>
+<button onclick="SENDS">Onayla</button></div>"""
+NATIVE = """<button onclick="if (confirm('Emin misiniz?')) SENDS">Ücretsiz Al</button>"""
+
+
+@pytest.mark.parametrize("page_of", [MODAL, LAYER, NATIVE], ids=["dialog", "layer", "native"])
+def test_a_button_that_asks_first_is_confirmed(visit: Visit, monkeypatch: pytest.MonkeyPatch, page_of: str) -> None:
+    """A question before a change is a redesign: users answer it, and nothing is broken."""
+    monkeypatch.setattr(elements, "ACTION_MS", 500)
+    _open(visit, page_of.replace("SENDS", SENDS))
+
+    answer, pressed = press(visit, ENROL, [])
+
+    assert (answer.status, pressed) == (201, "Ücretsiz Al")
+
+
+@pytest.mark.parametrize("page_of", [MODAL, NATIVE], ids=["dialog", "native"])
+def test_no_guess_is_confirmed(visit: Visit, monkeypatch: pytest.MonkeyPatch, page_of: str) -> None:
+    """A button that nobody knows and that asks whether one is sure may do harm."""
+    monkeypatch.setattr(elements, "_TRY_MS", 300)
+    monkeypatch.setattr(elements, "ACTION_MS", 500)
+    _open(visit, page_of.replace("SENDS", SENDS).replace("Ücretsiz Al", "Derse Başla") + "<button>Paylaş</button>")
+
+    with pytest.raises(MissingError, match="has no button “Ücretsiz Al”"):
+        press(visit, ENROL, [])
+
+
 TWO_STEPS = """<form onsubmit="if (!this.p) {event.preventDefault(); s.innerHTML='<input type=password name=p>'}">
 <input type=email name=e><div id=s></div><button>Devam</button></form>"""
 
