@@ -23,7 +23,13 @@ ENGLISH = {"accept-language": "en-US,en;q=0.9"}
 FOREIGN = {"accept-language": "de-DE,de;q=0.9,*;q=0.5"}
 ON_A_PHONE = {"user-agent": PHONE}
 RETURNING = {"cookie": LEFT, "if-none-match": '"7p-verify"'}
-SORTS = ("in English", "in German", "on a phone", "who returns")
+# As the failure names them: with the header by which a person asks the same again.
+SORTS = (
+    "who prefers English (accept-language: en-US)",
+    "who prefers German (accept-language: de-DE)",
+    "on a phone (user-agent: … Mobile … Safari)",
+    "who was here before (cookie: _ga, _fbp, cookie-consent, NEXT_LOCALE; if-none-match)",
+)
 SIGN_IN = ("GET /", "GET /login", "GET /api/auth/csrf", "GET /api/auth/session", "GET /api/courses")
 OTHERS = ("GET /register", "GET /marketplace", "GET /api/auth/providers")
 CAMPAIGN = "utm_source=bulten&utm_medium=email&gclid=7p-verify"
@@ -33,7 +39,7 @@ def _lost(answers: list[Answer], sorts: tuple[str, ...] = SORTS) -> list[str]:
     """Return the answers that their visitor cannot use; a way to another address is usable."""
     each = len(answers) // len(sorts)
     return [
-        f"{answer.exchange()} for a visitor {sorts[number // each]}"
+        f"{answer.exchange()}{'' if answer.content else ', without a body,'} for a visitor {sorts[number // each]}"
         for number, answer in enumerate(answers)
         if answer.status >= HTTPStatus.BAD_REQUEST or (answer.status == HTTPStatus.OK and not answer.content)
     ]
@@ -68,4 +74,4 @@ def test_visitors_of_every_sort_reach_the_other_public_pages(answers: list[Answe
 @asks(f"GET /?{CAMPAIGN}", f"GET /login?{CAMPAIGN}", f"GET /register?{CAMPAIGN}")
 def test_visitors_of_a_campaign_reach_its_pages(answers: list[Answer]) -> None:
     """The links of mails and advertisements have parameters; the money for them is lost."""
-    assert _lost(answers, ("of a campaign",)) == []
+    assert _lost(answers, ("who follows a campaign's link",)) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
@@ -17,16 +16,13 @@ from tests.selftest.sandbox.mutants.harmless_client import (
     OF_AREA,
     Client,
     Shows,
-    asking,
     change,
     lost,
-    new_session,
     own_rules,
     samples,
     signs_in,
     subject_of,
 )
-from tests.selftest.sandbox.running_app import RunningApp
 
 RULES = own_rules(access, pace)
 SESSION_PATH = "/api/auth/session"
@@ -90,19 +86,6 @@ SHOWS: dict[str, Shows] = {
     "clock-is-off": lambda client, seconds: abs(_clock(client) - float(seconds.name)) < 2,
     "network-is-far-away": lambda client, area: client.later(OF_AREA[area.name], 0.04),
 }
-
-
-@pytest.fixture(scope="module")
-def session(running: RunningApp) -> str:
-    """Return the student's session."""
-    return new_session(running)
-
-
-@pytest.fixture
-def client(app: RunningApp, session: str) -> Iterator[Client]:
-    """Lend a client of a new healthy build."""
-    with asking(app, session) as client:
-        yield client
 
 
 def test_every_rule_is_in_the_table() -> None:

@@ -15,16 +15,14 @@ from tests.selftest.sandbox.mutants.harmless_client import (
     UNKNOWN,
     Client,
     Shows,
-    asking,
     change,
     lost,
-    new_session,
     own_rules,
     samples,
     signs_in,
     subject_of,
 )
-from tests.selftest.sandbox.running_app import TRUSTED, RunningApp, sign_in
+from tests.selftest.sandbox.running_app import TRUSTED, sign_in
 
 RULES = own_rules(api, refusals)
 FORMS = {
@@ -148,19 +146,6 @@ SHOWS: dict[str, Shows] = {
 DIFFERS: dict[str, Callable[[Client, Any], object]] = {
     "keys-in-another-order": lambda client, told: list(_keys(client.route(told.route).json())),
 }
-
-
-@pytest.fixture(scope="module")
-def session(running: RunningApp) -> str:
-    """Return the student's session."""
-    return new_session(running)
-
-
-@pytest.fixture
-def client(app: RunningApp, session: str) -> Iterator[Client]:
-    """Lend a client of a new healthy build."""
-    with asking(app, session) as client:
-        yield client
 
 
 def test_every_rule_is_in_a_table() -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page
 
 from fixtures.sandbox import mutants
-from tests.selftest.sandbox.mutants.harmless_client import SESSION, Client, asking, change, new_session
-from tests.selftest.sandbox.running_app import RunningApp
+from tests.selftest.sandbox.mutants.harmless_client import SESSION, Client, change
 
 MINDED = (
     "policy-has-a-nonce/script-src-elem",
@@ -24,19 +21,6 @@ MINDED = (
     "page-is-guarded-by-the-server-too/courses",
     "letters-are-escaped/api-auth-session",
 )
-
-
-@pytest.fixture(scope="module")
-def session(running: RunningApp) -> str:
-    """Return the student's session."""
-    return new_session(running)
-
-
-@pytest.fixture
-def client(app: RunningApp, session: str) -> Iterator[Client]:
-    """Lend a client of a new healthy build."""
-    with asking(app, session) as client:
-        yield client
 
 
 def _problems(page: Page, client: Client, patience_ms: float = 10_000) -> list[str]:

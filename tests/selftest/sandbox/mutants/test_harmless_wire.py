@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,15 +14,12 @@ from tests.selftest.sandbox.mutants.harmless_client import (
     OF_AREA,
     Client,
     Shows,
-    asking,
     change,
     lost,
-    new_session,
     own_rules,
     samples,
     subject_of,
 )
-from tests.selftest.sandbox.running_app import RunningApp
 
 RULES = own_rules(wire, ways, headers, crawlers)
 
@@ -115,19 +112,6 @@ DIFFERS: dict[str, Callable[[Client, Any], object]] = {
         name for name in _names(client, area.name) if name not in {b"date", b"server"}
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def session(running: RunningApp) -> str:
-    """Return the student's session."""
-    return new_session(running)
-
-
-@pytest.fixture
-def client(app: RunningApp, session: str) -> Iterator[Client]:
-    """Lend a client of a new healthy build."""
-    with asking(app, session) as client:
-        yield client
 
 
 def test_every_rule_is_in_a_table() -> None:
