@@ -107,6 +107,18 @@ def test_a_button_that_asks_first_is_confirmed(visit: Visit, monkeypatch: pytest
     assert (answer.status, pressed) == (201, "Ücretsiz Al")
 
 
+@pytest.mark.parametrize("offer", ["Şimdi Satın Al", "Kaydı sil"])
+def test_no_question_is_answered_by_buying_or_deleting(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, offer: str
+) -> None:
+    """A free course that asks for money in a dialog is broken, and the journey must not pay."""
+    monkeypatch.setattr(elements, "ACTION_MS", 500)
+    _open(visit, LAYER.replace("SENDS", SENDS).replace("Onayla", offer))
+
+    with pytest.raises(AssertionError, match="the page sent no change"):
+        press(visit, ENROL, [])
+
+
 @pytest.mark.parametrize("page_of", [MODAL, NATIVE], ids=["dialog", "native"])
 def test_no_guess_is_confirmed(visit: Visit, monkeypatch: pytest.MonkeyPatch, page_of: str) -> None:
     """A button that nobody knows and that asks whether one is sure may do harm."""
