@@ -1,0 +1,97 @@
+"""Every page of routes.toml, opened once for each visitor who may see it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fixtures.browser.views import View
+from fixtures.browser.visitors import ADMIN, INSTRUCTOR, STRANGER, STUDENT, LookAs, moved
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.site.accounts import Session
+from fixtures.site.client import Site
+from fixtures.site.places import Places, pages_of
+
+PURCHASE = "/courses/{id}/purchase"
+# They lead elsewhere by design; other checks judge where to.
+LEAD_ON = {"/student", "/admin"}
+# A stranger's mail leads to them.
+OF_STRANGERS = [page for page in pages_of(None) if page != PURCHASE]
+OF_STUDENTS = [page for page in pages_of("student") if page not in LEAD_ON]
+OF_ADMINS = [page for page in pages_of("admin") if page not in LEAD_ON]
+
+
+class _Mode(msgspec.Struct):
+    paymentsMode: str  # noqa: N815  (the platform's word)
+
+
+def _sold(health: Answer) -> list[str]:
+    """Return the page of a purchase; while payments are off it leads back."""
+    return [PURCHASE] if health.read(_Mode).paymentsMode == "stripe" else []
+
+
+def _broken(views: list[View]) -> list[str]:
+    return [view.broken for view in views if view.broken]
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
+@asks("GET /api/health")
+@depends_on(*(f"GET {page}" for page in OF_STRANGERS), "GET /courses/*/purchase", "GET /api/courses", "GET /_next/*")
+def test_every_public_page_opens_for_a_stranger(answer: Answer, look_as: LookAs, site: Site) -> None:
+    """A page that no other check opens stays broken until somebody complains."""
+    pages = Places(site, {}).some([*OF_STRANGERS, *_sold(answer)])
+
+    assert _broken(look_as(STRANGER).look(*pages)) == []
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
+@asks("GET /api/health")
+@depends_on("GET /", *(f"GET {page}" for page in OF_STUDENTS), "GET /courses/*/purchase", "GET /_next/*")
+@depends_on("GET /api/auth/session", "GET /api/courses", "GET /api/courses/*", "GET /api/enrollments")
+def test_every_page_of_students_opens_for_a_student(
+    answer: Answer, look_as: LookAs, site: Site, browsing_student: Session
+) -> None:
+    """The same for those who have paid; a course and a lesson only where the student has one."""
+    pages = Places(site, browsing_student.cookies).some(["/", *OF_STUDENTS, *_sold(answer)])
+
+    assert _broken(look_as(STUDENT).look(*pages)) == []
+
+
+@pytest.mark.daily
+@pytest.mark.check(
+    severity="P2", judges="function", runbook="application-not-loading", needs=("accounts", "instructor")
+)
+@depends_on(*(f"GET {page}" for page in OF_STUDENTS), "GET /_next/*", "GET /api/auth/session", "GET /api/courses")
+@depends_on("POST /api/auth/callback/credentials", "GET /login", "vendor supabase identity")
+def test_every_page_of_students_opens_for_an_instructor(look_as: LookAs, site: Site) -> None:
+    """Instructors have no pages of their own: they work with those of the students."""
+    tour = look_as(INSTRUCTOR)
+    pages = Places(site, tour.cookies).some([page for page in OF_STUDENTS if not page.startswith("/courses/{slug}")])
+
+    assert _broken(tour.look(*pages)) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts", "admin"))
+@depends_on("GET /admin/dashboard", "GET /_next/*", "GET /api/auth/session")
+@depends_on("POST /api/auth/callback/credentials", "GET /login", "vendor supabase identity")
+def test_the_dashboard_of_the_administration_opens(look_as: LookAs) -> None:
+    """Staff cannot work: refunds, questions and new courses wait."""
+    (dashboard,) = look_as(ADMIN).look("/admin/dashboard")
+
+    assert moved(dashboard, "/admin/").broken == ""
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts", "admin"))
+@depends_on(*(f"GET {page}" for page in OF_ADMINS), "GET /_next/*", "GET /api/auth/session")
+@depends_on("POST /api/auth/callback/credentials", "GET /login", "vendor supabase identity")
+def test_every_page_of_the_administration_opens_for_an_administrator(look_as: LookAs) -> None:
+    """The same for staff. A page may have become a part of another one, but not all of them of the same."""
+    views = [moved(view, "/admin/") for view in look_as(ADMIN).look(*OF_ADMINS)]
+
+    assert _broken(views) == []
+    assert len({view.path for view in views}) > len(views) / 2, views

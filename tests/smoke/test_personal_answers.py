@@ -1,0 +1,78 @@
+"""Answers that belong to one student: nobody else gets them, neither from the platform nor from a cache before it."""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+
+import pytest
+
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.inspection.persons import is_about, may_be_shared, person_of, traces
+from fixtures.model.routes import routes
+from fixtures.site.accounts import Session
+from fixtures.site.client import Site
+from fixtures.site.places import known_courses
+
+from .conftest import AtOnce
+
+SESSION, ENROLMENTS = "GET /api/auth/session", "GET /api/enrollments"
+COURSES = "GET /api/courses?limit=100"
+# The script of a page asks the page's own address for its content, with this header.
+CONTENT = {"rsc": "1"}
+PAGES = ("GET /dashboard", "GET /courses", "GET /settings", "GET /student/materials", "GET /student/questions")
+ROUTES = tuple(
+    name
+    for name, route in routes().items()
+    if name.startswith("GET /api/") and route.guard == "student" and "{" not in name and not route.query
+)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
+@asks(SESSION, ENROLMENTS, account="student")
+@asks(COURSES)
+@depends_on(*PAGES, *ROUTES)
+def test_two_students_at_once_get_nothing_of_each_other(
+    answers: list[Answer], site: Site, at_once: AtOnce, signed_in: Session, other_student: Session
+) -> None:
+    """A cache, or a variable that outlives its request, gives one student the page and the data of another."""
+    asked: list[tuple[str, dict[str, str]]] = [(request, {}) for request in (SESSION, ENROLMENTS, *ROUTES, *PAGES)]
+    asked += [(request, CONTENT) for request in PAGES]
+    # Both ask the same at the same moment.
+    got = at_once.do(
+        *(
+            partial(site.ask, request, headers=headers, cookies=who.cookies)
+            for request, headers in asked
+            for who in (signed_in, other_student)
+        )
+    )
+    session, enrolments, courses = answers
+    listed = known_courses(courses)
+    catalogue = {course.slug for course in listed}
+    their_session, their_enrolments = at_once.ask((SESSION, ENROLMENTS), cookies=other_student.cookies)
+    one, other = person_of(session, enrolments, listed), person_of(their_session, their_enrolments, listed)
+
+    given = [(answer, traces(one, other, answer.text, catalogue)) for answer in got[1::2]]
+    given += [(answer, traces(other, one, answer.text, catalogue)) for answer in got[::2]]
+    assert [f"{answer.exchange()} shows another student's {', '.join(what)}" for answer, what in given if what] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", judges="hardening", runbook="incident-security", needs=("accounts",))
+@asks(SESSION, ENROLMENTS, account="student")
+@asks(*ROUTES, *PAGES, account="student")
+@asks(*PAGES, headers=CONTENT, account="student")
+@asks(COURSES)
+def test_no_shared_cache_may_keep_personal_answers(answers: list[Answer]) -> None:
+    """A cache gives the next visitor what belongs to this one. A page without any data may be kept."""
+    *personal, courses = answers
+    owner = person_of(answers[0], answers[1], known_courses(courses))
+
+    kept = [
+        (answer, may_be_shared(answer.headers))
+        for answer in personal
+        if answer.status == HTTPStatus.OK and is_about(owner, answer.text)
+    ]
+    assert [f"{answer.exchange()}: {header}" for answer, header in kept if header] == []
