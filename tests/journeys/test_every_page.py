@@ -16,8 +16,7 @@ from fixtures.site.places import Places, pages_of
 PURCHASE = "/courses/{id}/purchase"
 # They lead elsewhere by design; other checks judge where to.
 LEAD_ON = {"/student", "/admin"}
-# A stranger's mail leads to them.
-OF_STRANGERS = [page for page in pages_of(None) if page != PURCHASE]
+OF_STRANGERS = [page for page in pages_of(None) if page not in {PURCHASE, *LEAD_ON}]
 OF_STUDENTS = [page for page in pages_of("student") if page not in LEAD_ON]
 OF_ADMINS = [page for page in pages_of("admin") if page not in LEAD_ON]
 

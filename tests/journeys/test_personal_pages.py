@@ -1,0 +1,58 @@
+"""The own pages of a student as the browser renders them: they show nobody else's data, and the own courses only."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.browser.views import Look, View
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.inspection.persons import person_of, strange_courses, traces
+from fixtures.site.accounts import Session
+from fixtures.site.client import Site
+from fixtures.site.places import known_courses
+
+OWN = ("/dashboard", "/courses", "/settings", "/student/materials")
+SESSION, ENROLMENTS, COURSES = "GET /api/auth/session", "GET /api/enrollments", "GET /api/courses?limit=100"
+
+
+def _all_of(view: View) -> str:
+    return "\n".join([view.text, *(path for _, path in view.links)])
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
+@asks(SESSION, ENROLMENTS, account="student")
+@asks(COURSES)
+@depends_on(*(f"GET {path}" for path in OWN), "GET /_next/*")
+def test_own_pages_show_nothing_of_another_student(
+    answers: list[Answer], look_as_student: Look, site: Site, browsing_student: Session
+) -> None:
+    """What the script of a page asks for may be another's, whatever the server's guard says."""
+    session, enrolments, courses = answers
+    listed = known_courses(courses)
+    own = [site.ask(request, cookies=browsing_student.cookies) for request in (SESSION, ENROLMENTS)]
+    other, reader = person_of(session, enrolments, listed), person_of(own[0], own[1], listed)
+    catalogue = {course.slug for course in listed}
+
+    found = [(view, traces(other, reader, _all_of(view), catalogue)) for view in look_as_student(*OWN)]
+    assert [f"{view.asked} shows another student's {', '.join(what)}" for view, what in found if what] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", needs=("accounts",))
+@asks(COURSES)
+@depends_on(*(f"GET {path}" for path in OWN), "GET /_next/*", SESSION, ENROLMENTS)
+def test_own_pages_lead_to_the_own_courses(
+    answer: Answer, look_as_student: Look, site: Site, browsing_student: Session
+) -> None:
+    """A page that lists others' courses as the own ones leads to a refusal, or to what others have paid for."""
+    listed = known_courses(answer)
+    own = [site.ask(request, cookies=browsing_student.cookies) for request in (SESSION, ENROLMENTS)]
+    reader = person_of(own[0], own[1], listed)
+    catalogue = {course.slug for course in listed}
+
+    found = [(view, strange_courses(reader, _all_of(view), catalogue)) for view in look_as_student(*OWN)]
+    assert [
+        f"{view.asked} leads to courses that are not the student's: {slugs}" for view, slugs in found if slugs
+    ] == []
