@@ -11,9 +11,9 @@ from fixtures.site.accounts import Session
 from fixtures.site.client import Site
 from fixtures.site.places import Places, pages_of
 
-LEAD_ON = {"/student", "/admin"}
+LEAD_ON = {"/student"}
 OF_STUDENTS = [page for page in pages_of("student") if page not in LEAD_ON]
-OF_ADMINS = [page for page in pages_of("admin") if page not in LEAD_ON]
+OF_ADMINS = pages_of("admin")
 
 
 @pytest.mark.daily

@@ -14,11 +14,11 @@ from fixtures.site.client import Site
 from fixtures.site.places import Places, pages_of
 
 PURCHASE = "/courses/{id}/purchase"
-# They lead elsewhere by design; other checks judge where to.
-LEAD_ON = {"/student", "/admin"}
-OF_STRANGERS = [page for page in pages_of(None) if page not in {PURCHASE, *LEAD_ON}]
+# It leads to the dashboard.
+LEAD_ON = {"/student"}
+OF_STRANGERS = [page for page in pages_of(None) if page != PURCHASE]
 OF_STUDENTS = [page for page in pages_of("student") if page not in LEAD_ON]
-OF_ADMINS = [page for page in pages_of("admin") if page not in LEAD_ON]
+OF_ADMINS = pages_of("admin")
 
 
 class _Mode(msgspec.Struct):
