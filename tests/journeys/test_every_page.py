@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 import pytest
 
@@ -90,7 +92,8 @@ def test_the_dashboard_of_the_administration_opens(look_as: LookAs) -> None:
 @depends_on("POST /api/auth/callback/credentials", "GET /login", "vendor supabase identity")
 def test_every_page_of_the_administration_opens_for_an_administrator(look_as: LookAs) -> None:
     """The same for staff. A page may have become a part of another one, but not all of them of the same."""
-    views = [moved(view, "/admin/") for view in look_as(ADMIN).look(*OF_ADMINS)]
+    views = look_as(ADMIN).look(*OF_ADMINS)
+    (crowded, count), *_ = Counter(view.path for view in views).most_common()
 
-    assert _broken(views) == []
-    assert len({view.path for view in views}) > len(views) / 2, views
+    assert _broken([moved(view, "/admin/") for view in views]) == []
+    assert [view for view in views if view.path == crowded != view.asked and count > len(views) / 2] == []

@@ -1,4 +1,4 @@
-"""What pages say about courses: the same prices, titles and numbers as the API."""
+"""Pages say the same about courses as the API: prices and numbers."""
 
 from __future__ import annotations
 

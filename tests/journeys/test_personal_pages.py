@@ -28,7 +28,7 @@ def _all_of(view: View) -> str:
 def test_own_pages_show_nothing_of_another_student(
     answers: list[Answer], look_as_student: Look, site: Site, browsing_student: Session
 ) -> None:
-    """What the script of a page asks for may be another's, whatever the server's guard says."""
+    """The script of a page may ask for another's data, whatever the guard of the server says."""
     session, enrolments, courses = answers
     listed = known_courses(courses)
     own = [site.ask(request, cookies=browsing_student.cookies) for request in (SESSION, ENROLMENTS)]

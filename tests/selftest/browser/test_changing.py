@@ -1,4 +1,4 @@
-"""What is pressed to see another part of a page, and what is never pressed."""
+"""Presses that show another part of a page, and controls that nobody may press."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose data a text holds, and whether a cache may give an answer to the next visitor."""
+"""Data are traced to their owner; a cache may not give one student's answer to the next visitor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CATALOGUE = ("marka", "veri", "satis")
     ],
 )
 def test_data_are_traced_to_their_owner(text: str, what: list[str]) -> None:
-    """What everybody gets is nobody's."""
+    """A text that everybody gets is nobody's."""
     assert traces(ELIF, MERT, text, CATALOGUE) == what
 
 

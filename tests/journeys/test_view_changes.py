@@ -1,4 +1,4 @@
-"""What a user presses only to see another part of a page: tabs, second views, menus, accordions."""
+"""Tabs, second views, menus and accordions: a user presses them only to see another part of a page."""
 
 from __future__ import annotations
 
