@@ -15,6 +15,7 @@ from fixtures.browser.visitors import (
 )
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
+from fixtures.checks.evidence import NotApplicable
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import courses_of
 from fixtures.site.client import Site
@@ -53,14 +54,16 @@ def _lost(look_as: LookAs, sort: Sort, pages: list[str]) -> list[str]:
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/health", "GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
-@depends_on("GET /login", "GET /dashboard", "GET /courses/*/purchase", "GET /_next/*", "GET /api/auth/session")
-def test_students_sign_in_learn_and_buy_on_a_phone(answers: list[Answer], look_as: LookAs) -> None:
+@depends_on("GET /courses/*/purchase", "GET /_next/*", "GET /api/auth/session")
+def test_students_buy_on_a_phone(answers: list[Answer], look_as: LookAs) -> None:
     """Half of all students have no other device; a button beyond the edge of the screen is no button."""
     health, courses = answers
-    sold = [f"/courses/{course.id}/purchase" for course in courses_of(courses)[:1] if course.price and _sells(health)]
-    lost = [*_lost(look_as, STRANGER_ON_A_PHONE, ["/login"]), *_lost(look_as, ON_A_PHONE, ["/dashboard", *sold])]
+    sold = [course for course in courses_of(courses)[:1] if course.price > 0 and _sells(health)]
+    if not sold:
+        reason = "nothing is sold, so that there is no page to buy on"
+        raise NotApplicable(reason)
 
-    assert lost == []
+    assert _lost(look_as, ON_A_PHONE, [f"/courses/{course.id}/purchase" for course in sold]) == []
 
 
 @pytest.mark.daily

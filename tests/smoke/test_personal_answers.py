@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from http import HTTPStatus
 
@@ -22,10 +23,11 @@ COURSES = "GET /api/courses?limit=100"
 # The script of a page asks the page's own address for its content, with this header.
 CONTENT: dict[str, str] = {"rsc": "1"}
 PAGES = ("GET /dashboard", "GET /courses", "GET /settings", "GET /student/materials", "GET /student/questions")
+# The steps of a sign-in are left out: one of them may send a mail.
 ROUTES = tuple(
     name
     for name, route in routes().items()
-    if name.startswith("GET /api/") and route.guard == "student" and "{" not in name and not route.query
+    if re.match(r"GET /api/(?!auth/)[^{]+$", name) and route.guard == "student" and not route.query
 )
 
 
@@ -38,9 +40,7 @@ def test_two_students_at_once_get_nothing_of_each_other(
     answers: list[Answer], site: Site, at_once: AtOnce, signed_in: Session, other_student: Session
 ) -> None:
     """A cache, or a variable that outlives its request, gives one student the page and the data of another."""
-    asked = [(request, dict[str, str]()) for request in (SESSION, *ROUTES, PAGES[0])] + [
-        (request, CONTENT) for request in PAGES
-    ]
+    asked = [(request, dict[str, str]()) for request in (SESSION, *ROUTES)] + [(request, CONTENT) for request in PAGES]
     # Both ask the same at the same moment; the first student, who has courses, is the last to ask.
     got = at_once.do(
         *(
