@@ -56,9 +56,14 @@ def test_two_students_at_once_get_nothing_of_each_other(
         for who in (signed_in, other_student)
     )
 
-    given = [(answer, traces(one, other, answer.text, catalogue)) for answer in got[::2]]
-    given += [(answer, traces(other, one, answer.text, catalogue)) for answer in got[1::2]]
+    theirs, own = got[::2], got[1::2]
+    given = [(answer, traces(one, other, answer.text, catalogue)) for answer in theirs]
+    given += [(answer, traces(other, one, answer.text, catalogue)) for answer in own]
     assert [f"{answer.exchange()} shows another student's {', '.join(what)}" for answer, what in given if what] == []
+    # Somebody without courses leaves no trace in the answer of another; that one has lost all of the own courses.
+    courses = own[[request for request, _ in asked].index(ENROLMENTS)]
+    has_lost = courses.status == HTTPStatus.OK and not any(row in courses.text for row in one.enrolments)
+    assert not (one.enrolments and has_lost), f"{courses.exchange()} lacks every enrolment of the student who asks"
 
 
 @pytest.mark.postdeploy
