@@ -8,9 +8,20 @@ import msgspec
 import pytest
 
 from fixtures.browser.views import View
-from fixtures.browser.visitors import ADMIN, INSTRUCTOR, STRANGER, STUDENT, LookAs, moved
+from fixtures.browser.visitors import (
+    ADMIN,
+    IN_ENGLISH,
+    INSTRUCTOR,
+    ON_A_PHONE,
+    STRANGER,
+    STUDENT,
+    LookAs,
+    Sort,
+    moved,
+)
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
+from fixtures.checks.evidence import NotApplicable
 from fixtures.site.accounts import Session
 from fixtures.site.client import Site
 from fixtures.site.places import Places, pages_of
@@ -19,7 +30,9 @@ PURCHASE = "/courses/{id}/purchase"
 # It leads to the dashboard.
 LEAD_ON = {"/student"}
 OF_STRANGERS = [page for page in pages_of(None) if page != PURCHASE]
-OF_STUDENTS = [page for page in pages_of("student") if page not in LEAD_ON]
+# Only those who are in a course have these.
+OF_A_COURSE = [page for page in pages_of("student") if page.startswith("/courses/{slug}")]
+OF_STUDENTS = [page for page in pages_of("student") if page not in {*LEAD_ON, *OF_A_COURSE}]
 OF_ADMINS = pages_of("admin")
 
 
@@ -55,10 +68,28 @@ def test_every_public_page_opens_for_a_stranger(answer: Answer, look_as: LookAs,
 def test_every_page_of_students_opens_for_a_student(
     answer: Answer, look_as: LookAs, site: Site, browsing_student: Session
 ) -> None:
-    """The same for those who have paid; a course and a lesson only where the student has one."""
+    """The same for those who have paid."""
     pages = Places(site, browsing_student.cookies).some(["/", *OF_STUDENTS, *_sold(answer)])
 
     assert _broken(look_as(STUDENT).look(*pages)) == []
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
+@depends_on(*(f"GET {page}" for page in OF_A_COURSE), "GET /_next/*", "GET /api/auth/session")
+@depends_on("GET /api/courses/*", "GET /api/enrollments")
+@pytest.mark.parametrize("sort", [STUDENT, ON_A_PHONE, IN_ENGLISH], ids=["at a desk", "on a phone", "in English"])
+def test_the_own_course_and_its_lessons_open(
+    sort: Sort, look_as: LookAs, site: Site, browsing_student: Session
+) -> None:
+    """Students have paid for these pages."""
+    pages = Places(site, browsing_student.cookies).some(OF_A_COURSE)
+    if not pages:
+        reason = "the student of the form is in no course, so that no course can be opened; enrol that account in one"
+        raise NotApplicable(reason)
+    tour = look_as(sort)
+
+    assert [why for page in pages if (why := tour.out_of_reach(page))] == []
 
 
 @pytest.mark.daily
@@ -70,9 +101,8 @@ def test_every_page_of_students_opens_for_a_student(
 def test_every_page_of_students_opens_for_an_instructor(look_as: LookAs, site: Site) -> None:
     """Instructors have no pages of their own: they work with those of the students."""
     tour = look_as(INSTRUCTOR)
-    pages = Places(site, tour.cookies).some([page for page in OF_STUDENTS if not page.startswith("/courses/{slug}")])
 
-    assert _broken(tour.look(*pages)) == []
+    assert _broken(tour.look(*Places(site, tour.cookies).some(OF_STUDENTS))) == []
 
 
 @pytest.mark.postdeploy

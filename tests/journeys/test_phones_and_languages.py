@@ -28,12 +28,10 @@ PERSONAL = (
     "/courses",
     "/marketplace",
     "/marketplace/{slug}",
-    "/courses/{slug}",
-    "/courses/{slug}/modules/{module}/lessons/{lesson}",
 )
 NEEDED = (
     *(f"GET {page}" for page in (*PUBLIC, *PERSONAL, PURCHASE)),
-    *("GET /_next/*", "GET /api/auth/session", "GET /api/courses", "GET /api/courses/*", "GET /api/enrollments"),
+    *("GET /_next/*", "GET /api/auth/session", "GET /api/courses", "GET /api/enrollments"),
 )
 
 
