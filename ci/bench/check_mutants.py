@@ -14,6 +14,7 @@ ci/bench/results/check_mutants.json. Ends with 0 however many there are: it meas
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import os
 import random
@@ -45,7 +46,7 @@ KINDS = ("smoke", "database", "journeys")
 GATE = ("ci/gate.py", "ci/causes.py")
 SELF_TESTS = ("test_gate.py", "test_causes.py", "test_diagnosis.py", "test_pairs.py")
 # Of a helper that many checks of a module use.
-_MOST_FAULTS = 3
+_MOST_FAULTS = 4
 _LIMIT_S = 240.0
 # A mark or a decorator that is gone changes which checks there are, and the tables of the self-tests compare that.
 _LEFT_OUT = ("core/RemoveDecorator", "core/VariableReplacer", "core/VariableInserter")
@@ -135,18 +136,22 @@ def _is_code(spec: MutationSpec) -> bool:
     return bool(spec.definition_name)
 
 
-def faults_of(file: Path, test: str) -> list[str]:
-    """Return faults that have to turn a check red; of a helper, faults of any check of its file."""
-    names = {
-        line.split("(")[0].removeprefix("def ")
-        for line in file.read_text().splitlines()
-        if line.startswith("def test_")
+def faults_of(file: Path, definition: str) -> list[str]:
+    """Return faults that have to turn a check red; of a helper, faults of the checks that name it."""
+    tree = ast.parse(file.read_text())
+    tests = {
+        node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
-    wanted = {test} if test in names else names
+    naming = {name for name, test in tests.items() if definition in _names_in(test)}
+    wanted = {definition} & tests.keys() or naming or tests.keys()
     found = [
         fault.name for fault in CATALOGUE.values() if any(check.partition("[")[0] in wanted for check in fault.must)
     ]
     return sorted(found, key=lambda name: (CATALOGUE[name].stage != "postdeploy", name))[:_MOST_FAULTS]
+
+
+def _names_in(test: ast.FunctionDef) -> set[str]:
+    return {node.id for node in ast.walk(test) if isinstance(node, ast.Name)} | {one.arg for one in test.args.args}
 
 
 def notice(spec: MutationSpec, oracle: Oracle) -> tuple[bool | None, list[str]]:
