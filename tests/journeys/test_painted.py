@@ -33,6 +33,24 @@ def test_the_registration_is_painted(look: Look) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", last=True)
+@depends_on("GET /", "GET /_next/*")
+def test_the_home_page_stays_as_it_is_while_nobody_touches_it(look: Look) -> None:
+    """A page that loads itself again every few seconds takes every click and every word away."""
+    assert look.unrest("/") == ""
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",), last=True)
+@depends_on("GET /dashboard", "GET /_next/*", "GET /api/auth/session")
+def test_the_dashboard_stays_as_it_is_while_nobody_touches_it(look_as_student: Look) -> None:
+    """The same for students, whose sessions a page may doubt again and again."""
+    assert look_as_student.unrest("/dashboard") == ""
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
 @pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", last=True)
 @EVERY_PAGE
 def test_no_page_of_the_run_has_lost_a_part(inspected: Inspected) -> None:
