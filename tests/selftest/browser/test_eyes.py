@@ -16,7 +16,8 @@ SHEET = """body { font-family: sans-serif; margin: 0; background: #f6f7fb } .car
 .title { font-size: 28px } .go { background: #3d348b; color: #fff; border: 0; padding: 8px } .note { color: #555 }
 .sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }"""
 MAIN = """<main class=card><h1 class=title>Kurslarım</h1><p class=note>Kaldığın yerden devam et.</p>
-<button class=go>Devam Et</button><ul class=list><li class=item><a href=/x><span>Pazarlama</span> <i>4P</i></a></li><li>Fiyat</li></ul></main>"""
+<button class=go>Devam Et</button><ul class=list><li class=item><a href=/x><span>Pazarlama</span> <i>4P</i></a></li>
+<li>Fiyat</li></ul></main>"""
 LAYER = "position: fixed; inset: 0; z-index: 9; background: #fff"
 STYLE = '<link rel=stylesheet href="/_next/static/b/app.css">'
 
