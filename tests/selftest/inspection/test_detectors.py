@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.evidence import NotMeasured
-from fixtures.inspection import delivery, detectors, failures
+from fixtures.inspection import delivery, detectors, failures, rows
 from fixtures.inspection.detectors import offenders
 from fixtures.inspection.shapes import names_in, shape_of
 
@@ -93,7 +93,8 @@ DETECTORS: dict[str, Callable[[Answer], list[str]]] = {
     "hidden": delivery.hidden_from_search,
     "uncompressed": delivery.uncompressed,
     "remembered": delivery.remembered,
-    "slow": delivery.near_the_limit,
+    "late": delivery.late,
+    "rows": rows.miscounted,
 }
 FOUND: list[tuple[str, Answer, str]] = [
     ("secrets", html("<p>sk_live_4eC39HqLyjWDarjtT1zdp7dc</p>"), "a Stripe secret key"),
@@ -183,7 +184,13 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("hidden", html("", x_robots_tag="noindex"), "x-robots-tag"),
     ("uncompressed", html("x" * 5000), "bytes uncompressed"),
     ("remembered", of_json({}, cache_control="public, s-maxage=60"), "public, s-maxage=60"),
-    ("slow", Answer("GET", f"{HOST}/api/x", 200, seconds=8.4), "8.4 s of the 10 s"),
+    ("late", Answer("GET", f"{HOST}/api/student/progress", 200, seconds=2.4), "2.4 s"),
+    ("late", Answer("POST", f"{HOST}/api/webhooks/stripe", 400, seconds=2.4), "2.4 s"),
+    ("late", Answer("GET", f"{HOST}/settings", 200, seconds=2.4), "2.4 s"),
+    ("rows", of_json({"data": {"courses": [{}], "total": 2}}), "courses has fewer rows"),
+    ("rows", of_json({"transactions": [{}] * 4, "total": 2}), "transactions has more rows"),
+    ("rows", of_json({"data": {"enrollments": [{}], "total": 9, "page": 2, "limit": 5}}), "fewer rows"),
+    ("rows", of_json({"data": {"questions": [], "pagination": {"totalItems": 3, "itemsPerPage": 5}}}), "fewer rows"),
 ]
 TITLES = (
     "404: Kayıp müşteriyi geri kazanmak",
@@ -252,6 +259,11 @@ HEALTHY = [
     of_json({"data": ["x" * 5000]}),
     of(b"User-agent: *\nAllow: /\n", "text/plain"),
     of_json({}, cache_control="private, no-cache"),
+    of_json({"data": {"courses": [{}], "total": 9, "page": 5, "limit": 2, "has_next": False}}),
+    of_json({"data": {"questions": [], "pagination": {"currentPage": 3, "totalItems": 3, "itemsPerPage": 5}}}),
+    of_json({"data": {"courses": [{}] * 50, "total": 73, "query": "a"}}),
+    of_json({"rows": [{}], "tags": [], "total": 7}),
+    of_json({"rows": [{}], "total": "12,50"}),
 ]
 
 
