@@ -33,6 +33,13 @@ def _worse(answers: list[Answer], than: list[Answer]) -> list[Answer]:
     ]
 
 
+def _misleads(head: Answer, get: Answer) -> bool:
+    """Whether a HEAD describes something else than its GET: another type, or nothing at all."""
+    if "/api/" in head.url or not (head.status == get.status == HTTPStatus.OK):
+        return False
+    return (head.kind or get.kind) != get.kind or (head.headers.get("content-length") == "0" and bool(get.content))
+
+
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P3", judges="contract", runbook="application-not-loading")
@@ -41,8 +48,10 @@ def _worse(answers: list[Answer], than: list[Answer]) -> list[Answer]:
 def test_head_requests_succeed_where_get_does(answers: list[Answer]) -> None:
     """Monitors, previews of links and crawlers ask by HEAD, and call the platform down."""
     middle = len(ADDRESSES)
+    heads, gets = answers[:middle], answers[middle:]
 
-    assert _worse(answers[:middle], than=answers[middle:]) == []
+    assert _worse(heads, than=gets) == []
+    assert [head for head, get in zip(heads, gets, strict=True) if _misleads(head, get)] == []
 
 
 @pytest.mark.daily
