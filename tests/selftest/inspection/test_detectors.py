@@ -10,7 +10,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from fixtures.checks.answers import Answer
+from fixtures.checks.answers import Answer, Sent
 from fixtures.checks.evidence import NotMeasured
 from fixtures.inspection import delivery, detectors, failures, rows
 from fixtures.inspection.detectors import offenders
@@ -283,6 +283,14 @@ HEALTHY = [
     asked("price_max=90&difficulties=beginner,advanced", {"courses": [{"price": 90, "difficulty": "advanced"}]}),
     asked("limit=x&price_min=&status=", {"courses": [{"price": None, "status": None}]}),
     of_json({"rows": [{}], "total": "12,50"}),
+    Answer(
+        "GET",
+        f"{HOST}/",
+        200,
+        httpx.Headers({"content-type": UTF8}),
+        b"<p>Merhaba</p>" * 300,
+        sent=Sent(headers={"accept-encoding": "identity"}),
+    ),
 ]
 
 
