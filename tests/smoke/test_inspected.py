@@ -13,10 +13,12 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
-from fixtures.checks.evidence import Evidence, NotMeasured
+from fixtures.checks.evidence import Evidence
 from fixtures.inspection.inspected import BROKEN, COUNTED, DELIVERY, INSIDE, PERSONAL, SECRETS, Inspected
 from fixtures.inspection.late import late_routes
 from fixtures.model.routes import readable
+from fixtures.site.catalogue import empty
+from fixtures.target.target import Target
 
 from .conftest import crashed
 from .test_student import Data
@@ -56,11 +58,10 @@ def _of_their_course(answers: list[Answer]) -> list[str]:
 @asks("GET /api/enrollments", account="student")
 @follow_up(_of_their_course, account="student")
 @depends_on(*(request.partition("?")[0].format("*") for request in OF_A_COURSE))
-def test_students_reach_every_route_of_their_own_course(answer: Answer, followed: list[Answer]) -> None:
+def test_students_reach_every_route_of_their_own_course(answer: Answer, followed: list[Answer], target: Target) -> None:
     """The page of a course asks these routes; it stays empty where one refuses its own student."""
     if not followed:
-        reason = f"no course of the student is known: {answer.exchange()}"
-        raise NotMeasured(reason)
+        raise empty(target, f"no course of the student is known: {answer.exchange()}")
 
     assert [answer for answer in followed if answer.status != HTTPStatus.OK] == []
 

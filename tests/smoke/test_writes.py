@@ -10,9 +10,10 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import depends_on
-from fixtures.checks.evidence import NotMeasured
 from fixtures.site.accounts import Session
+from fixtures.site.catalogue import empty
 from fixtures.site.client import Site
+from fixtures.target.target import Target
 
 _MARK = " ·"
 # The last percent completes a course, and from a quarter on nobody may leave it: neither step is taken here.
@@ -78,7 +79,7 @@ def test_a_changed_name_is_kept(site: Site, signed_in: Session) -> None:
     severity="P2", judges="function", runbook="application-not-loading", needs=("accounts", "writes"), last=True
 )
 @depends_on("GET /api/enrollments", "PATCH /api/enrollments/*")
-def test_a_changed_progress_is_kept(site: Site, signed_in: Session) -> None:
+def test_a_changed_progress_is_kept(site: Site, signed_in: Session, target: Target) -> None:
     """A student learns on, and the next visit begins at the old place."""
 
     def read() -> list[Row]:
@@ -91,8 +92,7 @@ def test_a_changed_progress_is_kept(site: Site, signed_in: Session) -> None:
 
     row = next((row for row in read() if row.progress_percentage in _FREE_STEPS), None)
     if row is None:
-        reason = "the student has no course whose progress may change by one percent"
-        raise NotMeasured(reason)
+        raise empty(target, "the student has no course whose progress may change by one percent")
     onward = write(row, row.progress_percentage + 1)
     changed = [other.progress_percentage for other in read() if other.id == row.id]
     back = write(row, row.progress_percentage)

@@ -69,7 +69,7 @@ def test_what_uses_up_a_limit_is_not_asked_again(tmp_path: Path, monkeypatch: py
 
 
 def test_the_most_important_routes_are_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where everything is late, a few routes prove it, each once."""
+    """A few routes prove that everything is late, and each is asked once."""
     others = [f"GET /api/{name}" for name in ("ping", "diag", "health/simple", "courses/stats")]
     slow = {**dict.fromkeys(others, 9.0), "GET /api/courses": 5.0, "GET /api/courses?page=2": 6.0}
 
