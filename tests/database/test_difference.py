@@ -6,8 +6,9 @@ import pytest
 
 from fixtures.checks.budgets import Budgets
 from fixtures.checks.declarations import depends_on
+from fixtures.checks.evidence import NotMeasured
 from fixtures.database.difference import Difference
-from fixtures.database.snapshot_change import changed_policies, new_unguarded_tables, new_unusable_indexes
+from fixtures.database.snapshot_change import access_void, changed_access, new_unguarded_tables, new_unusable_indexes
 
 # A rollback of the deployment does not undo it, and at night the snapshot is of another release.
 OF_A_RELEASE = {"needs": ("before-snapshot",), "daily": False}
@@ -31,10 +32,12 @@ def test_the_release_opened_no_table(difference: Difference) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P3", judges="upkeep", runbook="incident-security", **OF_A_RELEASE)
-@depends_on("table pg_policies")
-def test_the_release_changed_no_policy(difference: Difference) -> None:
-    """Policies decide who sees whose rows; somebody should confirm that a change was intended."""
-    assert changed_policies(*difference) == []
+@depends_on("table pg_policies", "table pg_class")
+def test_the_release_changed_nobodys_access(difference: Difference) -> None:
+    """Somebody reads or writes other relations than before the release; a person should confirm the intention."""
+    if reason := access_void(*difference):
+        raise NotMeasured(reason)
+    assert changed_access(*difference) == []
 
 
 @pytest.mark.postdeploy
