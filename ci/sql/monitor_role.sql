@@ -19,7 +19,7 @@ BEGIN
            string_agg(name, ', ') FILTER (WHERE to_regclass(name) IS NULL)
       INTO needed, missing
       FROM unnest(ARRAY['public.users', 'public.user_profiles', 'public.courses',
-                        'public.enrollments', 'public.lesson_progress',
+                        'public.course_modules', 'public.course_lessons', 'public.enrollments', 'public.lesson_progress',
                         'public.payment_transactions', 'public.course_reviews', 'supabase_migrations.schema_migrations']) AS name;
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION '% is missing in the database "%"', missing, current_database()
@@ -156,11 +156,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
      WHERE e.plan IS DISTINCT FROM 'free' AND e.cancelled_at IS NULL AND e.enrolled_at < now() - interval '10 minutes'
 $$;
 
-CREATE FUNCTION synthetic.enrolments() RETURNS TABLE (examined bigint, impossible_progress bigint, enrolled_twice bigint)
+CREATE FUNCTION synthetic.enrolments()
+RETURNS TABLE (examined bigint, impossible_progress bigint, enrolled_twice bigint, impossible_lessons bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
            count(*) FILTER (WHERE (progress_percentage BETWEEN 0 AND 100) IS NOT TRUE),
-           count(*) FILTER (WHERE copies > 1)
+           count(*) FILTER (WHERE copies > 1),
+           (SELECT count(*) FROM public.lesson_progress p
+             WHERE (to_jsonb(p) ->> 'video_watch_percentage')::numeric NOT BETWEEN 0 AND 100)
       FROM (SELECT progress_percentage, count(*) OVER (PARTITION BY user_id, course_id) AS copies
               FROM public.enrollments) AS enrolments
 $$;
@@ -177,15 +180,21 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
       FROM public.payment_transactions
 $$;
 
-CREATE FUNCTION synthetic.owned_rows() RETURNS TABLE (examined bigint, without_user bigint, without_course bigint)
+CREATE FUNCTION synthetic.owned_rows()
+RETURNS TABLE (examined bigint, without_user bigint, without_course bigint, without_part bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*),
-           count(*) FILTER (WHERE u.id IS NULL),
-           count(*) FILTER (WHERE c.id IS NULL AND of_a_course)
-      FROM (SELECT user_id, course_id, true AS of_a_course FROM public.enrollments
-             UNION ALL SELECT user_id, course_id, true FROM public.payment_transactions
-             UNION ALL SELECT user_id, course_id, true FROM public.course_reviews
-             UNION ALL SELECT user_id, NULL, false FROM public.lesson_progress) AS owned
+           count(*) FILTER (WHERE u.id IS NULL AND of_a_user),
+           count(*) FILTER (WHERE c.id IS NULL AND of_a_course),
+           (SELECT count(*) FROM public.course_lessons l WHERE NOT EXISTS (
+              SELECT FROM public.course_modules m WHERE m.id = l.module_id))
+           + (SELECT count(*) FROM public.lesson_progress p WHERE NOT EXISTS (
+                SELECT FROM public.course_lessons l WHERE l.id = p.lesson_id))
+      FROM (SELECT user_id, course_id, true AS of_a_user, true AS of_a_course FROM public.enrollments
+             UNION ALL SELECT user_id, course_id, true, true FROM public.payment_transactions
+             UNION ALL SELECT user_id, course_id, true, true FROM public.course_reviews
+             UNION ALL SELECT user_id, NULL, true, false FROM public.lesson_progress
+             UNION ALL SELECT NULL, course_id, false, true FROM public.course_modules) AS owned
       LEFT JOIN public.users u ON u.id = owned.user_id
       LEFT JOIN public.courses c ON c.id = owned.course_id
 $$;
@@ -225,6 +234,117 @@ BEGIN
         END;
         RETURN NEXT;
     END LOOP;
+END
+$$;
+
+-- The latest completed payments beside today's prices, in minor units. A discount, or a price that an editor changes, is
+-- no twentieth; a unit that was mixed up is a hundredth. Some currencies have no minor unit.
+CREATE FUNCTION synthetic.amounts()
+RETURNS TABLE (examined bigint, wrong bigint, latest bigint, latest_wrong bigint, courses bigint, without_currency bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
+    SELECT count(*), count(*) FILTER (WHERE is_wrong), count(*) FILTER (WHERE n <= 10),
+           count(*) FILTER (WHERE is_wrong AND n <= 10), count(DISTINCT course_id) FILTER (WHERE is_wrong),
+           count(*) FILTER (WHERE (currency ~* '^[a-z]{3}$') IS NOT TRUE)
+      FROM (SELECT p.course_id, p.n, p.currency,
+                   price.amount > 0 AND (coalesce(p.amount, 0) * 20 < price.amount OR p.amount > price.amount * 20)
+                     OR upper(p.currency) <> upper(price.currency) AS is_wrong
+              FROM (SELECT t.course_id, t.amount, to_jsonb(t) ->> 'currency' AS currency,
+                           row_number() OVER (ORDER BY t.created_at DESC) AS n
+                      FROM public.payment_transactions t
+                     WHERE t.status = 'completed' ORDER BY t.created_at DESC LIMIT 100) AS p
+              JOIN public.courses c ON c.id = p.course_id
+             CROSS JOIN LATERAL (SELECT
+                   coalesce((to_jsonb(c) ->> 'price')::numeric
+                            * CASE WHEN upper(p.currency) IN ('JPY', 'KRW', 'CLP', 'VND') THEN 1 ELSE 100 END,
+                            (to_jsonb(c) ->> 'price_amount')::numeric) AS amount,
+                   coalesce(to_jsonb(c) ->> 'currency', to_jsonb(c) ->> 'price_currency') AS currency) AS price) AS paid
+$$;
+
+-- One person paid twice for one course within a day, under two sessions.
+CREATE FUNCTION synthetic.double_charges() RETURNS TABLE (examined bigint, again bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
+    SELECT count(*), count(*) FILTER (WHERE created_at - before < interval '1 day')
+      FROM (SELECT created_at, lag(created_at) OVER (PARTITION BY user_id, course_id ORDER BY created_at) AS before
+              FROM public.payment_transactions WHERE status = 'completed') AS completed
+$$;
+
+-- Clocks differ by seconds; a day is a mistake.
+CREATE FUNCTION synthetic.future_rows() RETURNS TABLE (examined bigint, in_future bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
+    SELECT count(*), count(*) FILTER (WHERE at > now() + interval '1 day')
+      FROM (SELECT created_at AS at FROM public.payment_transactions
+             UNION ALL SELECT enrolled_at FROM public.enrollments
+             UNION ALL SELECT completed_at FROM public.lesson_progress
+             UNION ALL SELECT created_at FROM public.courses
+             UNION ALL SELECT created_at FROM public.users) AS dated
+$$;
+
+-- An address is the same whatever its case and blanks. Every hash has a salt of its own, so no two are equal.
+CREATE FUNCTION synthetic.accounts()
+RETURNS TABLE (examined bigint, same_address bigint, without_address bigint, of_no_form bigint, shared_hash bigint,
+               administrators bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
+    SELECT count(*), count(*) - count(DISTINCT (relation, lower(btrim(email)))),
+           count(*) FILTER (WHERE (email ~ '\S@\S') IS NOT TRUE),
+           count(*) FILTER (WHERE hash !~ '^(\$2[abxy]?\$\d\d\$.{53}$|\$?(argon2|scrypt|pbkdf2)|\$[56]\$|[0-9a-f]{16,}:[0-9a-f]{32,}$)'),
+           count(hash) - count(DISTINCT (relation, hash)) FILTER (WHERE hash IS NOT NULL),
+           count(DISTINCT id) FILTER (WHERE role = 'admin')
+      FROM (SELECT 1 AS relation, id, email, nullif(to_jsonb(u) ->> 'password_hash', '') AS hash, to_jsonb(u) ->> 'role' AS role
+              FROM public.users u
+             UNION ALL
+            SELECT 2, id, email, nullif(to_jsonb(p) ->> 'password_hash', ''), to_jsonb(p) ->> 'role'
+              FROM public.user_profiles p) AS accounts
+$$;
+
+CREATE FUNCTION synthetic.published_courses()
+RETURNS TABLE (examined bigint, without_lessons bigint, without_price bigint, without_address bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
+    SELECT count(*),
+           count(*) FILTER (WHERE NOT EXISTS (SELECT FROM public.course_modules m JOIN public.course_lessons l
+                                               ON l.module_id = m.id WHERE m.course_id = c.id)),
+           count(*) FILTER (WHERE (coalesce(to_jsonb(c) ->> 'price', to_jsonb(c) ->> 'price_amount')::numeric >= 0) IS NOT TRUE),
+           count(*) FILTER (WHERE to_jsonb(c) ->> 'slug' ~ '[/?#\s]|^$')
+      FROM public.courses c WHERE coalesce(to_jsonb(c) ->> 'published', to_jsonb(c) ->> 'is_published') = 'true'
+$$;
+
+-- garbled: Turkish letters that were read as Latin-1.  doubtful: a letter that became a question mark, or a word that
+-- programs write in place of nothing; a single title may read like that.
+CREATE FUNCTION synthetic.titles() RETURNS TABLE (relation text, examined bigint, empty bigint, garbled bigint, doubtful bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
+    SELECT relation, count(*), count(*) FILTER (WHERE (title ~ '\S') IS NOT TRUE),
+           count(*) FILTER (WHERE title ~ E'[ÃÄÅ][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u2013-\u203a\u20ac]'),
+           count(*) FILTER (WHERE title ~ '(^|\s|[[:alpha:]])\?[[:alpha:]]'
+                               OR lower(btrim(title)) IN ('undefined', 'null', 'nan', 'none', '[object object]'))
+      FROM (SELECT 'courses' AS relation, title FROM public.courses
+             UNION ALL SELECT 'course_modules', title FROM public.course_modules
+             UNION ALL SELECT 'course_lessons', title FROM public.course_lessons) AS titles
+     GROUP BY relation
+$$;
+
+-- A sequence is behind where its column already holds the number that it would hand out next.
+CREATE FUNCTION synthetic.numbering() RETURNS TABLE (examined bigint, behind text[])
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
+DECLARE
+    one record;
+    wrong boolean;
+BEGIN
+    examined := 0; behind := '{}';
+    FOR one IN
+        SELECT s.oid::regclass AS sequence, d.refobjid::regclass AS relation, a.attname, q.seqincrement
+          FROM pg_class s
+          JOIN pg_sequence q ON q.seqrelid = s.oid
+          JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
+          JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+         WHERE s.relnamespace = 'public'::regnamespace AND NOT q.seqcycle AND q.seqincrement > 0
+    LOOP
+        EXECUTE format('SELECT (SELECT max(%I) FROM %s) > last_value + CASE WHEN is_called THEN 0 ELSE -%s END FROM %s',
+                       one.attname, one.relation, one.seqincrement, one.sequence) INTO wrong;
+        examined := examined + 1;
+        IF wrong THEN
+            behind := behind || format('%s.%s', one.relation, one.attname);
+        END IF;
+    END LOOP;
+    RETURN NEXT;
 END
 $$;
 

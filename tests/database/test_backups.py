@@ -93,7 +93,7 @@ def test_the_wal_is_archived(rows: Rows, backups: Backups, evidence: Evidence) -
     min_rows=1,
     sees=("activity",),
 )
-def test_no_wal_waits_for_the_archive(rows: Rows, median_of_three: MedianOfThree, budgets: Budgets) -> None:
+def test_no_wal_waits_for_the_archive(median_of_three: MedianOfThree, budgets: Budgets) -> None:
     """
     A command that does not exist, or hangs, ends the archiver before it counts a failure; only the files pile up.
 
@@ -118,13 +118,14 @@ def _waiting(rows: Rows) -> float:
              CASE WHEN rolconnlimit BETWEEN 0 AND 1 THEN 'has fewer than two connections' END,
              CASE WHEN rolvaliduntil < now() THEN 'has expired' END,
              -- pg_dump refuses to run where policies hide rows from it.
-             CASE WHEN NOT rolsuper AND NOT rolbypassrls AND guarded > 0 THEN 'does not see the rows behind policies' END,
+             CASE WHEN NOT rolsuper AND NOT rolbypassrls AND guarded > 0
+                  THEN 'does not see the rows behind policies' END,
              CASE WHEN NOT rolsuper AND NOT pg_has_role(r.oid, 'pg_read_all_data', 'USAGE') AND closed > 0
                   THEN 'may not read ' || closed || ' tables' END], NULL) AS lacks
       FROM pg_roles r
      CROSS JOIN LATERAL (
-       SELECT count(*) FILTER (WHERE relrowsecurity AND (relforcerowsecurity OR NOT pg_has_role(r.oid, relowner, 'USAGE')))
-                AS guarded,
+       SELECT count(*) FILTER (WHERE relrowsecurity AND (relforcerowsecurity
+                                 OR NOT pg_has_role(r.oid, relowner, 'USAGE'))) AS guarded,
               count(*) FILTER (WHERE NOT has_table_privilege(r.oid, c.oid, 'SELECT')) AS closed
          FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')) AS tables
      WHERE r.rolname = 'synthetic_dump'

@@ -8,6 +8,7 @@ from fixtures.checks.budgets import Budgets
 from fixtures.checks.declarations import depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.difference import Difference
+from fixtures.database.schema_change import columns_narrowed, guards_gone, migrated, rows_gone
 from fixtures.database.snapshot_change import access_void, changed_access, new_unguarded_tables, new_unusable_indexes
 
 # A rollback of the deployment does not undo it, and at night the snapshot is of another release.
@@ -38,6 +39,55 @@ def test_the_release_changed_nobodys_access(difference: Difference) -> None:
     if reason := access_void(*difference):
         raise NotMeasured(reason)
     assert changed_access(*difference) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="migration-procedure", **OF_A_RELEASE)
+@depends_on("table pg_constraint", "table pg_index", "table pg_attribute")
+def test_no_guard_of_rows_went_without_a_migration(difference: Difference) -> None:
+    """A constraint, key or default is gone and no migration took it: the next mistake of the code is kept as a row."""
+    gone = [] if migrated(*difference) else guards_gone(*difference)
+
+    assert gone == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P3", judges="upkeep", runbook="migration-procedure", **OF_A_RELEASE)
+@depends_on("table pg_constraint", "table pg_index", "table pg_attribute", "table schema_migrations")
+def test_the_migrations_took_no_guard_of_rows(difference: Difference) -> None:
+    """A migration may drop a constraint on purpose; somebody should confirm it."""
+    gone = guards_gone(*difference) if migrated(*difference) else []
+
+    assert gone == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", judges="upkeep", runbook="migration-procedure", **OF_A_RELEASE)
+@depends_on("table pg_attribute")
+def test_the_release_made_no_column_narrower(difference: Difference) -> None:
+    """All rows of today fit, and the next address, price or session does not."""
+    assert columns_narrowed(*difference) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="backup-recovery", **OF_A_RELEASE)
+@depends_on("table *")
+def test_the_release_lost_no_rows(difference: Difference) -> None:
+    """A script or a restore has removed rows of users, courses or payments; nobody deletes a fifth of them by hand."""
+    assert rows_gone(*difference) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", **OF_A_RELEASE)
+@depends_on("table user_profiles", "table users")
+def test_the_release_made_no_administrator(difference: Difference) -> None:
+    """An account that became administrator since the snapshot can read and change everything."""
+    before, after = (snapshot.administrators for snapshot in difference)
+    if before is None or after is None:
+        msg = "the counter of accounts was not read: run ci/sql/monitor_role.sql again"
+        raise NotMeasured(msg)
+
+    assert after <= before
 
 
 @pytest.mark.postdeploy

@@ -66,11 +66,11 @@ def test_no_table_is_emptied_by_a_crash(rows: Rows) -> None:
     SELECT count(*) AS examined, array_agg(
              format('%s for %s', s.setting, coalesce(setrole::regrole::text, 'everyone in the database'))
              ORDER BY s.setting) FILTER (
-             WHERE s.setting ~* '^(default_transaction_read_only|transaction_read_only|zero_damaged_pages)=(on|true|yes|1)$'
+             WHERE s.setting ~* '^(default_transaction_read_only|zero_damaged_pages)=(on|true|yes|1)$'
                 OR s.setting ~* '^row_security=(off|false|no|0)$'
                 OR s.setting ~* '^session_replication_role=(replica|local)$'
                 OR s.setting ~ '^role='
-                OR s.setting ~ '^(statement_timeout|lock_timeout|idle_in_transaction_session_timeout)=[1-9]\d{0,2}(ms)?$'
+                OR s.setting ~ '^(statement|lock|idle_in_transaction_session)_timeout=[1-9]\d{0,2}(ms)?$'
            ) AS hampering
       FROM pg_roles r
       LEFT JOIN (pg_db_role_setting CROSS JOIN LATERAL unnest(setconfig) AS s (setting))
@@ -87,8 +87,8 @@ def test_no_setting_of_a_role_hampers_the_platform(rows: Rows) -> None:
     """
     A role's or a database's own setting changes every statement of the platform from its next connection on.
 
-    Judged are the roles of the data API, and logins that have the rights of `service_role`. Supabase's own timeouts (3 s
-    and 8 s), search paths and libraries are healthy; its read-only role is not the platform's.
+    Judged are the roles of the data API, and logins that have the rights of `service_role`. Supabase's own timeouts (3 s,
+    8 s), search paths and libraries are healthy; its read-only role is not the platform's.
     """
     _, hampering = rows.one(int, object)
 
