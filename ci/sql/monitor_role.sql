@@ -279,14 +279,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off
              UNION ALL SELECT created_at FROM public.users) AS dated
 $$;
 
--- An address is the same whatever its case and blanks. Every hash has a salt of its own, so no two are equal.
+-- An address is the same whatever its case and blanks. Every hash has a salt of its own, so no two are equal. Hexadecimal
+-- digits and signs alone are no password: somebody ended one.
 CREATE FUNCTION synthetic.accounts()
 RETURNS TABLE (examined bigint, same_address bigint, without_address bigint, of_no_form bigint, shared_hash bigint,
                administrators bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
     SELECT count(*), count(*) - count(DISTINCT (relation, lower(btrim(email)))),
            count(*) FILTER (WHERE (email ~ '\S@\S') IS NOT TRUE),
-           count(*) FILTER (WHERE hash !~ '^(\$2[abxy]?\$\d\d\$.{53}$|\$?(argon2|scrypt|pbkdf2)|\$[56]\$|[0-9a-f]{16,}:[0-9a-f]{32,}$)'),
+           count(*) FILTER (WHERE hash !~ '^(\$2[abxy]?\$\d\d\$.{53}$|\$?(argon2|scrypt|pbkdf2)|\$[56]\$|[0-9a-f:]{32,}$|[!*-]+)'),
            count(hash) - count(DISTINCT (relation, hash)) FILTER (WHERE hash IS NOT NULL),
            count(DISTINCT id) FILTER (WHERE role = 'admin')
       FROM (SELECT 1 AS relation, id, email, nullif(to_jsonb(u) ->> 'password_hash', '') AS hash, to_jsonb(u) ->> 'role' AS role

@@ -83,7 +83,8 @@ def test_the_wal_is_archived(rows: Rows, backups: Backups, evidence: Evidence) -
 @pytest.mark.check(severity="P1", judges="upkeep", runbook="backup-recovery")
 @asks_database(
     """
-    SELECT count(*) FILTER (WHERE name IS NOT NULL AND made > coalesce(last_archived_time, '-infinity')) AS waiting,
+    SELECT count(*) FILTER (WHERE name IS NOT NULL
+             AND made >= date_trunc('second', coalesce(last_archived_time, '-infinity'))) AS waiting,
            current_setting('archive_mode') AS mode
       FROM pg_stat_archiver
       LEFT JOIN (SELECT name, min(modification) OVER () AS made FROM pg_ls_archive_statusdir()

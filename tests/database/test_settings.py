@@ -87,8 +87,8 @@ def test_no_setting_of_a_role_hampers_the_platform(rows: Rows) -> None:
     """
     A role's or a database's own setting changes every statement of the platform from its next connection on.
 
-    Judged are the roles of the data API, and logins that have the rights of `service_role`. Supabase's own timeouts (3 s,
-    8 s), search paths and libraries are healthy; its read-only role is not the platform's.
+    Judged are the roles of the data API, and logins that have the rights of `service_role`. Supabase's own timeouts
+    (3 s, 8 s), search paths and libraries are healthy; its read-only role is not the platform's.
     """
     _, hampering = rows.one(int, object)
 
