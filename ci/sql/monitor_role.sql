@@ -355,7 +355,7 @@ $$;
 CREATE FUNCTION synthetic.look_as_anon(
     relation regclass, claims text, own text, draft text, others jsonb, mine jsonb,
     OUT seen bigint, OUT own_seen bigint, OUT drafts_seen bigint, OUT guarded boolean, OUT writes text[],
-    OUT columns text[], OUT secrets text[], OUT refusal text)
+    OUT columns text[], OUT secrets text[], OUT policies bigint, OUT refusal text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET row_security = on AS $$
 DECLARE
     kind record;
@@ -365,12 +365,17 @@ DECLARE
     of_own boolean;
 BEGIN
     PERFORM set_config('request.jwt.claims', claims, true), set_config('request.headers', '{}', true);
-    SELECT relname, relkind, relkind = 'v' AND coalesce(reloptions::text ~ 'security_invoker=(true|on|yes|1)', false)
+    SELECT relname, relnamespace, relkind, relkind = 'v' AND coalesce(reloptions::text ~ 'security_invoker=(true|on|yes|1)', false)
            AS invoker, pg_relation_is_updatable(relation, true) AS updatable INTO kind
       FROM pg_class WHERE oid = relation;
     guarded := kind.invoker OR row_security_active(relation);
     seen := 0; own_seen := 0; drafts_seen := 0; writes := '{}'; refusal := '';
-    IF has_any_column_privilege(relation, 'SELECT') THEN
+    SELECT count(*) INTO policies
+      FROM pg_policy
+     WHERE polrelid = relation AND polpermissive AND polcmd IN ('*', 'r')
+       AND EXISTS (SELECT FROM unnest(polroles) AS holder WHERE holder = 0 OR pg_has_role(holder, 'USAGE'));
+    -- Without a privilege the relation is closed, which is no error.
+    IF has_any_column_privilege(relation, 'SELECT') AND has_schema_privilege(kind.relnamespace, 'USAGE') THEN
         BEGIN
             EXECUTE format('SELECT count(*), count(*) FILTER (WHERE own), count(*) FILTER (WHERE draft)'
                            ' FROM (SELECT %s AS own, %s AS draft FROM %s AS r LIMIT 10000) AS shown', own, draft, relation)
@@ -391,8 +396,6 @@ BEGIN
          WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
            AND attname ~ '(password|passwd|secret|token|mfa_|otp_|private_key|api_key)'
            AND has_column_privilege(relation, attnum, 'SELECT');
-    ELSE
-        refusal := 'permission denied';
     END IF;
     FOR command IN SELECT * FROM (VALUES ('INSERT', 'a', 8), ('UPDATE', 'w', 4), ('DELETE', 'd', 16)) AS known (word, letter, bit)
                     WHERE NOT kind.invoker AND kind.updatable & bit <> 0
@@ -437,7 +440,7 @@ $$;
 CREATE FUNCTION synthetic.access()
 RETURNS TABLE (relation text, root text, visitor text, names_people boolean, owned boolean, kind text, examined bigint,
                seen bigint, own_seen bigint, drafts_seen bigint, guarded boolean, writes text[], columns text[],
-               secrets text[], refusal text)
+               secrets text[], policies bigint, refusal text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET row_security = off AS $$
 DECLARE
     one record;
@@ -509,7 +512,7 @@ BEGIN
                       WHERE who IS NULL OR one.owner IS NULL OR row ->> one.owner IS DISTINCT FROM who),
                     CASE WHEN who IS NULL OR one.owner IS NULL OR samples = '[]' THEN '[]'
                          ELSE jsonb_build_array(samples -> 0 || jsonb_build_object(one.owner, who)) END
-               INTO seen, own_seen, drafts_seen, guarded, writes, columns, secrets, refusal;
+               INTO seen, own_seen, drafts_seen, guarded, writes, columns, secrets, policies, refusal;
             RETURN NEXT;
         END LOOP;
     END LOOP;

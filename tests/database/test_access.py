@@ -21,7 +21,7 @@ from fixtures.database.rows import Rows
 ACCESS = asks_database(
     """
     SELECT relation, root, visitor, names_people, owned, kind, examined, seen, own_seen, drafts_seen, guarded, writes,
-           columns, secrets, refusal
+           columns, secrets, policies, refusal
       FROM synthetic.access()
     """,
     min_rows=5,
@@ -98,8 +98,12 @@ def test_users_invent_no_rows_that_only_the_platform_makes(rows: Rows) -> None:
 @pytest.mark.check(severity="P1", judges="upkeep", runbook="incident-security")
 @PERSONAL
 @ACCESS
-def test_users_read_their_own_rows(rows: Rows) -> None:
-    """A policy that fails, or hides own rows, leaves users without their receipts and courses."""
+def test_policies_show_users_their_own_rows(rows: Rows) -> None:
+    """
+    A policy that fails, or hides own rows, leaves users without their receipts and courses.
+
+    A table without a policy for users is closed: the platform reads it with the service key.
+    """
     assert rows_missed(looks(rows)) == []
 
 

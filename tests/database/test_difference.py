@@ -9,7 +9,13 @@ from fixtures.checks.declarations import depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.database.difference import Difference
 from fixtures.database.schema_change import columns_narrowed, guards_gone, migrated, rows_gone
-from fixtures.database.snapshot_change import access_void, changed_access, new_unguarded_tables, new_unusable_indexes
+from fixtures.database.snapshot_change import (
+    access_void,
+    changed_access,
+    new_unguarded_tables,
+    new_unusable_indexes,
+    reads_lost,
+)
 
 # A rollback of the deployment does not undo it, and at night the snapshot is of another release.
 OF_A_RELEASE = {"needs": ("before-snapshot",), "daily": False}
@@ -29,6 +35,18 @@ def test_the_release_left_no_index_unusable(difference: Difference) -> None:
 def test_the_release_opened_no_table(difference: Difference) -> None:
     """Without row level security the key that every browser holds reads and writes the whole table."""
     assert new_unguarded_tables(*difference) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="incident-security", **OF_A_RELEASE)
+@depends_on("table pg_policies", "table pg_class")
+def test_the_release_closed_nothing_that_users_read(difference: Difference) -> None:
+    """Users lose their receipts, or visitors the catalogue, and no migration says that it was meant."""
+    if reason := access_void(*difference):
+        raise NotMeasured(reason)
+    lost = [] if migrated(*difference) else reads_lost(*difference)
+
+    assert lost == []
 
 
 @pytest.mark.postdeploy

@@ -190,6 +190,9 @@ def made_up(at: float = 0.0, **counters: float) -> Snapshot:
         unusable_indexes=[],
         unguarded_tables=[],
         access=[],
+        guards=[],
+        columns=[],
+        rows={},
         statements=Statements(counted_since=SINCE, evictions=0, by_text={}),
     )
 
