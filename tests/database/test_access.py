@@ -171,20 +171,18 @@ def test_no_role_of_the_browser_is_above_the_policies(rows: Rows) -> None:
 @pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security")
 @asks_database(
     """
-    SELECT count(*) AS examined,
-           array_agg(proname::text ORDER BY proname) FILTER (
-             WHERE p.prosecdef AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-               AND n.nspname = 'public'
-               AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
-               AND (has_function_privilege(to_regrole('anon'), p.oid, 'EXECUTE')
-                 -- Signed-in users have functions of their own; none returns a whole personal table.
-                 OR has_function_privilege(to_regrole('authenticated'), p.oid, 'EXECUTE') AND p.proretset
-                    AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0
-                                   AND a.attname IN ('user_id', 'email', 'password_hash')))) AS open
+    SELECT (SELECT count(*) FROM pg_proc) AS examined, array_agg(proname::text ORDER BY proname) AS open
       FROM pg_proc p
-      JOIN pg_namespace n ON n.oid = p.pronamespace
       JOIN pg_type t ON t.oid = p.prorettype
-     WHERE to_regrole('anon') IS NOT NULL AND to_regrole('authenticated') IS NOT NULL
+     WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
+       AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+       AND NOT EXISTS (SELECT FROM pg_depend d
+                        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+       AND (has_function_privilege(to_regrole('anon'), p.oid, 'EXECUTE')
+         -- Signed-in users have functions of their own; none returns a whole personal table.
+         OR has_function_privilege(to_regrole('authenticated'), p.oid, 'EXECUTE') AND p.proretset
+            AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0
+                           AND a.attname IN ('user_id', 'email', 'password_hash')))
     """,
     min_rows=1,
 )

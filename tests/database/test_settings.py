@@ -168,25 +168,3 @@ def test_idle_transactions_have_a_time_limit(rows: Rows) -> None:
 def test_pages_carry_checksums(rows: Rows) -> None:
     """Without checksums PostgreSQL reads a damaged page as a good one and copies it into every backup."""
     assert [name for name, setting in rows if setting != "on"] == []
-
-
-@pytest.mark.daily
-@pytest.mark.check(severity="P3", judges="upkeep", runbook="database-maintenance")
-@asks_database(
-    """
-    SELECT c.collname, c.collversion IS DISTINCT FROM pg_collation_actual_version(c.oid) AS changed
-      FROM pg_collation c
-     WHERE c.collversion IS NOT NULL
-       AND c.oid IN (SELECT unnest(indcollation::oid[]) FROM pg_index)
-     UNION ALL
-    SELECT datname, to_jsonb(d) ->> 'datcollversion' <> substring(query_to_xml(CASE
-             WHEN to_jsonb(d) ->> 'datcollversion' IS NOT NULL
-             THEN format('SELECT pg_database_collation_actual_version(%s) AS version', d.oid)
-             ELSE 'SELECT NULL' END, true, true, '')::text FROM '<version>(.*)</version>')
-      FROM pg_database d WHERE datname = current_database()
-    """,
-    min_rows=1,
-)
-def test_indexes_are_sorted_as_the_system_sorts_today(rows: Rows) -> None:
-    """After an upgrade of the system texts sort differently: an index finds only some rows until it is built anew."""
-    assert [collation for collation, changed in rows if changed] == []

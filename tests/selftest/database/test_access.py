@@ -50,7 +50,7 @@ def judged(postgres: Postgres, change: LiteralString) -> set[str]:
     ("change", "found"),
     [
         (
-            "CREATE POLICY p ON public.payment_transactions FOR SELECT TO authenticated USING (current_user = 'authenticated')",
+            "CREATE POLICY p ON public.payment_transactions FOR SELECT USING (current_user = 'authenticated')",
             {"others_rows_read"},
         ),
         (
@@ -123,6 +123,17 @@ def judged(postgres: Postgres, change: LiteralString) -> set[str]:
         ("SELECT", set()),
         (NEWS, set()),
         (NEWS + "CREATE POLICY p ON public.news USING (user_id = (SELECT auth.uid()))", set()),
+        (
+            (
+                "CREATE MATERIALIZED VIEW public.members AS SELECT email FROM public.users;"
+                " GRANT SELECT ON public.members TO authenticated"
+            ),
+            {"unlisted_rows_read"},
+        ),
+        (
+            "CREATE POLICY p ON public.users FOR SELECT TO authenticated USING (EXISTS (SELECT FROM public.users))",
+            {"rows_missed"},
+        ),
         ("ALTER TABLE public.users FORCE ROW LEVEL SECURITY", set()),
         (
             (
