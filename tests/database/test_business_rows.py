@@ -122,7 +122,7 @@ def test_no_two_accounts_share_a_password_hash(rows: Rows) -> None:
     "SELECT relation, examined, empty, garbled, doubtful FROM synthetic.titles()", min_rows=0, sees=("counters",)
 )
 def test_titles_are_readable(rows: Rows) -> None:
-    """A load in the wrong encoding: readers see Ã¼, ? or `undefined` in place of a title; or no route finds a course."""
+    """A load in the wrong encoding: readers see Ã¼ or `undefined` in place of a title. Or no route finds a course."""
     found = []
     for relation, examined, empty, garbled, doubtful in rows:
         many = doubtful if doubtful >= _FEW and doubtful > _SHARE * examined else 0
