@@ -192,7 +192,6 @@ def made_up(at: float = 0.0, **counters: float) -> Snapshot:
         access=[],
         guards=[],
         columns=[],
-        rows={},
         statements=Statements(counted_since=SINCE, evictions=0, by_text={}),
     )
 
