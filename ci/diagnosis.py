@@ -17,7 +17,7 @@ from ci.causes import Attribution, Circumstances, at_first_answer, from_alias, l
 from ci.comparison import Comparison
 from ci.control import passes_p0
 from ci.credentials import Credentials
-from ci.error_rate import NODE_ID, compare, shows_errors
+from ci.error_rate import NODE_ID, compare, errors_of
 from ci.gate import ROLLBACK_STAGES, red_of
 from ci.pairs import A_KIND, ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
 from ci.runs import VERDICT, RunError, Runs, Started
@@ -158,9 +158,9 @@ class Diagnosis:
         """Add the comparison of error rates to both, where server errors were seen and nothing explains them yet."""
         blamed = [node_id for node_id, found in findings.causes.items() if found.cause is Cause.DEPLOYMENT]
         comparable = self.comparison.candidate and self.comparison.control and not self.comparison.gone
-        if blamed or findings.both_silent or not comparable or not shows_errors(verdict.checks):
+        if blamed or findings.both_silent or not comparable or not (seen := errors_of(verdict.checks)):
             return verdict, findings
-        check, found = compare(self.target, self.comparison, verdict.left)
+        check, found = compare(self.target, self.comparison, seen, verdict.left)
         verdict = msgspec.structs.replace(verdict, checks=[*verdict.checks, check])
         if check.outcome is Outcome.PASSED:
             return verdict, findings

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from ci.causes import Attribution, Circumstances
-from ci.error_rate import shows_errors
+from ci.error_rate import errors_of
 from ci.web import new_client
 from fixtures.model.verdict import Cause, CheckResult
 from fixtures.run.network import is_local
@@ -91,10 +91,10 @@ class Heard:
 
     def explain(self, check: CheckResult, around: Circumstances, capabilities: Collection[str]) -> Attribution | None:
         """Return the cause of a red check, as far as it can be seen; None: nothing is seen."""
-        if shows_errors([check]) and (trouble := self._vendor(check, around)):
+        if errors_of([check]) and (trouble := self._vendor(check, around)):
             return Attribution(Cause.THIRD_PARTY, f"no control to compare with; {trouble}")
         answers = ", ".join(f"{name} {answer.value}" for name, answer in self.routes.items())
-        if shows_errors([check]) and (names := " or ".join(self.suspects)):
+        if errors_of([check]) and (names := " or ".join(self.suspects)):
             where = "`vercel env ls production`" if "vercel" in capabilities else "The settings of the platform's host"
             step = f"{where}: which of {names.replace(' or ', ', ')} is missing or malformed? Set it, then deploy again"
             seen = "; ".join([answers, *(f"{vendor}: {trouble}" for vendor, trouble in self.vendors.items())])
@@ -106,7 +106,7 @@ class Heard:
             evidence = f"no control to compare with; the page could not reach {host}, which answers this runner"
             step = f"Open the page with DevTools: does its own policy block {host}, or does {host} refuse this site?"
             return Attribution(Cause.UNKNOWN, evidence, step, without_control=True)
-        if not shows_errors([check]):
+        if not errors_of([check]):
             return None
         evidence = f"no control to compare with, and no vendor reports trouble; {answers}"
         return Attribution(Cause.UNKNOWN, evidence, without_control=True)

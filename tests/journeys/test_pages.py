@@ -181,6 +181,7 @@ def test_the_purchase_page_matches_the_payments_mode(
     is_open = page.path == page.asked and bool(page.actions)
 
     assert is_open is sells, page
+    assert not sells or page.broken == ""
 
 
 @pytest.mark.daily

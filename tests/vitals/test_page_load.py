@@ -43,3 +43,12 @@ def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets
 def test_content_stays_in_place_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
     """Users click the wrong thing when an image without a size or a late banner moves the page."""
     assert vitals(path).cls <= budgets.cls
+
+
+@pages
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="budget", runbook="performance-optimization")
+@depends_on("GET /_next/*")
+def test_the_page_answers_the_first_click_in_time(path: str, vitals: Measure, budgets: Budgets) -> None:
+    """A script that works for seconds freezes the page: users click, nothing happens, and they leave."""
+    assert vitals(path).fid <= budgets.fid

@@ -15,7 +15,7 @@ CONTENT = """<h1>7P Education</h1><main><h1>Kurs Mağazası</h1><h2 style="text-
 
 
 def _view(page: Page, body: str, *, asked: str = "/shop", leave: bool = False) -> View:
-    kind = "text/html; charset=utf-8"
+    kind, body = "text/html; charset=utf-8", f"<style>main {{ padding: 1px }}</style>{body}"
     page.route(f"**{asked}", lambda route: route.fulfill(content_type=kind, body=body))
     page.goto(f"http://shop.test{asked}", wait_until="commit")
     return view_of(page, asked, lambda: False, leave=leave)

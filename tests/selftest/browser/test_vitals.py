@@ -23,6 +23,7 @@ from fixtures.target.target import Target
 from fixtures.target.variants import Variant
 
 HERO_SECONDS = 0.5
+BLOCKED_MS = 250
 # (impact 0.50 + 0.25 of the viewport's height) x (moved by 25 vh of 940 px, over the longer edge of 1350 px)
 SHIFT = 0.75 * 0.25 * 940 / 1350
 _HEAD = "<!doctype html><html lang=tr><meta charset=utf-8><title>t</title><style>body{margin:0}</style>"
@@ -30,12 +31,17 @@ _BANNER = (
     "<div id=banner></div><div class=hero style='height:50vh;background:teal'>7P</div><script>addEventListener('load',"
     "()=>setTimeout(()=>{document.getElementById('banner').style.height='25vh'},150))</script>"
 )
+_WORKS = f"""
+  const work = () => {{ const end = performance.now() + {BLOCKED_MS}; while (performance.now() < end); }};
+  addEventListener("load", () => setTimeout(work, 100));
+"""
 PAGES = {
     "/fast": "<h1>7P Education</h1>",
     "/shift": _BANNER,
     "/hero": "<p>7P</p><img id=hero src=/hero.svg width=900 height=600>",
     "/blank": "",
     "/loops": "<h1>7P</h1><script>setTimeout(() => { while (true); }, 200)</script>",
+    "/works": f"<h1>7P</h1><script>{_WORKS}</script>",
     "/pixel": "<h1>7P Education</h1><img src=THIRD/hangs.gif width=9 height=9>",
     "/frame": "<h1>7P</h1><iframe src=/broken></iframe>",
 }
@@ -134,7 +140,8 @@ def _budget(name: str, limit: float) -> Budget:
 @pytest.fixture
 def budgets() -> SimpleNamespace:
     """Limits that a slow machine does not miss; a test lowers the one it is about."""
-    return SimpleNamespace(fcp=_budget("fcp", 60_000), lcp=_budget("lcp", 60_000), cls=_budget("cls", 0.5))
+    times = {name: _budget(name, 60_000) for name in ("fcp", "lcp", "fid")}
+    return SimpleNamespace(**times, cls=_budget("cls", 0.5))
 
 
 @pytest.mark.parametrize(
@@ -181,6 +188,15 @@ def test_late_image_is_the_largest_paint_and_named(
     assert "LCP of /hero is over in every load that counts: " in evidence.note
     loads = json.loads((reports / "loads.json").read_text())
     assert [load["lcpElement"].partition(" ")[0] for load in loads] == ["img#hero", "img#hero"]
+
+
+def test_a_script_that_works_is_the_delay_of_the_first_click(vitals: Measure, budgets: SimpleNamespace) -> None:
+    """A click that comes when the script begins waits until it ends."""
+    budgets.fid = _budget("fid", BLOCKED_MS / 2)
+    reading = vitals("/works").fid
+
+    assert float(reading) >= BLOCKED_MS
+    assert not reading <= budgets.fid
 
 
 def test_what_moved_is_named(vitals: Measure, budgets: SimpleNamespace, reports: Path) -> None:
@@ -269,7 +285,7 @@ class TestNobodyAnswers:
 
 def test_reading_compares_as_a_number_with_anything_else() -> None:
     """Only against its own limit does the rule decide."""
-    loads = Loads("/", [Load(fcp=10, lcp=1050, cls=0)] * 5)
+    loads = Loads("/", [Load(fcp=10, lcp=1050, cls=0, fid=0)] * 5)
     reading = VitalReading("lcp", loads, 1000.0)
 
     assert not reading <= 1049

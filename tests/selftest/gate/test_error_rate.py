@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 
 import pytest
 
 from ci.comparison import Comparison
-from ci.error_rate import Errors, compare, judge, shows_errors
+from ci.error_rate import Errors, compare, errors_of, judge
 from fixtures.model.verdict import Attempt, Cause, Outcome, Severity
 from fixtures.run.rate_limits import RATE_LIMITS
 from fixtures.target.target import Target
@@ -34,14 +34,16 @@ def errors(asked: int, **failed: int) -> Errors:
         (errors(400, a=7, b=7, c=6), errors(400, a=7, b=7, c=6), FAILED, Cause.EXISTING),
         # It may be chance.
         (errors(400, a=2, b=2), errors(400), PASSED, Cause.UNKNOWN),
-        # One route is judged by its own checks.
+        # One route is judged by its own checks, unless users need it.
         (errors(400, a=19, b=1), errors(400), PASSED, Cause.UNKNOWN),
+        (errors(400, **{"GET /sitemap.xml": 20}), errors(400), PASSED, Cause.UNKNOWN),
+        (errors(400, **{"GET /api/courses/{id}": 20}), errors(400), FAILED, Cause.DEPLOYMENT),
         (errors(400), errors(400, a=20, b=20), PASSED, Cause.UNKNOWN),
         (errors(200), errors(200), PASSED, Cause.UNKNOWN),
     ],
 )
 def test_the_difference_decides(candidate: Errors, control: Errors, outcome: Outcome, cause: Cause) -> None:
-    """Chance and a single broken route blame nobody."""
+    """Chance and a single broken route that nobody needs blame nobody."""
     check, found = judge(candidate, control, NAMES)
 
     assert (check.outcome, found.cause, check.severity) == (outcome, cause, Severity.P1)
@@ -52,23 +54,25 @@ def test_the_difference_decides(candidate: Errors, control: Errors, outcome: Out
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
-        ("got: GET https://7p.test/api/courses -> 502 in 30 ms", True),
-        ("got: GET https://7p.test/ -> no answer: timeout in 10000 ms", True),
-        ("got: GET https://7p.test/ -> 404 in 30 ms", False),
+        ("got: GET https://7p.test/api/courses?page=2 -> 502 in 30 ms", ["GET /api/courses?page=2"]),
+        ("got: GET https://7p.test/ -> no answer: timeout in 10000 ms", ["GET /"]),
+        ("got: POST https://7p.test/api/enroll/free -> 500 in 30 ms", [""]),
+        ("got: GET https://7p.test/ -> 404 in 30 ms", []),
+        ("got: GET https://7p.test/api/payments/history -> 501 in 30 ms", []),
     ],
 )
-def test_only_errors_of_the_server_are_a_reason_to_ask(message: str, shown: bool) -> None:  # noqa: FBT001  (a table)
+def test_only_errors_of_the_server_are_a_reason_to_ask(message: str, shown: list[str]) -> None:
     """A healthy run sends no request for this."""
     red = a_check(outcome=FAILED, attempts=[Attempt(outcome=FAILED, seconds=1.0, message=message)])
 
-    assert shows_errors([red]) is shown
-    assert not shows_errors([a_check(outcome=PASSED, attempts=red.attempts)])
+    assert errors_of([red]) == shown
+    assert not errors_of([a_check(outcome=PASSED, attempts=red.attempts)])
 
 
 class Site:
-    """A deployment on loopback that fails once in `every` requests; 0: never."""
+    """A deployment on loopback that fails once in `every` requests below `path`; 0: never."""
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, path: str = "/") -> None:
         self.asked: Counter[str] = Counter()
         lock = Lock()
 
@@ -76,7 +80,8 @@ class Site:
             def do_GET(handler) -> None:  # noqa: N805  (the library's name)
                 with lock:
                     self.asked[handler.path.partition("?")[0]] += 1
-                    fails = every and self.asked.total() % every == 0
+                    below = sum(count for asked, count in self.asked.items() if asked.startswith(path))
+                    fails = every and handler.path.startswith(path) and below % every == 0
                 handler.send_response(500 if fails else 200)
                 handler.send_header("content-length", "0")
                 handler.end_headers()
@@ -103,15 +108,15 @@ def sites() -> Iterator[list[Site]]:
         site.server.server_close()
 
 
-def compared(*sites: Site) -> tuple[Outcome, Cause]:
-    """Compare a candidate and a control."""
+def compared(*sites: Site, seen: Iterable[str] = ()) -> tuple[Outcome, Cause]:
+    """Compare a candidate and a control. seen: requests that have failed."""
     deployments = [
         Deployment(id=f"dpl_{site.address[-5:]}", url=site.address, state="READY", created=1) for site in sites
     ]
     comparison = Comparison(
         candidate_id=deployments[0].id, candidate=deployments[0], control=deployments[1], scheme="http"
     )
-    check, found = compare(Target(name="x", mode="act", url=f"http://{sites[0].address}"), comparison, LEFT)
+    check, found = compare(Target(name="x", mode="act", url=f"http://{sites[0].address}"), comparison, seen, LEFT)
     return check.outcome, found.cause
 
 
@@ -132,3 +137,16 @@ def test_a_candidate_without_an_error_is_asked_less(sites: list[Site]) -> None:
 
     assert compared(control, candidate) == (PASSED, Cause.UNKNOWN)
     assert control.asked.total() == 200
+
+
+def test_requests_that_failed_are_asked_again(sites: list[Site]) -> None:
+    """A route with an id is in no table of addresses; one of its requests in ten fails, and no other route does."""
+    candidate, control = Site(10, "/api/courses/1"), sites[1]
+    seen = ["", "GET /api/courses/1", "GET /api/enrollments"]
+    try:
+        assert compared(candidate, control, seen=seen) == (FAILED, Cause.DEPLOYMENT)
+        assert candidate.asked["/api/courses/1"] == 200
+        assert "/api/enrollments" not in candidate.asked
+    finally:
+        candidate.server.shutdown()
+        candidate.server.server_close()
