@@ -60,6 +60,11 @@ def test_a_guard_that_is_gone_and_a_demand_that_is_new_are_named() -> None:
     valid = ("public.courses", "CHECK (true)")
     unsure = msgspec.structs.replace(BEFORE, guards=[(valid[0], valid[1] + " NOT VALID")])
     assert guards_gone(unsure, msgspec.structs.replace(unsure, guards=[valid])) == []
+    text, varying = (
+        msgspec.structs.replace(BEFORE, guards=[("public.courses", f"UNIQUE btree (lower({of}))")])
+        for of in ("email", "(email)::text")
+    )
+    assert guards_gone(text, varying) == []
     assert not migrated(BEFORE, after)
     assert migrated(BEFORE, msgspec.structs.replace(after, migrations=["1", "2"]))
 
