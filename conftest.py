@@ -33,6 +33,7 @@ pytest_plugins = (
     "fixtures.browser.pages",
     "fixtures.browser.sign_in",
     "fixtures.browser.views",
+    "fixtures.browser.visitors",
     "fixtures.browser.vitals",
     "fixtures.inspection.inspected",
     "fixtures.inspection.fuzz",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 
@@ -11,6 +12,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import MissingError, NotMeasured
 from fixtures.inspection.guards import REDIRECTS, is_at_login, leads_to_login
+from fixtures.site.places import known_courses
 
 from .conftest import AtOnce, its_assets
 
@@ -20,6 +22,20 @@ SUBMIT = "form [type=submit], form button:not([type])"
 
 def _leads_to(answer: Answer, path: str) -> bool:
     return any(urlsplit(address).path == path for address in answer.page.addresses())
+
+
+def _offers(answers: list[Answer]) -> list[str]:
+    return [f"GET /marketplace/{course.slug}" for course in known_courses(answers[-1])[:1]]
+
+
+def _is_own(url: str, address: str) -> bool:
+    """Whether an address is that of a page; its query, its last slash and a language before it may differ."""
+    try:
+        paths = [urlsplit(one).path for one in (url, urljoin(url, address))]
+    except ValueError:  # an address that no browser can open either
+        return False
+    own, named = (re.sub(r"^/[a-z]{2}(?=/|$)", "", path).rstrip("/") for path in paths)
+    return own == named
 
 
 def _need(answer: Answer, elements: dict[str, bool]) -> None:
@@ -54,11 +70,28 @@ def test_visitors_find_the_registration(answers: list[Answer]) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P3", judges="contract", runbook="deployment-checklist")
-@asks("GET /")
-def test_pages_name_their_language(answer: Answer) -> None:
+@asks("GET /", "GET /login", "GET /register", "GET /marketplace")
+def test_pages_name_their_language(answers: list[Answer]) -> None:
     """A screen reader chooses its voice by it."""
-    assert answer.status == HTTPStatus.OK
-    assert (answer.page.language or "").partition("-")[0] == "tr"
+    pages = [page for page in answers if page.status == HTTPStatus.OK]
+
+    assert pages != []
+    assert [page for page in pages if (page.page.language or "").partition("-")[0] != "tr"] == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", judges="contract", runbook="deployment-checklist")
+@asks("GET /", "GET /login", "GET /register", "GET /marketplace")
+@asks("GET /api/courses?limit=100")
+@follow_up(_offers)
+@depends_on("GET /marketplace/*")
+def test_a_canonical_address_is_that_of_its_page(answers: list[Answer], followed: list[Answer]) -> None:
+    """Search engines forget a page that calls another one the real one."""
+    pages = [page for page in (*answers[:-1], *followed) if page.status == HTTPStatus.OK]
+    named = [(page, address) for page in pages for address in page.page.values("link[rel=canonical]", "href")]
+
+    assert [f"{page.exchange()} names {address}" for page, address in named if not _is_own(page.url, address)] == []
 
 
 @pytest.mark.postdeploy

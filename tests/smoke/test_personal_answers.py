@@ -1,0 +1,85 @@
+"""Answers that belong to one student: nobody else gets them, neither from the platform nor from a cache before it."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from http import HTTPStatus
+
+import pytest
+
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.inspection.persons import is_about, may_be_shared, person_of, traces
+from fixtures.model.routes import routes
+from fixtures.site.accounts import Session
+from fixtures.site.client import Site
+from fixtures.site.places import known_courses
+
+from .conftest import AtOnce
+
+SESSION, ENROLMENTS = "GET /api/auth/session", "GET /api/enrollments"
+COURSES = "GET /api/courses?limit=100"
+# The script of a page asks the page's own address for its content, with this header.
+CONTENT: dict[str, str] = {"rsc": "1"}
+PAGES = ("GET /dashboard", "GET /courses", "GET /settings", "GET /student/materials", "GET /student/questions")
+# The steps of a sign-in are left out: one of them may send a mail.
+ROUTES = tuple(
+    name
+    for name, route in routes().items()
+    if re.match(r"GET /api/(?!auth/)[^{]+$", name) and route.guard == "student" and not route.query
+)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
+@asks(COURSES)
+@depends_on(SESSION, ENROLMENTS, *PAGES, *ROUTES)
+def test_two_students_at_once_get_nothing_of_each_other(
+    answer: Answer, site: Site, at_once: AtOnce, signed_in: Session, other_student: Session
+) -> None:
+    """A cache, or a variable that outlives its request, gives one student the page and the data of another."""
+    asked = [(request, dict[str, str]()) for request in (SESSION, *ROUTES)] + [(request, CONTENT) for request in PAGES]
+    # Both ask the same at the same moment; the first student, who has courses, is the last to ask.
+    got = at_once.do(
+        *(
+            partial(site.ask, request, headers=headers, cookies=who.cookies)
+            for request, headers in asked
+            for who in (other_student, signed_in)
+        )
+    )
+    listed = known_courses(answer)
+    catalogue = {course.slug for course in listed}
+    # Another check of this run may have bought a course in the meantime.
+    one, other = (
+        person_of(site.ask(SESSION, cookies=who.cookies), site.ask(ENROLMENTS, cookies=who.cookies), listed)
+        for who in (signed_in, other_student)
+    )
+
+    theirs, own = got[::2], got[1::2]
+    given = [(answer, traces(one, other, answer.text, catalogue)) for answer in theirs]
+    given += [(answer, traces(other, one, answer.text, catalogue)) for answer in own]
+    assert [f"{answer.exchange()} shows another student's {', '.join(what)}" for answer, what in given if what] == []
+    # Somebody without courses leaves no trace in the answer of another; that one has lost all of the own courses.
+    courses = own[[request for request, _ in asked].index(ENROLMENTS)]
+    has_lost = courses.status == HTTPStatus.OK and not any(row in courses.text for row in one.enrolments)
+    assert not (one.enrolments and has_lost), f"{courses.exchange()} lacks every enrolment of the student who asks"
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", judges="hardening", runbook="incident-security", needs=("accounts",))
+@asks(SESSION, ENROLMENTS, account="student")
+@asks(*ROUTES, *PAGES, account="student")
+@asks(*PAGES, headers=CONTENT, account="student")
+@asks(COURSES)
+def test_no_shared_cache_may_keep_personal_answers(answers: list[Answer]) -> None:
+    """A cache gives the next visitor what belongs to this one. A page without any data may be kept."""
+    *personal, courses = answers
+    owner = person_of(answers[0], answers[1], known_courses(courses))
+
+    kept = [
+        (answer, may_be_shared(answer.headers))
+        for answer in personal
+        if answer.status == HTTPStatus.OK and is_about(owner, answer.text)
+    ]
+    assert [f"{answer.exchange()}: {header}" for answer, header in kept if header] == []
