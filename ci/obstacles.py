@@ -11,11 +11,13 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import httpx
 
 from ci.gate import red_of
 from ci.web import new_client
+from fixtures.checks.parsed_html import Page, too_complex
 from fixtures.model.verdict import Verdict
 from fixtures.target.maintenance import open_window
 from fixtures.target.target import Target
@@ -25,9 +27,11 @@ from fixtures.target.vercel import Vercel, VercelError
 _TIMEOUT = 3.0
 # Where both show the maintenance page, every page does.
 _PAGES = ("/", "/login")
+_NOWHERE = "/7p-verify-boyle-bir-sayfa-yok"
 _WORDS = re.compile("bakım|bakim|maintenance", re.IGNORECASE)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>([^<]*)", re.IGNORECASE)
 _SHOWN_BODY = 20_000
+_SHOWN_TEXT = 60
 
 
 @dataclass
@@ -92,14 +96,32 @@ class Obstacles:
 def maintenance_page(target: Target, url: str) -> str:
     """Return how the pages at an address say that maintenance is under way; "": one of them does not."""
     asker = Variant(name="target", url=url)
-    said = []
+    answers = []
     with new_client(_TIMEOUT) as client:
-        for page in _PAGES:
+        for page in (*_PAGES, _NOWHERE):
             try:
-                said.append(_says(client.get(f"{url}{page}", headers=headers_for(f"{url}{page}", target, asker))))
+                answers.append(client.get(f"{url}{page}", headers=headers_for(f"{url}{page}", target, asker)))
             except httpx.HTTPError:
                 return ""
-    return f"GET {url}/ {said[0]}" if all(said) else ""
+    said = [_says(answer) for answer in answers[: len(_PAGES)]]
+    if all(said):
+        return f"GET {url}/ {said[0]}"
+    # In any language: no healthy platform shows the same for a page and for one that does not exist.
+    shown = {_shows(answer) for answer in answers}
+    alike = shown.pop() if len(shown) == 1 else ""
+    return f"GET {url}/ {alike}, as every address does" if alike else ""
+
+
+def _shows(answer: httpx.Response) -> str:
+    """Return what an answer shows in place of its page; "" where it is an error, or leads to a page of ours."""
+    if answer.is_redirect:
+        where = answer.headers.get("location", "").partition("?")[0]
+        return "" if urlsplit(where).path in _PAGES else f"leads to {where}"
+    html = answer.content[:_SHOWN_BODY].decode(errors="replace")
+    if not answer.is_success or "html" not in answer.headers.get("content-type", "") or too_complex(html):
+        return ""
+    text = " ".join(Page(html).text.split())
+    return f'answers {answer.status_code} with "{text[:_SHOWN_TEXT]}"' if text else ""
 
 
 def _says(answer: httpx.Response) -> str:

@@ -43,7 +43,7 @@ _USES: Final = frozenset({"database"})
 _SECTIONS = {
     "new unusable indexes": "migration-procedure",
     "new tables without row level security": "incident-security",
-    "changed policies": "incident-security",
+    "changed access": "incident-security",
     "objects": "migration-procedure",
     "migrations": "migration-procedure",
 }
@@ -85,10 +85,10 @@ def _take(target: Target, dsn: str, state: State, run_id: str) -> int:
     taken_in = _MILLISECONDS * (time.monotonic() - began)
     state.keep_document(DOCUMENT, snapshot)
     statements = len(snapshot.statements.by_text) if snapshot.statements else "no"
-    policies, migrations = len(snapshot.policies), len(snapshot.migrations or [])
+    access, migrations = len(snapshot.access or []), len(snapshot.migrations or [])
     lines = [
         f"before-snapshot of {target.name}, taken in {taken_in:.0f} ms, kept in {state.path}",
-        f"  {len(snapshot.sizes)} tables, {statements} statements, {policies} policies, {migrations} migrations",
+        f"  {len(snapshot.sizes)} tables, {statements} statements, {access} kinds of access, {migrations} migrations",
         *(f"  not seen: {blind}; `ci/verify doctor {target.name}` says how to change that" for blind in snapshot.blind),
         "  after the release `ci/verify postdeploy` judges the changes, `ci/verify snapshot --compare` the statements",
     ]

@@ -158,6 +158,7 @@ def test_no_role_or_database_is_near_its_own_connection_limit(rows: Rows, budget
     assert max(shares, default=0) <= budgets.own_connections
 
 
+@pytest.mark.postdeploy
 @pytest.mark.daily
 @pytest.mark.check(severity="P2", judges="upkeep", runbook="database-maintenance")
 @asks_database(

@@ -39,13 +39,21 @@ def test_everyone_who_paid_is_enrolled(rows: Rows) -> None:
 @pytest.mark.check(severity="P1", judges="function", runbook="support-procedures")
 @depends_on("table enrollments")
 @asks_database(
-    "SELECT examined, impossible_progress, enrolled_twice FROM synthetic.enrolments()", min_rows=1, sees=("counters",)
+    """
+    SELECT examined, impossible_progress, enrolled_twice, impossible_lessons FROM synthetic.enrolments()
+    """,
+    min_rows=1,
+    sees=("counters",),
 )
 def test_enrolments_are_possible(rows: Rows) -> None:
     """A student who is enrolled twice, or has 140 % progress, sees a wrong certificate or an error."""
-    examined, impossible, twice = rows.one(int, int, int)
+    examined, impossible, twice, lessons = rows.one(int, int, int, int)
 
-    counts = {"enrolments have a progress outside 0 to 100": impossible, "enrolments exist twice": twice}
+    counts = {
+        "enrolments have a progress outside 0 to 100": impossible,
+        "enrolments exist twice": twice,
+        "students have lessons with a progress outside 0 to 100": lessons,
+    }
     assert _found(examined, counts) == []
 
 
@@ -86,13 +94,21 @@ def test_payments_are_possible(rows: Rows) -> None:
 @depends_on(*(f"table {name}" for name in ("enrollments", "payment_transactions", "course_reviews", "lesson_progress")))
 @depends_on("table users", "table courses")
 @asks_database(
-    "SELECT examined, without_user, without_course FROM synthetic.owned_rows()", min_rows=1, sees=("counters",)
+    """
+    SELECT examined, without_user, without_course, without_part FROM synthetic.owned_rows()
+    """,
+    min_rows=1,
+    sees=("counters",),
 )
 def test_every_row_belongs_to_someone_and_to_a_course(rows: Rows) -> None:
     """Pages that list a row fail when its user or course is gone, and refunds find no payment."""
-    examined, without_user, without_course = rows.one(int, int, int)
+    examined, without_user, without_course, without_part = rows.one(int, int, int, int)
 
-    counts = {"rows belong to a user who is gone": without_user, "rows belong to a course that is gone": without_course}
+    counts = {
+        "rows belong to a user who is gone": without_user,
+        "rows belong to a course that is gone": without_course,
+        "lessons, or progress in them, belong to nothing": without_part,
+    }
     assert _found(examined, counts) == []
 
 

@@ -75,16 +75,20 @@ def test_dead_rows_are_cleaned_away(rows: Rows, budgets: Budgets) -> None:
 
 
 @pytest.mark.predeploy
+@pytest.mark.postdeploy
 @pytest.mark.daily
 @pytest.mark.check(severity="P1", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
     SELECT name, setting = 'on' AS tended FROM pg_settings WHERE name IN ('autovacuum', 'track_counts')
      UNION ALL
-    SELECT relname, coalesce((SELECT bool_and(option_value::bool) FROM pg_options_to_table(reloptions)
-                              WHERE option_name = 'autovacuum_enabled'), true)
-      FROM pg_class
-     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    -- The long values of a table lie in a table of their own, which has a switch of its own.
+    SELECT t.relname, coalesce((SELECT bool_and(option_value::bool)
+                                  FROM pg_options_to_table(t.reloptions || coalesce(long.reloptions, '{}'))
+                                 WHERE option_name = 'autovacuum_enabled'), true)
+      FROM (SELECT oid, relname, coalesce(reloptions, '{}') AS reloptions, reltoastrelid FROM pg_class
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'm')) AS t
+      LEFT JOIN pg_class long ON long.oid = t.reltoastrelid
     """,
     min_rows=7,
 )

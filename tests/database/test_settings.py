@@ -16,15 +16,83 @@ _IDLE = "idle_in_transaction_session_timeout"
 @pytest.mark.check(severity="P1", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """
-    SELECT name, setting
+    SELECT name, setting = CASE WHEN name ~ '^(zero|ignore)_' THEN 'on' ELSE 'off' END AS unsafe
       FROM pg_settings
-     WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'track_activities', 'track_counts')
+     WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'track_activities', 'track_counts',
+                    'zero_damaged_pages', 'ignore_checksum_failure')
+     UNION ALL
+    SELECT format('%s of %s', split_part(setting, '=', 1), coalesce(setrole::regrole::text, 'the database')),
+           lower(split_part(setting, '=', 2)) IN ('off', 'false', 'no', '0', 'f', 'n')
+      FROM pg_db_role_setting, unnest(setconfig) AS setting
+     WHERE setting ~ '^(synchronous_commit|track_activities)='
+       AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
     """,
+    # PostgreSQL shows the settings for developers to superusers only; five are for everyone.
     min_rows=5,
 )
 def test_commits_are_durable_and_counted(rows: Rows) -> None:
-    """With one of these off a crash loses payments that Stripe took, or all numbers here are old."""
-    assert [name for name, setting in rows if setting == "off"] == []
+    """
+    With one of these wrong a crash loses payments that Stripe took, or PostgreSQL hides damage.
+
+    Roles and databases may have values of their own. Supabase sets none of these for a role.
+    """
+    assert [name for name, unsafe in rows if unsafe] == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-maintenance")
+@asks_database(
+    """
+    SELECT count(*) AS examined,
+           array_agg(relname::text ORDER BY relname) FILTER (WHERE relpersistence = 'u') AS unlogged
+      FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'm', 'S')
+    """,
+    min_rows=5,
+)
+def test_no_table_is_emptied_by_a_crash(rows: Rows) -> None:
+    """PostgreSQL empties an UNLOGGED table after a crash; standbys and point-in-time recovery never have its rows."""
+    _, unlogged = rows.one(int, object)
+
+    assert (unlogged or []) == []
+
+
+@pytest.mark.predeploy
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="upkeep", runbook="database-connection-issues")
+@asks_database(
+    r"""
+    SELECT count(*) AS examined, array_agg(
+             format('%s for %s', s.setting, coalesce(setrole::regrole::text, 'everyone in the database'))
+             ORDER BY s.setting) FILTER (
+             WHERE s.setting ~* '^(default_transaction_read_only|zero_damaged_pages)=(on|true|yes|1)$'
+                OR s.setting ~* '^row_security=(off|false|no|0)$'
+                OR s.setting ~* '^session_replication_role=(replica|local)$'
+                OR s.setting ~ '^role='
+                OR s.setting ~ '^(statement|lock|idle_in_transaction_session)_timeout=[1-9]\d{0,2}(ms)?$'
+           ) AS hampering
+      FROM pg_roles r
+      LEFT JOIN (pg_db_role_setting CROSS JOIN LATERAL unnest(setconfig) AS s (setting))
+        ON setrole IN (0, r.oid)
+       AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+     WHERE r.rolname IN ('anon', 'authenticated', 'service_role', 'authenticator')
+        OR r.rolcanlogin AND r.rolname !~ '^(supabase_|synthetic_|pgbouncer)' AND EXISTS (
+             SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND g.rolname = 'service_role')
+    """,
+    min_rows=2,
+)
+def test_no_setting_of_a_role_hampers_the_platform(rows: Rows) -> None:
+    """
+    A role's or a database's own setting changes every statement of the platform from its next connection on.
+
+    Judged are the roles of the data API, and logins that have the rights of `service_role`. Supabase's own timeouts
+    (3 s, 8 s), search paths and libraries are healthy; its read-only role is not the platform's.
+    """
+    _, hampering = rows.one(int, object)
+
+    assert sorted(set(hampering or [])) == []
 
 
 @pytest.mark.predeploy
@@ -55,7 +123,7 @@ def test_extensions_are_installed_and_current(rows: Rows) -> None:
                WHERE s.setrole = r.oid AND s.setdatabase IN (0, d.oid) AND setting LIKE 'statement_timeout=%'
                ORDER BY s.setdatabase = 0 LIMIT 1), false) AS ends
       FROM pg_roles r, pg_database d
-     WHERE rolname IN ('anon', 'authenticated') AND datname = current_database()
+     WHERE rolname IN ('anon', 'authenticated', 'authenticator') AND datname = current_database()
     """,
     min_rows=2,
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Request
 
 from fixtures.browser.pages import Visit
 from fixtures.browser.sign_in import submit_form
 from fixtures.browser.views import Look, settled
 from fixtures.checks.declarations import depends_on
+from fixtures.site.accounts import Session
 from fixtures.target.target import Target
 
 
@@ -47,6 +48,29 @@ def test_sign_in_reaches_the_dashboard_and_survives_a_second_request(
 
     assert "/login" not in {first.path, second.path}
     assert (first.broken, second.broken) == ("", "")
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues", needs=("accounts",))
+@depends_on("GET /login", "GET /api/auth/csrf", "GET /_next/*")
+def test_the_form_works_again_in_the_same_browser(
+    page: Page, visit: Visit, browsing_student: Session, target: Target, form_role: str
+) -> None:
+    """Students whose session has ended cannot sign in again: the form works only once in a browser."""
+    browsing_student.leave_storage(page.context)
+    visit("/login")
+    account = target.accounts[form_role]
+    name = account.email.partition("@")[0]
+
+    def carries_it(request: Request) -> bool:
+        return request.method != "GET" and name in (request.post_data or "")
+
+    # Nobody is signed in: the attempt would count against the platform's limit.
+    page.route("**", lambda route: route.abort() if carries_it(route.request) else route.continue_())
+    with page.expect_request(carries_it) as sent:
+        submit_form(page, account)
+
+    assert sent.value.method == "POST"
 
 
 @pytest.mark.postdeploy

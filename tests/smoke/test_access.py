@@ -7,7 +7,7 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.inspection.guards import knows_somebody, let_in, open_pages
-from fixtures.model.routes import NOBODY, guarded, probe, routes
+from fixtures.model.routes import NOBODY, OF_ITS_KIND, guarded, probe, routes
 from fixtures.site.accounts import EXPIRED, OUTDATED, SESSION_COOKIES, Session
 
 from .conftest import AtOnce
@@ -20,8 +20,7 @@ BODY_FIRST = [probe(name) for name, route in routes().items() if route.body_firs
 OF_NOBODY = {"type": "course", "courseId": NOBODY, "action": "cancel"}
 WRITES = [route for route in guarded("POST", "PUT", "PATCH", "DELETE") if route not in {RATE_LIMITED, *BODY_FIRST}]
 # Every route has its own guard; the library checks the session, so forgery is tried on the routes that pages use.
-ANONYMOUS_ONLY = {"test_guarded_routes_refuse_anonymous_callers", "test_anonymous_callers_change_nothing"}
-USED = {probe(name) for name, route in routes().items() if set(route.checks) - ANONYMOUS_ONLY or route.waiver}
+USED = {probe(name) for name, route in routes().items() if set(route.checks) - OF_ITS_KIND or route.waiver}
 READS_IN_USE, WRITES_IN_USE = ([route for route in asked if route in USED] for asked in (READS, WRITES))
 PAGES = guarded("GET", pages=True)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

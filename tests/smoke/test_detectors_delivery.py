@@ -72,15 +72,6 @@ def test_no_shared_cache_may_store_api_answers(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P2", judges="budget", runbook="key-metrics-dashboard")
-@EVERY_ANSWER
-def test_no_answer_takes_nearly_as_long_as_a_function_may_run(answers: list[Answer]) -> None:
-    """An answer that takes 8 of 10 seconds on an idle platform is cut off on a busy one."""
-    assert offenders(answers, delivery.near_the_limit) == []
-
-
-@pytest.mark.postdeploy
-@pytest.mark.predeploy
 @pytest.mark.check(severity="P3", judges="budget", runbook="performance-optimization", needs=("vercel",))
 @asks("GET /")
 @follow_up(its_assets)

@@ -14,7 +14,10 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.model.routes import NOBODY
+from fixtures.site.accounts import Session, who_is_signed_in
 from fixtures.target.target import Target
+
+from .conftest import AtOnce
 
 QUESTIONS = "GET /api/student/questions"
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -104,6 +107,16 @@ def test_session_says_who_is_signed_in(answer: Answer, target: Target) -> None:
     assert session.user.email.casefold() == target.accounts["student"].email.casefold()
     assert session.user.role == "student"
     assert session.expires > datetime.now(session.expires.tzinfo)
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues", needs=("accounts",), last=True)
+@depends_on("GET /api/auth/session")
+def test_a_session_lasts(at_once: AtOnce, signed_in: Session) -> None:
+    """A session that ends within a run, or counts once only, signs students out while they work."""
+    answers = at_once.ask(["GET /api/auth/session"] * 3, cookies=signed_in.cookies)
+
+    assert [answer for answer in answers if who_is_signed_in(answer) is None] == []
 
 
 def _every_course(answers: list[Answer]) -> list[str]:

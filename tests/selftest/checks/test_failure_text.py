@@ -30,7 +30,7 @@ ROWS = r"SELECT .* -> \d+ rows of \d+: "
         ("smoke", "health-from-the-edge", EXCHANGE),
         ("journeys", "enrolment-button-dead", EXCHANGE),
         ("vitals", "layout-shift", EXCHANGE),
-        ("database", "address-twice", ROWS),
+        ("database", "password-plain", ROWS),
     ],
 )
 def test_every_kind_of_red_check_shows_its_exchange_and_the_first_step(

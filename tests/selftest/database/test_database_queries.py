@@ -44,7 +44,7 @@ def test_a_timeout_of_this_database_overrides_the_roles_own(postgres: Postgres) 
         undo="ALTER ROLE anon IN DATABASE platform RESET statement_timeout",
     )
 
-    assert dict(found) == {"anon": False, "authenticated": True}
+    assert dict(found) == {"anon": False, "authenticated": True, "authenticator": True}
 
 
 def test_a_setting_that_is_not_seen_is_not_guessed(postgres: Postgres) -> None:

@@ -195,15 +195,39 @@ def test_a_counter_tells_numbers_only_and_nobody_else_may_ask_it(postgres: Postg
                (SELECT array_agg(grantee::regrole::text ORDER BY 1) FROM aclexplode(proacl) WHERE grantee <> proowner),
                (SELECT array_agg(DISTINCT kind::regtype::text) FROM unnest(proallargtypes) AS kind)
           FROM pg_proc, pg_class
-         WHERE pronamespace = 'synthetic'::regnamespace AND pg_class.oid = 'public.payment_transactions'::regclass
+         WHERE pronamespace = 'synthetic'::regnamespace AND proname !~ '^look_as_'
+           AND pg_class.oid = 'public.payment_transactions'::regclass
+         ORDER BY proname
         """
     with psycopg.connect(postgres.superuser_dsn) as connection:
         counters = connection.execute(query).fetchall()
 
-    assert len(counters) == 8
+    assert len(counters) == 16
     assert [row for row in counters if row[1:5] != (True, True, True, ["synthetic_monitor"])] == []
     assert [name for name, *_, kinds in counters if not {*kinds} <= {"bigint", "double precision"}] == [
-        "support_look_ups"
+        # Names of relations and columns, and counts.
+        "access",
+        "numbering",
+        "row_counts",
+        "support_look_ups",
+        "titles",
+    ]
+
+
+def test_a_look_has_the_rights_of_its_visitor_and_only_the_owner_of_the_tables_takes_it(postgres: Postgres) -> None:
+    """The monitor gets its counts through `access`; neither it nor a visitor may call a look, or become a visitor."""
+    query = """
+        SELECT proname, prosecdef, proconfig @> ARRAY['row_security=on'], proowner::regrole::text,
+               (SELECT array_agg(grantee::regrole::text ORDER BY 1) FROM aclexplode(proacl) WHERE grantee <> proowner),
+               has_schema_privilege(proowner, pronamespace, 'USAGE'),
+               pg_has_role('synthetic_monitor', proowner, 'MEMBER')
+          FROM pg_proc WHERE pronamespace = 'synthetic'::regnamespace AND proname ~ '^look_as_' ORDER BY proname
+        """
+    with psycopg.connect(postgres.superuser_dsn) as connection:
+        found = connection.execute(query).fetchall()
+
+    assert found == [
+        (f"look_as_{visitor}", True, True, visitor, ["postgres"], False, False) for visitor in ("anon", "authenticated")
     ]
 
 
@@ -260,6 +284,7 @@ def test_the_owner_needs_not_be_a_superuser(tmp_path: Path) -> None:
         connection.execute("DROP OWNED BY synthetic_monitor; DROP ROLE synthetic_monitor")
         connection.execute("CREATE ROLE owner CREATEROLE; GRANT CREATE ON DATABASE platform TO owner")
         connection.execute("GRANT pg_monitor TO owner WITH ADMIN OPTION")
+        connection.execute("GRANT anon, authenticated TO owner")
         connection.execute("ALTER SCHEMA public OWNER TO owner; ALTER SCHEMA extensions OWNER TO owner")
         connection.execute("ALTER SCHEMA supabase_migrations OWNER TO owner")
         for (table,) in connection.execute(TABLES + "AND relkind = 'r'").fetchall():

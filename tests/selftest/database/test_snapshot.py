@@ -81,18 +81,18 @@ def test_new_objects_are_named(postgres: Postgres) -> None:
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
         before = shoot(postgres)
         connection.execute("CREATE TABLE public.coupons (code text PRIMARY KEY)")
-        connection.execute("CREATE POLICY preview ON public.courses FOR SELECT TO anon USING (true)")
+        connection.execute("CREATE POLICY preview ON public.review_helpfulness FOR SELECT TO anon USING (true)")
         with pytest.raises(psycopg.errors.UniqueViolation):
             connection.execute("CREATE UNIQUE INDEX CONCURRENTLY one_role ON public.users (role)")
         comparison = compare(before, shoot(postgres))
         connection.execute(
-            "DROP TABLE public.coupons; DROP INDEX public.one_role; DROP POLICY preview ON public.courses"
+            "DROP TABLE public.coupons; DROP INDEX public.one_role; DROP POLICY preview ON public.review_helpfulness"
         )
 
     assert red(comparison) == {
         "new unusable indexes": Severity.P1,
         "new tables without row level security": Severity.P1,
-        "changed policies": Severity.P3,
+        "changed access": Severity.P3,
     }
     lines = comparison.lines()
     assert "P1  new tables without row level security: 1 (limit 0, 1 samples): public.coupons" in lines
@@ -189,7 +189,9 @@ def made_up(at: float = 0.0, **counters: float) -> Snapshot:
         sizes={},
         unusable_indexes=[],
         unguarded_tables=[],
-        policies=[],
+        access=[],
+        guards=[],
+        columns=[],
         statements=Statements(counted_since=SINCE, evictions=0, by_text={}),
     )
 

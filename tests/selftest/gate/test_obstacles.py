@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ci.obstacles import maintenance_page
 from fixtures.target.maintenance import Window
@@ -111,10 +112,15 @@ def page(status: int = 200, headers: dict[str, str] | None = None, body: str = N
     return HTMLResponse(body, status, headers)
 
 
+async def shop(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer each address with a page of its own."""
+    await page(body=f"<h1>Markalar {scope['path']}</h1><p>Bakım gerektirmez</p>")(scope, receive, send)
+
+
 class TestMaintenancePage:
     """Each way in which platforms say that maintenance is under way."""
 
-    def seen(self, running: RunningEdge, answer: Response) -> str:
+    def seen(self, running: RunningEdge, answer: ASGIApp) -> str:
         """Return how an address that answers everything in this way speaks of maintenance."""
         listener = running.do(running.edge.listeners.open(answer))
         return maintenance_page(Target(name="t", url=listener.url, mode="act"), listener.url)
@@ -129,24 +135,27 @@ class TestMaintenancePage:
             (page(body="<title>Scheduled Maintenance</title>"), "answers 200 with a maintenance page"),
             (RedirectResponse("/maintenance"), "leads to /maintenance"),
             (RedirectResponse("https://status.7p.test/bakim?from=/", 302), "leads to https://status.7p.test/bakim"),
+            (page(body="<h1>Wir sind gleich zurück</h1>"), 'with "Wir sind gleich zurück", as every address does'),
+            (RedirectResponse("/birazdan?from=/"), "leads to /birazdan, as every address does"),
         ],
     )
-    def test_seen(self, running: RunningEdge, answer: Response, said: str) -> None:
+    def test_seen(self, running: RunningEdge, answer: ASGIApp, said: str) -> None:
         """A page, a rewrite or a redirect."""
         assert said in self.seen(running, answer)
 
     @pytest.mark.parametrize(
         "answer",
         [
-            page(body="<h1>Markalar</h1><p>Bakım gerektirmez</p>"),
+            page(body=""),
             page(503, body="<h1>503 Service Unavailable</h1>"),
             page(500),
             page(404),
             RedirectResponse("/login?callbackUrl=/maintenance"),
             JSONResponse({"status": "maintenance"}),
+            shop,
         ],
     )
-    def test_not_seen(self, running: RunningEdge, answer: Response) -> None:
+    def test_not_seen(self, running: RunningEdge, answer: ASGIApp) -> None:
         """A crashed application answers 503 too, and a text may speak of maintenance."""
         assert self.seen(running, answer) == ""
 

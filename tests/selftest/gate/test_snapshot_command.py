@@ -113,16 +113,16 @@ def test_a_release_that_changed_nothing_is_kept(command: Command, postgres: Post
 
 
 def test_a_milder_difference_is_an_alert(command: Command, postgres: Postgres, tmp_path: Path) -> None:
-    """A policy that changed is no reason to wake anybody."""
+    """Access that changed is no reason to wake anybody."""
     visit(postgres)
     command()
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
-        connection.execute("CREATE POLICY preview ON public.courses FOR SELECT TO anon USING (true)")
+        connection.execute("CREATE POLICY preview ON public.review_helpfulness FOR SELECT TO anon USING (true)")
         visit(postgres)
         code = command(compare=True)
-        connection.execute("DROP POLICY preview ON public.courses")
+        connection.execute("DROP POLICY preview ON public.review_helpfulness")
 
-    assert (code, judged(tmp_path)["changed policies"]) == (0, Outcome.FAILED)
+    assert (code, judged(tmp_path)["changed access"]) == (0, Outcome.FAILED)
 
 
 def test_counters_that_were_reset_are_cannot_tell(command: Command, postgres: Postgres, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from fixtures.checks.answers import Answer
+from fixtures.checks.answers import Answer, Sent
 from fixtures.checks.evidence import NotMeasured
-from fixtures.inspection import delivery, detectors, failures
+from fixtures.inspection import delivery, detectors, failures, rows
 from fixtures.inspection.detectors import offenders
 from fixtures.inspection.shapes import names_in, shape_of
 
@@ -63,6 +63,12 @@ def of_json(content: object, **headers: str) -> Answer:
     return of(body, "application/json", "/api/courses", **({"cache_control": "no-store"} | headers))
 
 
+def asked(query: str, content: object) -> Answer:
+    """Return an answer of the API to a query."""
+    body = json.dumps(content).encode()
+    return of(body, "application/json", f"/api/enrollments?{query}", cache_control="no-store")
+
+
 def known_secrets(answer: Answer) -> list[str]:
     """Look for shapes, and for one secret of the target."""
     return detectors.secrets_in(answer, ["the-bypass-secret"])
@@ -93,7 +99,8 @@ DETECTORS: dict[str, Callable[[Answer], list[str]]] = {
     "hidden": delivery.hidden_from_search,
     "uncompressed": delivery.uncompressed,
     "remembered": delivery.remembered,
-    "slow": delivery.near_the_limit,
+    "late": delivery.late,
+    "rows": rows.unpromised,
 }
 FOUND: list[tuple[str, Answer, str]] = [
     ("secrets", html("<p>sk_live_4eC39HqLyjWDarjtT1zdp7dc</p>"), "a Stripe secret key"),
@@ -183,7 +190,22 @@ FOUND: list[tuple[str, Answer, str]] = [
     ("hidden", html("", x_robots_tag="noindex"), "x-robots-tag"),
     ("uncompressed", html("x" * 5000), "bytes uncompressed"),
     ("remembered", of_json({}, cache_control="public, s-maxage=60"), "public, s-maxage=60"),
-    ("slow", Answer("GET", f"{HOST}/api/x", 200, seconds=8.4), "8.4 s of the 10 s"),
+    ("late", Answer("GET", f"{HOST}/api/student/progress", 200, seconds=2.4), "2.4 s"),
+    ("late", Answer("POST", f"{HOST}/api/webhooks/stripe", 400, seconds=2.4), "2.4 s"),
+    ("late", Answer("GET", f"{HOST}/settings", 200, seconds=2.4), "2.4 s"),
+    ("rows", of_json({"data": {"courses": [{}], "total": 2}}), "courses has fewer rows"),
+    ("rows", of_json({"transactions": [{}] * 4, "total": 2}), "transactions has more rows"),
+    ("rows", of_json({"data": {"enrollments": [{}], "total": 9, "page": 2, "limit": 5}}), "fewer rows"),
+    (
+        "rows",
+        of_json({"data": {"modules": [{"id": "m", "lessons": [{"id": "a"}, {"id": "a"}]}]}}),
+        "lessons repeats rows",
+    ),
+    ("rows", asked("status=active&limit=5", {"enrollments": [{"status": "completed"}]}), "leaves out (status)"),
+    ("rows", asked("difficulties=beginner,advanced", {"courses": [{"difficulty": "intermediate"}]}), "(difficulties)"),
+    ("rows", asked("price_min=1", {"courses": [{"price": 0}]}), "leaves out (price_min)"),
+    ("rows", asked("limit=1", {"transactions": [{}, {}]}), "more rows than its query allows"),
+    ("rows", of_json({"data": {"questions": [], "pagination": {"totalItems": 3, "itemsPerPage": 5}}}), "fewer rows"),
 ]
 TITLES = (
     "404: Kayıp müşteriyi geri kazanmak",
@@ -212,7 +234,7 @@ HEALTHY = [
         )
         for title in TITLES
     ),
-    of_json({"data": {"courses": [{"id": "c", "title": title, "tags": [title]} for title in TITLES]}}),
+    of_json({"data": {"courses": [{"id": title, "title": title, "tags": [title]} for title in TITLES]}}),
     of(LESSON.encode(), UTF8, "/courses/hata/modules/1/lessons/1"),
     of(
         b'{"data":{"query":"SELECT * FROM"}}',
@@ -252,6 +274,23 @@ HEALTHY = [
     of_json({"data": ["x" * 5000]}),
     of(b"User-agent: *\nAllow: /\n", "text/plain"),
     of_json({}, cache_control="private, no-cache"),
+    of_json({"data": {"courses": [{}], "total": 9, "page": 5, "limit": 2, "has_next": False}}),
+    of_json({"data": {"questions": [], "pagination": {"currentPage": 3, "totalItems": 3, "itemsPerPage": 5}}}),
+    of_json({"data": {"courses": [{}] * 50, "total": 73, "query": "a"}}),
+    of_json({"rows": [{}], "tags": ["a", "a"], "total": 7}),
+    asked("status=active", {"enrollments": [{"status": "cancelled"}]}),
+    asked("status=all&page=1&limit=1", {"questions": [{"status": "new"}], "total": 1}),
+    asked("price_max=90&difficulties=beginner,advanced", {"courses": [{"price": 90, "difficulty": "advanced"}]}),
+    asked("limit=x&price_min=&status=", {"courses": [{"price": None, "status": None}]}),
+    of_json({"rows": [{}], "total": "12,50"}),
+    Answer(
+        "GET",
+        f"{HOST}/",
+        200,
+        httpx.Headers({"content-type": UTF8}),
+        b"<p>Merhaba</p>" * 300,
+        sent=Sent(headers={"accept-encoding": "identity"}),
+    ),
 ]
 
 

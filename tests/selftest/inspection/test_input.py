@@ -62,8 +62,8 @@ TORN = [
     b"{}" * 2,
     b"[" * 50_000,
 ]
-FIELDS = {name: route.takes for name, route in routes().items() if not name.startswith(("GET ", "HEAD ", "DELETE "))}
-QUERIES = {name: route.takes for name, route in routes().items() if name.startswith("GET ") and route.takes}
+FIELDS = {name: route.fields for name, route in routes().items() if not name.startswith(("GET ", "HEAD ", "DELETE "))}
+QUERIES = {name: route.fields for name, route in routes().items() if name.startswith("GET ") and route.takes}
 LEAKS = re.compile(rb"Traceback|File \"|psycopg|SELECT |INSERT |line \d+, in|/fixtures/|whsec_|sk_test_")
 
 

@@ -45,6 +45,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         ("routes.toml", '["GET /api/ping"]', '["/api/ping"]', 'expected "METHOD /path"'),
         ("routes.toml", 'checks = ["test_ping_and_diagnostic_routes_answer"]', "", "either `checks` or a `waiver`"),
+        ("routes.toml", '"q=a", ', '"q", ', "a legal value"),
     ],
 )
 def test_a_mistake_in_a_table_is_one_line_and_exit_2(

@@ -18,7 +18,7 @@ HOSTILE = "</td><script>alert('ş')</script>"
 def drawn(folder: Path) -> str:
     """Return the page of a release that broke something, in a database with hostile names."""
     before, after = made_up(), made_up(60.0, deadlocks=2, xact_commit=500)
-    after.unusable_indexes, after.policies, after.sizes = [HOSTILE], [HOSTILE], {HOSTILE: 9, "öğrenci_ilerlemesi": 1536}
+    after.unusable_indexes, after.access, after.sizes = [HOSTILE], [HOSTILE], {HOSTILE: 9, "öğrenci_ilerlemesi": 1536}
     seen = {f"SELECT hunter2-hunter2 {HOSTILE}": Statement(calls=7, total=70.0)}
     after = replace(after, statements=Statements(counted_since=SINCE, evictions=0, by_text=seen))
     difference_page.write(folder / "page.html", before, after, compare(before, after), about=HOSTILE)
@@ -45,7 +45,7 @@ def test_it_stands_alone(tmp_path: Path) -> None:
 def test_what_is_over_its_limit_stands_first(tmp_path: Path) -> None:
     """A reader begins at the top."""
     page = drawn(tmp_path)
-    order = [page.index(f"<td>{what}</td>") for what in ("new unusable indexes", "deadlocks", "changed policies")]
+    order = [page.index(f"<td>{what}</td>") for what in ("new unusable indexes", "deadlocks", "changed access")]
 
     assert order == sorted(order)
     assert "P1</span> 3 over the limit" in page
