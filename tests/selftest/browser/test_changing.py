@@ -15,7 +15,8 @@ from fixtures.browser.watch import Watch
 from fixtures.checks.evidence import Evidence
 
 # Each press is noted.
-BODY = """<!DOCTYPE html><meta charset='utf-8'><style>body { font: 16px sans-serif; margin: 2rem }</style><script>var noted = [];
+BODY = """<!DOCTYPE html><meta charset='utf-8'><style>body { font: 16px sans-serif; margin: 2rem }</style>
+<script>var noted = [];
 addEventListener('click', ({target}) => noted.push(target.closest('button, summary').innerText));
 </script><main><h1>Kurs</h1><p id='p'>Ders</p>%s</main>"""
 FAILS = "document.querySelector('main').innerHTML = '<h2>Bir Hata Oluştu</h2>'"
