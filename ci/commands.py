@@ -134,7 +134,8 @@ def _list_faults() -> int:
     width = max(map(len, CATALOGUE))
     for name, fault in sorted(CATALOGUE.items()):
         where = f"{fault.belongs:<11}  {fault.stage:<10}  {fault.decision:<8}"
-        sys.stdout.write(f"{name:<{width}}  {where}  {fault.summary}\n")
+        missed = f" (not decided right today: {fault.missed})" if fault.missed else ""
+        sys.stdout.write(f"{name:<{width}}  {where}  {fault.summary}{missed}\n")
     return 0
 
 
@@ -155,7 +156,7 @@ def _selftest(pytest_args: Sequence[str]) -> int:
     for linter in red:
         say(f"RED: {' '.join(linter)}")
     # Most of the time a self-test waits; a module stays in one worker, which sets its fixtures up once.
-    arguments = ["tests/selftest", "-m", "not proof", "-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
+    arguments = ["tests/selftest", "-m", "not proof", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
     arguments += pytest_args
     tests = Child(arguments, environ).wait(_SELFTEST_SECONDS)
     return tests or int(bool(red))

@@ -49,7 +49,9 @@ def prove(fault: Fault, reports: Path) -> tuple[Row, list[str]]:
     decision: dict[str, Any] = msgspec.json.decode((reports / "decision.json").read_bytes())
     red = {check.node_id: check.severity.value for check in verdict.checks if check.outcome is Outcome.FAILED}
     problems = surprises(fault, verdict.checks)
-    if decision["decision"] != fault.decision.value:
+    if fault.missed and decision["decision"] == fault.decision.value:
+        problems.append("it is decided right now: take its mark `missed` away")
+    if not fault.missed and decision["decision"] != fault.decision.value:
         causes = {entry["node_id"]: entry["cause"] for entry in decision["red"]}
         problems.append(f"decided {decision['decision']}, not {fault.decision}; causes {causes}")
     return Row(decision["decision"], done.returncode, dict(sorted(red.items()))), problems

@@ -27,6 +27,8 @@ JUDGED_EACH_RUN = ("deadlocks", "temporary_files", "rolled_back", "sessions_lost
 LAUNCHER = """
 import sys, pathlib, signal
 from fixtures.target.sandbox_process import start_process
+# A shell that starts its jobs in the background lets them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 start_process(pathlib.Path(sys.argv[1]), stage="postdeploy", fault=None)
 print("up", flush=True)
 signal.pause()
