@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Request
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from fixtures.browser.pages import Visit
 from fixtures.browser.sign_in import submit_form
@@ -67,10 +68,16 @@ def test_the_form_works_again_in_the_same_browser(
 
     # Nobody is signed in: the attempt would count against the platform's limit.
     page.route("**", lambda route: route.abort() if carries_it(route.request) else route.continue_())
-    with page.expect_request(carries_it) as sent:
-        submit_form(page, account)
+    silent = ""
+    try:
+        with page.expect_request(carries_it):
+            submit_form(page, account)
+    except PlaywrightTimeoutError:
+        silent = (
+            f"{urlsplit(page.url).path} sends no sign-in, where an ended session has left its storage in the browser"
+        )
 
-    assert sent.value.method == "POST"
+    assert silent == ""
 
 
 @pytest.mark.postdeploy

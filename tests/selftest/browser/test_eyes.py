@@ -118,7 +118,7 @@ HEALTHY = {
     "animation that ended": f"{MAIN}<style>@keyframes in {{ from {{ opacity: 0 }} }}"
     " main { animation: in .01s both }</style>",
     "endless decoration": f"{MAIN}<i class=go style='animation: t 1s infinite'></i><style>@keyframes t {{}}</style>",
-    "determinate progress": f"{MAIN}<div role=progressbar aria-valuenow=40 style='height: 9px; background: red'></div>",
+    "progress": f"{MAIN}<div role=progressbar style='height: 9px; background: red'></div><progress></progress>",
     "field first": MAIN.replace("<button", "<input type=search placeholder=Ara><button"),
     "white on a picture": f"{MAIN}<style>h1 {{ color: #fff; background: linear-gradient(90deg, #fff, #246) }}</style>",
 }
