@@ -28,8 +28,9 @@ QUICK = (
     "command-line/url-with-password",
     "command-line/state-empty",
     "command-line/reports-empty",
-    "state/last-good.json/torn/broken",
-    "hostile/turkish-header",
+    # These two take twenty seconds each.
+    pytest.param("state/last-good.json/torn/broken", marks=pytest.mark.proof),
+    pytest.param("hostile/turkish-header", marks=pytest.mark.proof),
 )
 
 
