@@ -120,6 +120,14 @@ HEALTHY = {
     "endless decoration": f"{MAIN}<i class=go style='animation: t 1s infinite'></i><style>@keyframes t {{}}</style>",
     "progress": f"{MAIN}<div role=progressbar style='height: 9px; background: red'></div><progress></progress>",
     "field first": MAIN.replace("<button", "<input type=search placeholder=Ara><button"),
+    "grey for a day of mourning": f"{MAIN}<style>html {{ filter: grayscale(1) }}</style>",
+    "dark by a filter": f"{MAIN}<style>html {{ filter: invert(1) hue-rotate(180deg) }}</style>",
+    "sepia, and smaller": f"{MAIN}<style>body {{ filter: sepia(1) contrast(.8); zoom: .9 }}</style>",
+    "larger": f"{MAIN}<style>html {{ zoom: 1.25 }}</style>",
+    "a tint that blends": f"{MAIN}<div style='{LAYER}; background: #0a4; mix-blend-mode: color;"
+    " pointer-events: none'></div>",
+    "slides in": f"{MAIN}<style>@keyframes s {{ from {{ opacity: 0; transform: translateX(40px) }} }}"
+    " main { animation: s .3s both }</style>",
     "white on a picture": f"{MAIN}<style>h1 {{ color: #fff; background: linear-gradient(90deg, #fff, #246) }}</style>",
 }
 
