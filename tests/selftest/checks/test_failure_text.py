@@ -160,6 +160,20 @@ Call log:
     - locator resolved to <input disabled type="email"/>
     - element is not enabled
 """: ('element "input[type=email]" can be filled in', "it did not happen within 5 s: element is not enabled"),
+    """Locator.click: Timeout 5000ms exceeded.
+Call log:
+  - waiting for locator("form").filter(has=locator("input").first).locator(":is([type=submit])").first
+    - locator resolved to <button type="submit" class="go">🚀 Giriş Yap</button>
+    - element is outside of the viewport
+""": (
+        'button "🚀 Giriş Yap" can be clicked',
+        "it did not happen within 5 s: element is outside of the viewport",
+    ),
+    """Locator.fill: Timeout 5000ms exceeded.
+Call log:
+  - waiting for locator("main").locator("input").first
+    - locator resolved to 2 elements. Proceeding with the first one: <input type="email" value="a@b.test"/>
+""": ("input can be filled in", "it did not happen within 5 s"),
     """Page.goto: Timeout 15000ms exceeded.
 Call log:
   - navigating to "https://platform.test/login", waiting until "load"
