@@ -19,7 +19,17 @@ from ci.control import passes_p0
 from ci.credentials import Credentials
 from ci.error_rate import NODE_ID, compare, errors_of
 from ci.gate import ROLLBACK_STAGES, red_of
-from ci.pairs import A_KIND, ROUNDS, Choice, choose, from_control, from_pairs, from_single, silence_of_candidate
+from ci.pairs import (
+    A_KIND,
+    ROUNDS,
+    Choice,
+    choose,
+    from_control,
+    from_pairs,
+    from_single,
+    is_scarce,
+    silence_of_candidate,
+)
 from ci.runs import VERDICT, RunError, Runs, Started
 from ci.witnesses import hear
 from fixtures.model.verdict import ACCEPTED, Cause, CheckResult, Outcome, Severity, Verdict
@@ -83,7 +93,7 @@ class Diagnosis:
         """Find the causes with this control."""
         # The proof of the control takes longest: it begins before anybody is asked.
         unsettled = [check for check in red if at_first_answer(check, Circumstances()) is None]
-        choice = self._choose(unsettled, verdict.left)
+        choice = self._choose(unsettled, verdict)
         control_proof = self.start_control_proof(unsettled, verdict, [*choice.single, *choice.control])
         try:
             around, silence = self._look_around(red)
@@ -189,11 +199,12 @@ class Diagnosis:
         found = {check.node_id: seen.explain(check, around, self.target.capabilities) for check in urgent}
         return {node_id: cause for node_id, cause in found.items() if cause}
 
-    def _choose(self, unsettled: list[CheckResult], left: dict[str, int]) -> Choice:
+    def _choose(self, unsettled: list[CheckResult], verdict: Verdict) -> Choice:
         comparison = self.comparison
         if comparison.candidate and comparison.control and not comparison.gone:
             # Each further round of pairs uses the platform's rate limits again.
-            return choose(unsettled, left, comparison, most=1 if self.is_repeated else A_KIND)
+            most = 1 if self.is_repeated else A_KIND
+            return choose(unsettled, verdict.left, comparison, most, _proofs(verdict))
         reason = "there is no earlier deployment to compare with"
         if comparison.candidate is None:
             reason = "it is not known which deployment production serves"
@@ -211,9 +222,7 @@ class Diagnosis:
         blamed = [check for check in unsettled if check.can_roll_back and check.severity.is_urgent]
         if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
-        applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
-        proofs = [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
-        p0 = [check.node_id for check in proofs if check.node_id not in {*by_node(single), NODE_ID}]
+        p0 = [check.node_id for check in _proofs(verdict) if check.node_id not in {*by_node(single), NODE_ID}]
         return self.runs.prove_control(p0, self.comparison.variant("control"))
 
     def _with_fit_control(self, verdict: Verdict) -> Comparison | None:
@@ -223,7 +232,7 @@ class Diagnosis:
         Checks under a rate limit are left out: too little of the limit is left to prove several deployments.
         """
         comparison = self.comparison.with_next_control()
-        limited = [check for check in verdict.checks if check.spends]
+        limited = [check for check in verdict.checks if any(is_scarce(what) for what in check.spends)]
         red = [check for check in red_of(verdict) if check not in limited]
         while comparison:
             proof = replace(self, comparison=comparison).start_control_proof(red, verdict, limited)
@@ -303,6 +312,12 @@ def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Ver
         and check.effect in reached
         and not any(attempt.symptom for attempt in check.attempts)
     }
+
+
+def _proofs(verdict: Verdict) -> list[CheckResult]:
+    """Return the checks that prove a deployment: P0, without those of the database, which every deployment shares."""
+    applicable = [check for check in verdict.checks if check.outcome is not Outcome.NOT_APPLICABLE]
+    return [check for check in applicable if check.severity is Severity.P0 and check.kind != "database"]
 
 
 def by_node(checks: Iterable[CheckResult]) -> dict[str, CheckResult]:

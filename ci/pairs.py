@@ -7,6 +7,7 @@ A pair counts only when every answer of both deployments proved which deployment
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from fixtures.target.target import BYPASS, Target
 ROUNDS = 5
 SIGNIFICANCE = 0.05
 _EVEN = 0.5
+_PLENTY = 20
 A_KIND = 3
 # Four of four against none of four is the least that can be significant.
 _LEAST_PAIRS = 4
@@ -48,15 +50,23 @@ class Choice:
 
 
 def choose(
-    checks: Iterable[CheckResult], left: Mapping[str, int], comparison: Comparison, most: int = A_KIND
+    checks: Iterable[CheckResult],
+    left: Mapping[str, int],
+    comparison: Comparison,
+    most: int = A_KIND,
+    proofs: Iterable[CheckResult] = (),
 ) -> Choice:
     """
     Choose the checks that run again in pairs: P0 first, at most `most` of a kind, within the platform's rate limits.
 
-    left: how much each rate limit still allows, by the verdict; a limit that it does not name is unused.
+    left: how much each rate limit still allows, by the verdict; a limit that it does not name is unused.  proofs: the
+    checks that run once more on the control and once more on production, for which enough must be left.
     """
     choice = Choice()
     left = {what: left.get(what, rate_limit.amount) for what, rate_limit in RATE_LIMITS.items()}
+    for what, amount in sum((Counter(check.spends) for check in proofs), Counter[str]()).items():
+        if not is_scarce(what):
+            left[what] -= 2 * amount
     for check in sorted(checks, key=lambda check: (check.severity, not check.can_roll_back)):
         chosen = [*choice.pairs, *choice.single]
         if not check.severity.is_urgent:
@@ -79,6 +89,11 @@ def choose(
             reason = f"not re-run: that would use up the platform's rate limit of {', '.join(missing)}"
         choice.reasons[check.node_id] = reason
     return choice
+
+
+def is_scarce(what: str) -> bool:
+    """Return whether one run uses so much of a rate limit that not every proof run can use it again."""
+    return RATE_LIMITS[what].amount < _PLENTY
 
 
 def _without(check: CheckResult, rounds: int, left: Mapping[str, int]) -> dict[str, int]:

@@ -208,6 +208,13 @@ class TestChoose:
         assert choose([check], {"searches": 3}, COMPARISON) == Choice(single=[check])
         assert choose([check], {"searches": 2}, COMPARISON) == Choice(reasons={HEALTH: choose_reason("searches")})
 
+    def test_enough_is_left_for_both_proofs(self) -> None:
+        """The control and production after the rollback use a limit once more for each P0 check, red or green."""
+        check, green = a_check(outcome=FAILED, spends={"course-lists": 1}), a_check(spends={"course-lists": 20})
+
+        assert choose([check], {"course-lists": 51}, COMPARISON, proofs=[green]) == Choice(pairs=[check])
+        assert choose([check], {"course-lists": 50}, COMPARISON, proofs=[green]) == Choice(single=[check])
+
     def test_host_bound_needs_a_pin(self) -> None:
         """On an immutable address sign-in ends up on production."""
         check = a_check(outcome=FAILED, host_bound=True)
