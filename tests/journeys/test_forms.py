@@ -1,0 +1,79 @@
+"""Forms and buttons reach their service: what users type or press is sent. Nobody is registered, and nobody pays."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, Request
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from fixtures.browser.elements import UNDOES, press
+from fixtures.browser.forms import open_link, send_form
+from fixtures.browser.pages import Visit
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
+from fixtures.model.texts import Texts
+from fixtures.site.accounts import Session
+from fixtures.site.catalogue import courses_of, empty
+from fixtures.target.target import Target
+from fixtures.target.variants import origin_of
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues", third_party="supabase")
+@depends_on("GET /register", "GET /_next/*", "POST /api/auth/register", "vendor supabase identity")
+def test_the_registration_form_reaches_its_service(visit: Visit) -> None:
+    """Nobody new can register, although page and service work, each for itself."""
+    assert send_form(visit, "/register") == ""
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
+@depends_on("GET /auth/reset-password", "GET /_next/*", "POST /api/auth/request-password-reset")
+def test_the_form_for_a_new_password_reaches_its_service(visit: Visit) -> None:
+    """Users who forgot their password write to support instead."""
+    assert send_form(visit, "/auth/reset-password") == ""
+
+
+@pytest.mark.daily
+@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
+@depends_on("GET /auth/verify-email", "GET /_next/*", "POST /api/auth/verify-email")
+def test_the_page_that_verifies_an_address_reaches_its_service(visit: Visit) -> None:
+    """New users stay without the verification that their first sign-in asks for."""
+    assert open_link(visit, "/auth/verify-email") == ""
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(
+    severity="P1",
+    judges="function",
+    runbook="payment-system-down",
+    needs=("accounts", "checkout"),
+    third_party="stripe",
+    spends={"purchases": 1},
+)
+@asks("GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
+@depends_on("GET /courses/*/purchase", "GET /_next/*", "POST /api/payments/create-checkout-session")
+def test_the_purchase_page_leads_to_stripe(
+    answer: Answer, page: Page, visit: Visit, browsing_student: Session, target: Target, texts: Texts, met: list[str]
+) -> None:
+    """Students who want to buy press a button that does nothing. Nobody pays this session, so that it expires."""
+    dearest = next((course for course in courses_of(answer) if course.price > 0), None)
+    if dearest is None:
+        raise empty(target, "nothing is sold")
+
+    def leaves(request: Request) -> bool:
+        return request.is_navigation_request() and origin_of(request.url) not in visit.own
+
+    browsing_student.enter(page.context)
+    # Stripe counts its visitors; we only need the address.
+    page.route("**", lambda route: route.abort() if leaves(route.request) else route.continue_())
+    visit(f"/courses/{dearest.id}/purchase")
+    lost = ""
+    try:
+        with page.expect_request(leaves):
+            press(visit, texts["pay"], met, UNDOES)
+    except PlaywrightTimeoutError:
+        lost = "the page asks for a payment, and does not lead to the page where it is paid"
+
+    assert lost == ""
