@@ -6,7 +6,7 @@ The P0 checks run on the rollback target at the same time, so that a rollback do
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -65,7 +65,7 @@ class Diagnosis:
 
     comparison: with another control afterwards, where the first one did not pass P0.  is_repeated: so it was.
     vendor_is_down: so its own status page says, and an urgent check needs it. No control passes P0 then, so that no
-    other one is looked for.
+    other one is looked for.  is_proved: whether the control passes P0 is known already.
     """
 
     target: Target
@@ -73,6 +73,7 @@ class Diagnosis:
     runs: Runs
     is_repeated: bool = False
     vendor_is_down: bool = False
+    is_proved: bool = False
 
     def into(self, verdict: Verdict, known: Collection[str] = ()) -> DiagnosisResult:
         """Find the causes of the red checks of a verdict, but for those that are known."""
@@ -159,6 +160,8 @@ class Diagnosis:
         # Readers of the file, `accept` among them, find every check in it; the decision does not need it.
         with suppress(OSError):
             verdict.write(self.runs.reports / VERDICT)
+        causes = _of_the_same_vendor(verdict, causes)
+        self.is_proved = findings.passes_p0 is not None
         later = self.into(verdict, causes)
         known = findings if later.passes_p0 is None else later
         about = later.about or findings.about
@@ -220,7 +223,7 @@ class Diagnosis:
         limit is proved by its one attempt on the control.
         """
         blamed = [check for check in unsettled if check.can_roll_back and check.severity.is_urgent]
-        if not blamed or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
+        if not blamed or self.is_proved or self.comparison.control is None or self.runs.stage not in ROLLBACK_STAGES:
             return None
         p0 = [check.node_id for check in _proofs(verdict) if check.node_id not in {*by_node(single), NODE_ID}]
         return self.runs.prove_control(p0, self.comparison.variant("control"))
@@ -312,6 +315,21 @@ def changed(red: list[CheckResult], causes: dict[str, Attribution], verdict: Ver
         and check.effect in reached
         and not any(attempt.symptom for attempt in check.attempts)
     }
+
+
+def _of_the_same_vendor(verdict: Verdict, causes: Mapping[str, Attribution]) -> dict[str, Attribution]:
+    """Add the red checks of a vendor that is to blame already: each of their answers may take many seconds."""
+    vendors = {
+        check.third_party: causes[check.node_id].evidence
+        for check in verdict.checks
+        if check.node_id in causes and causes[check.node_id].cause is Cause.THIRD_PARTY
+    }
+    more = {
+        check.node_id: Attribution(Cause.THIRD_PARTY, vendors[check.third_party])
+        for check in red_of(verdict)
+        if check.third_party in vendors and check.node_id not in causes
+    }
+    return {**causes, **more}
 
 
 def _proofs(verdict: Verdict) -> list[CheckResult]:

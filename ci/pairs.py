@@ -18,6 +18,7 @@ import httpx
 from ci.causes import Attribution, Circumstances, without_pairs
 from ci.comparison import Comparison
 from ci.web import new_client
+from fixtures.model.paired import LEAST_PAIRS, proves
 from fixtures.model.verdict import ACCEPTED, Attempt, Cause, CheckResult, Outcome
 from fixtures.run.rate_limits import RATE_LIMITS, WRONG_PASSWORDS
 from fixtures.target.target import BYPASS, Target
@@ -27,8 +28,6 @@ SIGNIFICANCE = 0.05
 _EVEN = 0.5
 _PLENTY = 20
 A_KIND = 3
-# Four of four against none of four is the least that can be significant.
-_LEAST_PAIRS = 4
 # Seconds in which an address that answers at all has answered.
 SILENT_S = 3.0
 _JUDGED = ACCEPTED | {Outcome.FAILED}
@@ -150,7 +149,7 @@ def from_pairs(
 ) -> Attribution:
     """Judge the pairs of one check. rerun: its entry in the paired run's verdict, None where it has none."""
     pairs = _pairs(rerun.attempts if rerun else [], comparison)
-    if len(pairs) < _LEAST_PAIRS:
+    if len(pairs) < LEAST_PAIRS and not proves(pairs):
         reason = f"only {len(pairs)} of {ROUNDS} pairs count: the others did not prove which deployment answered"
         return without_pairs(check, around, comparison, reason)
     failed = sum(candidate.outcome is Outcome.FAILED for candidate, _ in pairs)

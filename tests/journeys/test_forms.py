@@ -28,7 +28,7 @@ def test_the_registration_form_reaches_its_service(visit: Visit) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
 @depends_on("GET /auth/reset-password", "GET /_next/*", "POST /api/auth/request-password-reset")
 def test_the_form_for_a_new_password_reaches_its_service(visit: Visit) -> None:
     """Users who forgot their password write to support instead."""

@@ -44,16 +44,6 @@ class _SignedIn(msgspec.Struct):
     user: _User
 
 
-class _Paid(msgspec.Struct):
-    id: str
-
-
-class _History(msgspec.Struct):
-    """GET /api/payments/history; 501 while payments are off."""
-
-    transactions: list[_Paid] = []
-
-
 class _Total(msgspec.Struct):
     total: int
 
@@ -96,32 +86,28 @@ def test_nobody_reaches_another_students_enrolment(
 
 @pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
-@asks("GET /api/auth/session", "GET /api/enrollments", "GET /api/payments/history", account="student")
-@depends_on("GET /api/courses", "GET /api/student/progress", "GET /api/student/progress/course/*")
-def test_nobody_reads_another_students_records(
+@asks("GET /api/auth/session", "GET /api/enrollments", account="student")
+@depends_on("GET /api/courses", "GET /api/student/progress/course/*")
+def test_nobody_reads_another_students_progress(
     answers: list[Answer], site: Site, at_once: AtOnce, other_student: Session, target: Target
 ) -> None:
-    """Progress and payments are personal data; the law protects them."""
-    session, enrolments, history = answers
-    user, own, paid = data_of(session, _SignedIn).user.id, _rows(enrolments), data_of(history, _History).transactions
-    lists = ("/api/enrollments", "/api/student/progress", "/api/payments/history")
+    """Progress is personal data; the law protects it."""
+    session, enrolments = answers
+    user, own = data_of(session, _SignedIn).user.id, _rows(enrolments)
     courses = [row.course_id for row in own[:_MOST]]
-    asked = ["GET /api/enrollments", *(f"GET {path}?userId={user}&user_id={user}" for path in lists)]
-    asked += [f"GET /api/student/progress/course/{course}" for course in courses]
+    asked = ["GET /api/enrollments", *(f"GET /api/student/progress/course/{course}" for course in courses)]
     theirs, *given = at_once.ask(asked, cookies=other_student.cookies)
-    records, progress = given[: len(lists)], dict(zip(courses, given[len(lists) :], strict=True))
+    progress = dict(zip(courses, given, strict=True))
     private = [course for course in courses if course not in {row.course_id for row in _rows(theirs)}]
     if not private:
         raise _nothing(site, target, _SAME_COURSES)
 
-    secret = [user, *(row.id for row in own), *(transaction.id for transaction in paid)]
+    secret = [user, *(row.id for row in own)]
     # Without an enrolment the progress of a course is refused, or all zeros; it names the course in any case.
     shown = [progress[course] for course in private]
     assert [(answer, identity) for answer in shown for identity in secret if identity in answer.text] == []
     assert [answer for answer in shown if answer.status < HTTPStatus.BAD_REQUEST and _completed(answer)] == []
-    secret += private
-    assert [(answer, identity) for answer in records for identity in secret if identity in answer.text] == []
-    answered((*shown, *records))
+    answered(shown)
 
 
 class _Completion(msgspec.Struct):

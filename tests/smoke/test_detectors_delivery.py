@@ -10,6 +10,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.inspection import delivery
 from fixtures.inspection.detectors import EVERY_ANSWER, offenders
+from fixtures.inspection.inspected import WEIGHT, Inspected
 from fixtures.target.variants import origin_of
 
 from .conftest import AtOnce, its_assets
@@ -54,11 +55,12 @@ def test_search_engines_may_index_public_pages(answers: list[Answer]) -> None:
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P3", judges="budget", runbook="performance-optimization")
+@pytest.mark.check(severity="P3", judges="budget", runbook="performance-optimization", last=True)
 @EVERY_ANSWER
-def test_large_answers_are_compressed(answers: list[Answer]) -> None:
+def test_large_answers_are_compressed(answers: list[Answer], inspected: Inspected) -> None:
     """On a phone an uncompressed page or script takes four times as long."""
     assert offenders(answers, delivery.uncompressed) == []
+    assert inspected.offenders(WEIGHT) == []
 
 
 @pytest.mark.postdeploy

@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
-from fixtures.inspection.persons import is_about, may_be_shared, person_of, traces
+from fixtures.inspection.persons import is_about, may_be_shared, person_of, rows_of, signed_in_as, traces
 from fixtures.model.routes import routes
 from fixtures.site.accounts import Session
 from fixtures.site.client import Site
@@ -32,6 +32,11 @@ ROUTES = tuple(
     for name, route in routes().items()
     if re.match(r"GET /api/(?!auth/)[^{]+$", name) and route.guard == "student" and not route.query
 )
+
+
+# As applications name the user whose rows are wanted.
+WHOSE = ("userId", "user_id", "studentId", "student_id", "user")
+LISTS = (*ROUTES, "GET /api/auth/profile")
 
 
 @pytest.mark.postdeploy
@@ -70,6 +75,24 @@ def test_two_students_at_once_get_nothing_of_each_other(
     courses = own[[request for request, _ in asked].index(ENROLMENTS)]
     has_lost = courses.status == HTTPStatus.OK and not any(row in courses.text for row in one.enrolments)
     assert not (one.enrolments and has_lost), f"{courses.exchange()} lacks every enrolment of the student who asks"
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P0", judges="exposure", runbook="incident-security", needs=("accounts", "second-student"))
+@asks(SESSION, *LISTS, account="student")
+@depends_on(*LISTS)
+def test_no_parameter_gives_a_student_the_rows_of_another(
+    answers: list[Answer], at_once: AtOnce, other_student: Session
+) -> None:
+    """A route that believes the address line gives everybody's rows to each student who writes another's id there."""
+    session, *own = answers
+    whose = "&".join(f"{name}={signed_in_as(session)}" for name in WHOSE)
+    plain = at_once.ask(LISTS, cookies=other_student.cookies)
+    given = at_once.ask([f"{request}?{whose}" for request in LISTS], cookies=other_student.cookies)
+
+    rows = [rows_of(mine) - rows_of(theirs) for mine, theirs in zip(own, plain, strict=True)]
+    shown = [answer for answer, secret in zip(given, rows, strict=True) if secret & rows_of(answer)]
+    assert [f"{answer.exchange()} shows rows of another student" for answer in shown] == []
 
 
 @pytest.mark.postdeploy

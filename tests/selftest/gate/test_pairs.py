@@ -90,6 +90,16 @@ def test_a_pair_that_does_not_prove_who_answered_does_not_count(spoiled: dict[st
     assert "only 3 of 5 pairs count" in found.evidence
 
 
+@pytest.mark.parametrize(
+    ("rounds", "control", "cause"), [(2, 2, Cause.EXISTING), (1, 1, Cause.UNKNOWN), (2, 0, Cause.UNKNOWN)]
+)
+def test_two_rounds_prove_a_fault_of_both(rounds: int, control: int, cause: Cause) -> None:
+    """A pair whose every answer takes long ends after them; a difference needs four."""
+    paired = rerun(rounds, control, rounds=rounds)
+
+    assert from_pairs(a_check(outcome=FAILED), paired, COMPARISON, HEALTHY).cause is cause
+
+
 def test_a_check_that_the_re_run_lost_is_unknown() -> None:
     """A re-run that did not run it proves nothing."""
     assert from_pairs(a_check(outcome=FAILED), None, COMPARISON, HEALTHY).cause is Cause.UNKNOWN

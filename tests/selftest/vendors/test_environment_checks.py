@@ -87,6 +87,12 @@ def test_a_healthy_environment_has_no_problem(environment: Environment) -> None:
         (having(STRIPE_SECRET_KEY="sk_test_0123456789"), "STRIPE_SECRET_KEY is a test key, live is expected"),
         (having(SUPABASE_SERVICE_KEY="anonymous-key-of-the-selftest"), "SUPABASE_SERVICE_KEY is the anonymous key"),
         (having(NEXT_PUBLIC_KEY="service-key-of-the-selftest"), "NEXT_PUBLIC_KEY publishes a secret"),
+        (having(NEXT_PUBLIC_FREE_ENROLLMENT_CODE="x"), "NEXT_PUBLIC_FREE_ENROLLMENT_CODE publishes a secret"),
+        (having(NEXT_PUBLIC_DATABASE_URL=None), "NEXT_PUBLIC_DATABASE_URL publishes a secret"),
+        (
+            having(NEXT_PUBLIC_SIGNER="whsec_abc", STRIPE_WEBHOOK_SECRET="whsec_abc"),
+            "NEXT_PUBLIC_SIGNER publishes a secret",
+        ),
         (having(MAINTENANCE_MODE="true"), "MAINTENANCE_MODE is on"),
         (having(DEBUG_MODE="1"), "DEBUG_MODE is on"),
         (having(NODE_ENV="development"), "NODE_ENV is not production"),
