@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, Error, Locator, Page, sync_playwright
 
 from ci.steps import SetupError
+from fixtures.browser.deadline import ends_within
 from fixtures.browser.executable import BY_PLAYWRIGHT, find_browser
 from fixtures.browser.pages import ACTION_MS, NAVIGATION_MS
-from fixtures.browser.red_pages import ends_within
 from fixtures.model.contract import Departure, Shown
 from fixtures.site.accounts import Session
 from fixtures.target.target import Target

@@ -15,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Error, Page, expect
 
+from fixtures.browser import views
+from fixtures.browser.deadline import ends_within
 from fixtures.browser.options import dropped_variables
 from fixtures.browser.pages import Visit
 from fixtures.browser.processes import MOST_MB
-from fixtures.browser.red_pages import ends_within, finding_of, leave_evidence, pytest_runtest_call
+from fixtures.browser.red_pages import finding_of, leave_evidence, pytest_runtest_call
 from fixtures.browser.views import Look
 from fixtures.browser.watch import MOST_LINES, MOST_PAGES, WATCH, Watch
 from fixtures.checks.answers import Answer
@@ -134,6 +136,20 @@ def test_pages_that_lead_to_each_other_without_end_are_named(look: Look, request
     assert [view.headings for view in look("/plain", "/plain?again")] == [["7P"], ["7P"]]
     seen: Watch = request.node.stash[WATCH]
     assert [hop.trouble for hop in seen.hops() if hop.trouble] == []
+
+
+def test_a_page_whose_script_never_ends_is_named_soon(
+    look: Look, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Its check does not wait a minute, and nobody waits for the same page again."""
+    monkeypatch.setattr(views, "FROZEN_S", 0.7)
+    with pytest.raises(Error) as closed:
+        look("/loop")
+    seen: Watch = request.node.stash[WATCH]
+
+    assert "keeps the browser so busy" in str(finding_of(closed.value, seen))
+    with pytest.raises(AssertionError, match="keeps the browser so busy"):
+        look("/loop")
 
 
 def test_a_wait_that_ends_in_time_is_left_alone(page: Page, watch: Watch) -> None:

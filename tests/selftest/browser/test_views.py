@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 from fixtures.browser.views import View, view_of
+from fixtures.browser.watch import Watch
 
 SHELL = "<h3>Kontrol Paneli Yükleniyor</h3>"
 CONTENT = """<h1>7P Education</h1><main><h1>Kurs Mağazası</h1><h2 style="text-transform: uppercase">Kurslar (24)</h2>
@@ -18,7 +19,7 @@ def _view(page: Page, body: str, *, asked: str = "/shop", leave: bool = False) -
     kind, body = "text/html; charset=utf-8", f"<style>main {{ padding: 1px }}</style>{body}"
     page.route(f"**{asked}", lambda route: route.fulfill(content_type=kind, body=body))
     page.goto(f"http://shop.test{asked}", wait_until="commit")
-    return view_of(page, asked, lambda: False, leave=leave)
+    return view_of(page, asked, Watch(page.context), (), leave=leave)
 
 
 def _filled(content: str) -> str:
@@ -44,12 +45,15 @@ def test_a_page_whose_title_has_no_heading_of_its_own_is_seen(page: Page) -> Non
     assert (view.steady, view.broken) == (True, "")
 
 
-def test_a_request_that_has_not_ended_is_waited_for(page: Page) -> None:
+def test_a_request_that_has_not_ended_is_waited_for(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     """The data of a page often comes after its heading."""
-    pending = [True, True, False]
+    own = {("http", "shop.test")}
+    pending = [own, own, set()]
     page.route("**/shop", lambda route: route.fulfill(content_type="text/html", body="<main><h1>A</h1>x</main>"))
     page.goto("http://shop.test/shop", wait_until="commit")
-    view_of(page, "/shop", lambda: pending.pop(0))
+    watch = Watch(page.context)
+    monkeypatch.setattr(watch, "waits_for", lambda: pending.pop(0))
+    view_of(page, "/shop", watch, own)
 
     assert pending == []
 
