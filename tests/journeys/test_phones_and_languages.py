@@ -51,6 +51,15 @@ def _lost(look_as: LookAs, sort: Sort, pages: list[str]) -> list[str]:
 
 
 @pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
+@depends_on("GET /login", "GET /register", "GET /_next/*")
+def test_visitors_sign_in_and_register_on_a_phone(look_as: LookAs) -> None:
+    """The form is there at a desk, and its button lies beyond the edge of a phone."""
+    assert _lost(look_as, STRANGER_ON_A_PHONE, ["/login", "/register"]) == []
+
+
+@pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/health", "GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
 @depends_on("GET /courses/*/purchase", "GET /_next/*", "GET /api/auth/session")
