@@ -34,19 +34,20 @@ def test_the_registration_is_painted(look: Look) -> None:
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", last=True)
-@depends_on("GET /", "GET /_next/*")
-def test_the_home_page_stays_as_it_is_while_nobody_touches_it(look: Look) -> None:
-    """A page that loads itself again every few seconds takes every click and every word away."""
-    assert look.unrest("/") == ""
+@depends_on("GET /", "GET /login", "GET /register", "GET /_next/*")
+def test_public_pages_stay_as_they_are_while_nobody_touches_them(look: Look) -> None:
+    """A page that empties or loads itself again after some seconds takes every click and every word away."""
+    assert look.unrest("/", "/login", "/register") == []
 
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",), last=True)
-@depends_on("GET /dashboard", "GET /_next/*", "GET /api/auth/session")
-def test_the_dashboard_stays_as_it_is_while_nobody_touches_it(look_as_student: Look) -> None:
+@depends_on("GET /dashboard", "GET /courses", "GET /courses/*", "GET /settings", "GET /student/*", "GET /marketplace*")
+@depends_on("GET /_next/*", "GET /api/auth/session")
+def test_own_pages_stay_as_they_are_while_nobody_touches_them(look_as_student: Look) -> None:
     """The same for students, whose sessions a page may doubt again and again."""
-    assert look_as_student.unrest("/dashboard") == ""
+    assert look_as_student.unrest("/dashboard", "/courses") == []
 
 
 @pytest.mark.postdeploy

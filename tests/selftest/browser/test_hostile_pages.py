@@ -28,6 +28,7 @@ from fixtures.checks.evidence import Evidence
 from fixtures.target.target import Target
 from fixtures.target.variants import Variant
 
+LATER = "<main><h1>7P</h1>Ders</main><script>setTimeout(() => { %s }, 900)</script>"
 PAGES: dict[str, str] = {
     "/loop": "<h1>7P</h1><script>for (;;) {}</script>",
     "/plain": "<h1>7P</h1>",
@@ -40,6 +41,9 @@ PAGES: dict[str, str] = {
     "/worker.js": "setInterval(() => 0, 1000)",
     "/odd-method": "<h1>7P</h1><script>fetch('/plain', {method: 'patch'}).finally(() => document.title = 'x')</script>",
     "/memory": "<h1>7P</h1><script>const a=[];setInterval(()=>a.push(new Uint8Array(5e7).fill(1)),1)</script>",
+    "/fades": LATER % "document.body.replaceChildren()",
+    "/leaves": LATER % "location.assign('/plain')",
+    "/turns": LATER % "(document.querySelector('h1').innerText = 'A')",
     "/there": "<h1>7P</h1><script>location.assign('/back')</script>",
     "/back": "<h1>7P</h1><script>location.assign('/there')</script>",
     "/pixel": "<h1>7P</h1><img src=HANGS/pixel.gif width=1 height=1 alt=''>",
@@ -150,6 +154,19 @@ def test_a_page_whose_script_never_ends_is_named_soon(
     assert "keeps the browser so busy" in str(finding_of(closed.value, seen))
     with pytest.raises(AssertionError, match="keeps the browser so busy"):
         look("/loop")
+
+
+@pytest.mark.parametrize(
+    ("page", "does"), [("/fades", "shows no content"), ("/leaves", "leads to /plain by itself"), ("/turns", "")]
+)
+def test_a_page_that_nobody_touches_stays(look: Look, monkeypatch: pytest.MonkeyPatch, page: str, does: str) -> None:
+    """It may change, and it may neither empty itself nor go away."""
+    monkeypatch.setattr(views, "_UNTOUCHED_S", 1.5)
+
+    found = [why for why in look.unrest(page) if page in why]
+
+    assert does in "".join(found)
+    assert len(found) == bool(does)
 
 
 def test_a_wait_that_ends_in_time_is_left_alone(page: Page, watch: Watch) -> None:
