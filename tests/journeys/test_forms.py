@@ -23,7 +23,7 @@ from fixtures.target.variants import origin_of
 @pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues", third_party="supabase")
 @depends_on("GET /register", "GET /_next/*", "POST /api/auth/register", "vendor supabase identity")
 def test_the_registration_form_reaches_its_service(visit: Visit) -> None:
-    """Nobody new can register, although page and service work, each for itself."""
+    """Nobody new can register: the page is not painted, or page and service do not understand each other."""
     assert send_form(visit, "/register") == ""
 
 
