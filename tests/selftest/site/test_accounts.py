@@ -8,8 +8,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from playwright.sync_api import BrowserContext
 
 from fixtures.checks.evidence import NotMeasured
 from fixtures.model import redaction
@@ -68,6 +71,28 @@ def test_side_that_does_not_know_the_session_gets_its_own(on_variant: VariantOf,
     second = on_variant("control", "dpl_0")[1].of("student")
 
     assert second.cookies == {"next-auth.session-token": "session-2"}
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+def test_what_a_broken_form_left_in_the_browser_judges_no_other_deployment(
+    on_variant: VariantOf, platform: Platform, *, doubtful: bool
+) -> None:
+    """The control would fail for the candidate's fault, and a rollback that helps would be refused."""
+    site, sessions = on_variant("candidate", "dpl_1")
+    sessions.of("student")
+    kept = {"name": "auth_user", "value": "{}"}
+    state = {
+        "cookies": [{"name": "next-auth.session-token", "value": "session-1"}],
+        "origins": [{"origin": site.url, "localStorage": [kept]}],
+    }
+    sessions.keep("student", cast("BrowserContext", SimpleNamespace(storage_state=lambda: state)), doubtful=doubtful)
+
+    control = on_variant("control", "dpl_0")[1]
+    given = control.in_browser("student")
+    assert (given is None) is doubtful
+    assert control.of("student").cookies == {"next-auth.session-token": "session-1"}
+    assert (control.in_browser("student") is None) is doubtful
+    assert platform.sign_ins == 1
 
 
 def test_failed_sign_in_is_not_tried_again_on_its_side(on_variant: VariantOf, platform: Platform) -> None:
