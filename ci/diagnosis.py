@@ -122,7 +122,7 @@ class Diagnosis:
             if control_proof:
                 control_proof.running.end()
             raise
-        return DiagnosisResult(causes, passes if control_proof else None, why)
+        return DiagnosisResult(causes, passes if control_proof or failing else None, why)
 
     def _look_around(self, red: list[CheckResult]) -> tuple[Circumstances, Attribution | None]:
         """Ask the surroundings, and, where answers did not come, candidate and control at the same time."""
@@ -322,12 +322,14 @@ def _of_the_same_vendor(verdict: Verdict, causes: Mapping[str, Attribution]) -> 
     vendors = {
         check.third_party: causes[check.node_id].evidence
         for check in verdict.checks
+        if check.third_party and check.severity.is_urgent
         if check.node_id in causes and causes[check.node_id].cause is Cause.THIRD_PARTY
     }
     more = {
         check.node_id: Attribution(Cause.THIRD_PARTY, vendors[check.third_party])
         for check in red_of(verdict)
-        if check.third_party in vendors and check.node_id not in causes
+        # A page may have a fault of its own besides.
+        if check.third_party in vendors and check.kind != "journey" and check.node_id not in causes
     }
     return {**causes, **more}
 
