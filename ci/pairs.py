@@ -26,6 +26,7 @@ from fixtures.target.target import BYPASS, Target
 ROUNDS = 5
 SIGNIFICANCE = 0.05
 _EVEN = 0.5
+# Less than this in a window is used up by a few runs.
 _PLENTY = 20
 A_KIND = 3
 # Seconds in which an address that answers at all has answered.

@@ -27,7 +27,7 @@ WITHOUT_WORKERS = pytest.mark.browser_context_args(service_workers="block")
 
 @pytest.mark.postdeploy
 @pytest.mark.predeploy
-@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues", third_party="supabase")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", third_party="supabase")
 @depends_on("GET /register", "GET /_next/*", "POST /api/auth/register", "vendor supabase identity")
 @WITHOUT_WORKERS
 def test_the_registration_form_reaches_its_service(visit: Visit) -> None:
@@ -36,7 +36,7 @@ def test_the_registration_form_reaches_its_service(visit: Visit) -> None:
 
 
 @pytest.mark.postdeploy
-@pytest.mark.check(severity="P1", judges="function", runbook="authentication-issues")
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @depends_on("GET /auth/reset-password", "GET /_next/*", "POST /api/auth/request-password-reset")
 @WITHOUT_WORKERS
 def test_the_form_for_a_new_password_reaches_its_service(visit: Visit) -> None:
@@ -45,7 +45,7 @@ def test_the_form_for_a_new_password_reaches_its_service(visit: Visit) -> None:
 
 
 @pytest.mark.daily
-@pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
+@pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading")
 @depends_on("GET /auth/verify-email", "GET /_next/*", "POST /api/auth/verify-email")
 @WITHOUT_WORKERS
 def test_the_page_that_verifies_an_address_reaches_its_service(visit: Visit) -> None:

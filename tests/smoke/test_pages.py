@@ -11,13 +11,14 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import MissingError, NotMeasured
+from fixtures.checks.parsed_html import SUBMITS
 from fixtures.inspection.guards import REDIRECTS, is_at_login, leads_to_login
 from fixtures.site.places import known_courses
 
 from .conftest import AtOnce, its_assets
 
 USER = "form input[type=email], form input[type=text], form input[type=tel], form input:not([type])"
-SUBMIT = "form [type=submit], form button:not([type])"
+SUBMIT = f"form :is({SUBMITS}), :is({SUBMITS})[form]"
 
 
 def _leads_to(answer: Answer, path: str) -> bool:

@@ -140,6 +140,11 @@ TWO_STEPS = """<form onsubmit="if (!this.p) {event.preventDefault(); s.innerHTML
         "<form><input type=email name=e><input type=password name=p><button>Devam</button></form>",
         "<form><input name=e><input type=password name=p><input type=submit value=Go></form>",
         TWO_STEPS,
+        (
+            "<form id=f onsubmit='return !!event.submitter'>"
+            "<input type=email name=e><input type=password name=p></form>"
+            "<footer><button form=f>Devam</button></footer>"
+        ),
     ],
 )
 def test_a_sign_in_form_is_filled_in_by_the_types_of_its_fields(visit: Visit, form: str) -> None:

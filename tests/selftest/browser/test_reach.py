@@ -12,10 +12,10 @@ PAY = "<button>Pay with Stripe Checkout</button>"
 MAIN = "<div role='note'><button>Kapat</button></div><main><h1>Marka</h1>{}</main>"
 
 
-def _why(page: Page, style: str, body: str) -> str:
+def _why(page: Page, style: str, body: str, path: str = "/courses/7/purchase") -> str:
     page.set_viewport_size({"width": 390, "height": 844})
     page.set_content(f"{HEAD}<style>button {{ height: 40px }} {style}</style>{MAIN.format(body)}")
-    return out_of_reach(page, "/courses/7/purchase")
+    return out_of_reach(page, path)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,30 @@ def _why(page: Page, style: str, body: str) -> str:
 def test_a_control_is_reached_as_a_finger_reaches_it(page: Page, style: str, body: str, why: str) -> None:
     """Another layout is right as long as one can do what the page is for."""
     found = _why(page, style, body)
+
+    assert why in found
+    assert bool(found) is bool(why)
+
+
+FORM = "<form id=f hidden><input type=email><input type=password>{}</form>"
+BY_MAIL = "<button type=button>E-posta ile devam et</button>"
+
+
+@pytest.mark.parametrize("path", ["/login", "/register"])
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (FORM.format("<button>Gönder</button>").replace("hidden", ""), ""),
+        (FORM.format("").replace("hidden", "") + "<button form=f>Gönder</button>", ""),
+        (FORM.format("").replace("hidden", "") + "<input type=submit form=f value=Gönder>", ""),
+        (FORM.format("<button>Gönder</button>") + BY_MAIL, ""),
+        (FORM.format("<button>Gönder</button>"), "is hidden"),
+        (FORM.format("").replace("hidden", "") + "<button type=button>Google</button>", "no control"),
+    ],
+)
+def test_the_button_of_a_form_may_stand_elsewhere(page: Page, path: str, body: str, why: str) -> None:
+    """A redesign puts it into a bar outside of the form, or shows the form after another button."""
+    found = _why(page, "input[type=submit] { height: 40px }", body, path)
 
     assert why in found
     assert bool(found) is bool(why)

@@ -62,6 +62,7 @@ WAYS = {
     "answer.status < 500": ["shown: a status of less than 500", "GET {url}/bad -> 502 in "],
     "[answer] == []": ["shown", "GET {url}/bad -> 502 in "],
     "['a', 'b', 'c'] == []": ["shown", "3 problems, the first: a"],
+    "'/register asks nobody' == ''": ["shown", "/register asks nobody"],
     "{'student': None} == {}": ["shown", "student: nothing"],
     "answer.read(dict) == {}": ["shown: JSON", "GET {url}/bad -> 502 in "],
     "answer.page.links() == {}": ["shown: an HTML page", "GET {url}/bad -> 502 in "],
