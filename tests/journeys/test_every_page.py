@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import msgspec
 import pytest
 
 from fixtures.browser.views import View
@@ -23,6 +22,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotApplicable
 from fixtures.site.accounts import Session
+from fixtures.site.catalogue import sells
 from fixtures.site.client import Site
 from fixtures.site.places import Places, pages_of
 
@@ -36,20 +36,16 @@ OF_STUDENTS = [page for page in pages_of("student") if page not in {*LEAD_ON, *O
 OF_ADMINS = pages_of("admin")
 
 
-class _Mode(msgspec.Struct):
-    paymentsMode: str  # noqa: N815  (the platform's word)
-
-
 def _sold(health: Answer) -> list[str]:
     """Return the page of a purchase; while payments are off it leads back."""
-    return [PURCHASE] if health.read(_Mode).paymentsMode == "stripe" else []
+    return [PURCHASE] if sells(health) else []
 
 
 def _broken(views: list[View]) -> list[str]:
     return [view.broken for view in views if view.broken]
 
 
-@pytest.mark.daily
+@pytest.mark.postdeploy
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading")
 @asks("GET /api/health")
 @depends_on(*(f"GET {page}" for page in OF_STRANGERS), "GET /courses/*/purchase", "GET /api/courses", "GET /_next/*")
@@ -74,11 +70,17 @@ def test_every_page_of_students_opens_for_a_student(
     assert _broken(look_as(STUDENT).look(*pages)) == []
 
 
-@pytest.mark.daily
 @pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",))
 @depends_on(*(f"GET {page}" for page in OF_A_COURSE), "GET /_next/*", "GET /api/auth/session")
 @depends_on("GET /api/courses/*", "GET /api/enrollments")
-@pytest.mark.parametrize("sort", [STUDENT, ON_A_PHONE, IN_ENGLISH], ids=["at a desk", "on a phone", "in English"])
+@pytest.mark.parametrize(
+    "sort",
+    [
+        pytest.param(STUDENT, id="at a desk", marks=pytest.mark.postdeploy),
+        pytest.param(ON_A_PHONE, id="on a phone", marks=pytest.mark.daily),
+        pytest.param(IN_ENGLISH, id="in English", marks=pytest.mark.daily),
+    ],
+)
 def test_the_own_course_and_its_lessons_open(
     sort: Sort, look_as: LookAs, site: Site, browsing_student: Session
 ) -> None:

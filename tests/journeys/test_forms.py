@@ -16,7 +16,7 @@ from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.model.texts import Texts
 from fixtures.site.accounts import Session
-from fixtures.site.catalogue import courses_of, empty
+from fixtures.site.catalogue import dearest_of
 from fixtures.target.target import Target
 from fixtures.target.variants import origin_of
 
@@ -68,9 +68,7 @@ def test_the_purchase_page_leads_to_stripe(
     answer: Answer, page: Page, visit: Visit, browsing_student: Session, target: Target, texts: Texts, met: list[str]
 ) -> None:
     """Students who want to buy press a button that does nothing. Nobody pays this session, so that it expires."""
-    dearest = next((course for course in courses_of(answer) if course.price > 0), None)
-    if dearest is None:
-        raise empty(target, "nothing is sold")
+    offered = dearest_of(answer, target)
 
     def leaves(request: Request) -> bool:
         of_the_tab = request.is_navigation_request() and request.frame.parent_frame is None
@@ -79,7 +77,7 @@ def test_the_purchase_page_leads_to_stripe(
     browsing_student.enter(page.context)
     # Stripe counts its visitors; we only need the address.
     page.context.route("**", lambda route: route.abort() if leaves(route.request) else route.continue_())
-    visit(f"/courses/{dearest.id}/purchase")
+    visit(f"/courses/{offered.id}/purchase")
     lost = ""
     try:
         with page.expect_request(leaves):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -11,9 +14,10 @@ from fixtures.browser.views import Look
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotApplicable
+from fixtures.inspection.delivery import is_elsewhere
 from fixtures.model.texts import Texts
 from fixtures.site.accounts import Session
-from fixtures.site.catalogue import Data, Listed, courses_of, empty, enrols_for_free
+from fixtures.site.catalogue import Data, Listed, dearest_of, empty, enrols_for_free, sells
 from fixtures.site.client import Site
 from fixtures.site.leftovers import Ledger
 from fixtures.target.target import Target
@@ -46,10 +50,6 @@ class _Course(msgspec.Struct):
     def page(self) -> str:
         """The path of its offer."""
         return f"/marketplace/{self.slug}"
-
-
-class _Mode(msgspec.Struct):
-    paymentsMode: str  # noqa: N815  (the platform's word)
 
 
 def _listed(answer: Answer) -> list[_Course]:
@@ -152,7 +152,7 @@ def test_the_other_personal_pages_open_for_a_student(look_as_student: Look) -> N
     assert student.path == "/dashboard", student
 
 
-@pytest.mark.daily
+@pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", judges="function", runbook="authentication-issues")
 @depends_on(*(f"GET {path}" for path in MAILED), "GET /_next/*")
 def test_account_pages_show_their_content(look: Look) -> None:
@@ -173,27 +173,33 @@ def test_the_purchase_page_matches_the_payments_mode(
 ) -> None:
     """A button while payments are off leads nowhere; no button while they are on sells nothing."""
     health, courses = answers
-    dearest = next((course for course in courses_of(courses) if course.price > 0), None)
-    if dearest is None:
-        raise empty(target, "nothing is sold")
-    sells = health.read(_Mode).paymentsMode == "stripe"
-    (page,) = look_as_student(f"/courses/{dearest.id}/purchase")
+    (page,) = look_as_student(f"/courses/{dearest_of(courses, target).id}/purchase")
     is_open = page.path == page.asked and bool(page.actions)
 
-    assert is_open is sells, page
-    assert not sells or page.broken == ""
+    assert is_open is sells(health), page
+    assert not sells(health) or page.broken == ""
 
 
-@pytest.mark.daily
+@pytest.mark.postdeploy
 @pytest.mark.check(severity="P2", judges="function", runbook="deployment-checklist", needs=("accounts",))
 @asks("GET /api/courses")
 @depends_on("GET /*")
-def test_every_link_of_a_students_pages_works(answer: Answer, look_as_student: Look, site: Site) -> None:
-    """A page that no check names stays broken until a student complains."""
+def test_every_link_of_a_students_pages_works(
+    answer: Answer,
+    look_as_student: Look,
+    site: Site,
+    browsing_student: Session,
+    target: Target,
+    threads: ThreadPoolExecutor,
+) -> None:
+    """A page that no check names stays broken until a student complains; nobody reaches a developer's machine."""
     offers = [course.page for course in _listed(answer)[:1]]
-    views = look_as_student("/marketplace", *PERSONAL, *offers)
-    linked = sorted({path for view in views for _, path in view.links})
+    views = look_as_student("/dashboard", "/marketplace", *PERSONAL, *offers)
+    linked = sorted({address for view in views for _, address in view.links})
+    paths = [f"GET {address}" for address in linked if address.startswith("/")]
+    own = {target.host, urlsplit(site.url).netloc}
 
-    answers = [site.ask(f"GET {path}") for path in linked]
-    assert linked != []
+    answers = list(threads.map(partial(site.ask, cookies=browsing_student.cookies), paths))
+    assert paths != []
     assert [found for found in answers if found.status >= HTTPStatus.BAD_REQUEST] == []
+    assert [address for address in linked if is_elsewhere(urlsplit(address).netloc, own)] == []

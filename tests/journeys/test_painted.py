@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fixtures.browser.views import Look
-from fixtures.checks.declarations import depends_on
+from fixtures.checks.answers import Answer
+from fixtures.checks.declarations import asks, depends_on
 from fixtures.inspection.inspected import OF_OTHERS, PAINTED, Inspected
+from fixtures.site.catalogue import purchase_page
+from fixtures.target.target import Target
 
 EVERY_PAGE = depends_on("GET /[!a_]*", "GET /", "GET /admin*", "GET /auth/*", "GET /_next/*", "GET /images/*")
 
@@ -37,6 +40,18 @@ def test_public_pages_stay_as_they_are_while_nobody_touches_them(look: Look) -> 
 def test_own_pages_stay_as_they_are_while_nobody_touches_them(look_as_student: Look) -> None:
     """The same for students, whose sessions a page may doubt again and again."""
     assert look_as_student.unrest("/dashboard") == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="application-not-loading", needs=("accounts",), last=True)
+@asks("GET /api/health", "GET /api/courses?sortBy=price&sortOrder=desc&limit=2")
+@depends_on("GET /courses/*/purchase", "GET /_next/*", "GET /api/auth/session")
+def test_the_purchase_page_stays_as_it_is_while_nobody_touches_it(
+    answers: list[Answer], look_as_student: Look, target: Target
+) -> None:
+    """A student reads the terms, and the button is gone before they are read."""
+    assert look_as_student.unrest(purchase_page(answers, target)) == []
 
 
 @pytest.mark.postdeploy

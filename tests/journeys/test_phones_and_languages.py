@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from fixtures.browser.visitors import (
@@ -15,9 +14,8 @@ from fixtures.browser.visitors import (
 )
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
-from fixtures.checks.evidence import NotApplicable
 from fixtures.site.accounts import Session
-from fixtures.site.catalogue import courses_of, empty
+from fixtures.site.catalogue import purchase_page, sells
 from fixtures.site.client import Site
 from fixtures.site.places import Places
 from fixtures.target.target import Target
@@ -34,14 +32,6 @@ NEEDED = (
     *(f"GET {page}" for page in (*PUBLIC, *PERSONAL, PURCHASE)),
     *("GET /_next/*", "GET /api/auth/session", "GET /api/courses", "GET /api/enrollments"),
 )
-
-
-class _Mode(msgspec.Struct):
-    paymentsMode: str  # noqa: N815  (the platform's word)
-
-
-def _sells(health: Answer) -> bool:
-    return health.read(_Mode).paymentsMode == "stripe"
 
 
 def _lost(look_as: LookAs, sort: Sort, pages: list[str]) -> list[str]:
@@ -65,15 +55,7 @@ def test_visitors_sign_in_and_register_on_a_phone(look_as: LookAs) -> None:
 @depends_on("GET /courses/*/purchase", "GET /_next/*", "GET /api/auth/session")
 def test_students_buy_on_a_phone(answers: list[Answer], look_as: LookAs, target: Target) -> None:
     """Half of all students have no other device; a button beyond the edge of the screen is no button."""
-    health, courses = answers
-    if not _sells(health):
-        reason = "payments are off, so that there is no page to buy on"
-        raise NotApplicable(reason)
-    dearest = next((course for course in courses_of(courses) if course.price > 0), None)
-    if dearest is None:
-        raise empty(target, "nothing is sold")
-
-    assert _lost(look_as, ON_A_PHONE, [f"/courses/{dearest.id}/purchase"]) == []
+    assert _lost(look_as, ON_A_PHONE, [purchase_page(answers, target)]) == []
 
 
 @pytest.mark.daily
@@ -91,7 +73,7 @@ def test_every_important_page_works(
     stranger: Sort, student: Sort, answer: Answer, look_as: LookAs, site: Site, browsing_student: Session
 ) -> None:
     """Such a layout, or the texts of another language, are tried by nobody at a desk in Turkey."""
-    pages = Places(site, browsing_student.cookies).some([*PERSONAL, *([PURCHASE] if _sells(answer) else [])])
+    pages = Places(site, browsing_student.cookies).some([*PERSONAL, *([PURCHASE] if sells(answer) else [])])
     lost = [*_lost(look_as, stranger, [*PUBLIC]), *_lost(look_as, student, pages)]
 
     assert lost == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.browser.views import Look
 from fixtures.browser.vitals import Measure
 from fixtures.checks.budgets import Budgets
 from fixtures.checks.declarations import depends_on
@@ -43,6 +44,21 @@ def test_the_largest_content_appears_in_time(path: str, vitals: Measure, budgets
 def test_content_stays_in_place_while_the_page_loads(path: str, vitals: Measure, budgets: Budgets) -> None:
     """Users click the wrong thing when an image without a size or a late banner moves the page."""
     assert vitals(path).cls <= budgets.cls
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/", id="home", marks=depends_on("GET /")),
+        pytest.param("/login", id="login", marks=depends_on("GET /login")),
+    ],
+)
+@pytest.mark.postdeploy
+@pytest.mark.check(severity="P1", judges="budget", runbook="performance-optimization")
+@depends_on("GET /_next/*", "GET /images/*")
+def test_content_stays_in_place_while_people_read(path: str, look: Look, budgets: Budgets) -> None:
+    """A banner that comes seconds later, or one after the other, moves the line that somebody reads."""
+    assert look.shift(path, budgets.cls.terms.limit) <= budgets.cls
 
 
 @pages

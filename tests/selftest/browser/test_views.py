@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from playwright.sync_api import Page
 
-from fixtures.browser.views import View, view_of
+from fixtures.browser.views import View, flaws_of, view_of
 from fixtures.browser.watch import Watch
+from fixtures.site.accounts import Session
 
 SHELL = "<h3>Kontrol Paneli Yükleniyor</h3>"
 CONTENT = """<h1>7P Education</h1><main><h1>Kurs Mağazası</h1><h2 style="text-transform: uppercase">Kurslar (24)</h2>
@@ -90,3 +91,52 @@ def test_a_page_that_has_no_body_yet_is_an_empty_view(page: Page) -> None:
     view = _view(page, "<script>document.documentElement.remove()</script>")
 
     assert (view.path, view.text, view.headings) == ("/shop", "", [])
+
+
+@pytest.mark.parametrize(
+    ("content", "flaw"),
+    [
+        ("<h1>undefined</h1><p>Text</p>", "shows “undefined” in place of a value"),
+        ("<h1>Kurs</h1><p>Fiyat: ₺NaN</p>", "shows “Fiyat: ₺NaN” in place of a value"),
+        ("<h1>Kurs</h1><p>null TL</p>", "shows “null TL” in place of a value"),
+        ("<h1>Kurs</h1><button>[object Object]</button>", "shows “[object Object]” in place of a value"),
+        ("<h1>Merhaba</h1><p>{{ name }}</p>", "shows “{{ name }}” in place of a value"),
+        ("<h1>JavaScript: undefined ve null</h1><p>NaN nedir? <code>undefined</code></p><pre>NaN</pre>", ""),
+        ("<h1>Nullable</h1><p>1.499 TL</p><p hidden>undefined</p>", ""),
+    ],
+)
+def test_a_value_that_is_missing_is_seen(page: Page, content: str, flaw: str) -> None:
+    """Prose and code may name such words; a whole element or an amount of money is none."""
+    found = _view(page, f"<main>{content}</main>").found
+
+    assert [line for line in found.flaws if "in place of" in line] == ([flaw] if flaw else [])
+
+
+def test_content_that_comes_late_is_a_flaw(page: Page) -> None:
+    """Users wait before it, and it is there all the same."""
+    view = _view(page, CONTENT)
+
+    assert list(flaws_of(view, 4.1)) == ["its content is there only after more than 4 s"]
+    assert list(flaws_of(view, 3.9)) == []
+
+
+def test_links_keep_the_address_of_another_site(page: Page) -> None:
+    """Its path would be asked on the platform, which has no such page."""
+    links = "<a href='/a?b=1'>A</a><a href='http://localhost:3000/a'>B</a><a href='mailto:a@b.test'>C</a>"
+    view = _view(page, f"<main><h1>A</h1>{links}</main>")
+
+    assert [address for _, address in view.links] == ["/a", "http://localhost:3000/a", "mailto:a@b.test"]
+
+
+def test_a_session_lacks_what_a_page_took(page: Page) -> None:
+    """Cookies of the page itself do not matter, and neither do further keys of the storage."""
+    session = Session(
+        role="student", url="http://shop.test", cookies={"next-auth.session-token": "a"}, storage={"auth": "b"}
+    )
+    session.enter(page.context)
+    _view(page, "<main><h1>A</h1>x</main><script>document.cookie = 'c=d'; localStorage.e = 'f'</script>")
+
+    assert not session.lacks(page.context, ["auth", "e"])
+    assert session.lacks(page.context, ["e"])
+    page.context.clear_cookies(name="next-auth.session-token")
+    assert session.lacks(page.context, ["auth", "e"])
