@@ -8,15 +8,18 @@ import pytest
 from playwright.sync_api import Page, Request
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from fixtures.browser.elements import UNDOES, press
+from fixtures.browser.elements import BUYS, UNDOES, leads_to, press
 from fixtures.browser.forms import open_link, send_form
 from fixtures.browser.pages import Visit
+from fixtures.browser.views import settled
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
-from fixtures.checks.evidence import NotMeasured
-from fixtures.model.texts import Texts
+from fixtures.checks.evidence import NotApplicable, NotMeasured
+from fixtures.model.texts import Text, Texts
 from fixtures.site.accounts import Session
-from fixtures.site.catalogue import dearest_of
+from fixtures.site.catalogue import dearest_of, empty, sells
+from fixtures.site.client import Site
+from fixtures.site.places import Places
 from fixtures.target.target import Target
 from fixtures.target.variants import origin_of
 
@@ -51,6 +54,28 @@ def test_the_form_for_a_new_password_reaches_its_service(visit: Visit) -> None:
 def test_the_page_that_verifies_an_address_reaches_its_service(visit: Visit) -> None:
     """New users stay without the verification that their first sign-in asks for."""
     assert open_link(visit, "/auth/verify-email") == ""
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="payment-system-down", needs=("accounts",))
+@asks("GET /api/health")
+@depends_on("GET /marketplace/*", "GET /_next/*", "GET /api/auth/session", "GET /api/courses", "GET /api/enrollments")
+@WITHOUT_WORKERS
+def test_an_offer_leads_to_its_purchase(
+    answer: Answer, page: Page, visit: Visit, site: Site, browsing_student: Session, target: Target
+) -> None:
+    """Students read what a course costs, and find no way to buy it."""
+    course = Places(site, browsing_student.cookies).offered
+    if not sells(answer):
+        reason = "payments are off, so that no offer leads to a purchase"
+        raise NotApplicable(reason)
+    if course is None or not course.price:
+        raise empty(target, "nothing is sold")
+    browsing_student.enter(page.context)
+    visit(f"/marketplace/{course.slug}")
+
+    assert leads_to(visit, f"/courses/{course.id}/purchase", Text(role="button", words=BUYS)), settled(visit)
 
 
 @pytest.mark.postdeploy

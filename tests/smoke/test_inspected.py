@@ -46,7 +46,8 @@ def test_every_page_and_route_of_a_student_answers_without_a_crash(answers: list
     assert [answer for answer in answers if crashed(answer)] == []
 
 
-def _of_their_course(answers: list[Answer]) -> list[str]:
+def of_their_course(answers: list[Answer]) -> list[str]:
+    """Return the requests of a student's own course. answers: the own enrolments."""
     rows = answers[0].read(Data).data.enrollments
     active = [row.course_id for row in rows if row.cancelled_at is None]
     return [request.format(course) for course in active[:1] for request in OF_A_COURSE]
@@ -56,7 +57,7 @@ def _of_their_course(answers: list[Answer]) -> list[str]:
 @pytest.mark.predeploy
 @pytest.mark.check(severity="P2", judges="function", runbook="application-not-loading", needs=("accounts",))
 @asks("GET /api/enrollments", account="student")
-@follow_up(_of_their_course, account="student")
+@follow_up(of_their_course, account="student")
 @depends_on(*(request.partition("?")[0].format("*") for request in OF_A_COURSE))
 def test_students_reach_every_route_of_their_own_course(answer: Answer, followed: list[Answer], target: Target) -> None:
     """The page of a course asks these routes; it stays empty where one refuses its own student."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.model.paired import is_settled
+from fixtures.model.paired import is_proof, is_settled
 from fixtures.model.verdict import Attempt, Cause, Outcome
 
 F, P, N = Outcome.FAILED, Outcome.PASSED, Outcome.NOT_MEASURED
@@ -45,3 +45,18 @@ def test_an_answer_that_names_no_deployment_settles_nothing() -> None:
     given[3].identified = False
 
     assert not is_settled(given, took=60)
+
+
+@pytest.mark.parametrize(
+    ("given", "proof"),
+    [
+        (attempts(F, P, F, P, F, P, F, P), True),
+        (attempts(F, P, F, P, F, P), False),
+        (attempts(F, F, F, F), False),
+        (attempts(F, P, F, P, F, P, F, F), False),
+        ([], False),
+    ],
+)
+def test_only_a_difference_in_every_round_is_a_proof(given: list[Attempt], *, proof: bool) -> None:
+    """After it no other check runs again: each of its rounds would take long."""
+    assert is_proof(given) is proof

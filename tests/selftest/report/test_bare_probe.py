@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fixtures.checks.declarations import parse
@@ -83,6 +84,30 @@ def test_a_header_that_nobody_can_read_is_no_failure(stub: Stub, tmp_path: Path)
     stub.answers["GET /odd"] = (200, {"x-course": "Kurs: şifre".encode().decode("latin-1")}, b"")
 
     assert probe(stub.url, tmp_path, "/odd") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "own_address", "names"),
+    [
+        ({"x-deployment-id": "dpl_1"}, False, True),
+        ({"x-deployment-id": "dpl_2"}, False, False),
+        ({"x-deployment-id": "dpl_2"}, True, False),
+        ({}, False, False),
+        ({}, True, True),
+    ],
+    ids=["it", "the other", "the other at its address", "nobody", "nobody at its own address"],
+)
+def test_a_deployment_is_a_witness_of_its_own_silence(
+    stub: Stub, answer: dict[str, str], *, own_address: bool, names: bool
+) -> None:
+    """One route hangs and another one answers: the network is in order, and somebody is there."""
+    stub.answers["GET /robots.txt"] = (404, answer, b"")
+    target = Target(name="stub", url=stub.url, mode="shadow")
+    variant = Variant(name="candidate", url=stub.url, deployment_id="dpl_1", own_address=own_address)
+
+    assert bare_probe.names_itself(target, variant) is names
+    silent = msgspec.structs.replace(variant, url="http://127.0.0.1:9")
+    assert not bare_probe.names_itself(target, silent)
 
 
 @contextmanager

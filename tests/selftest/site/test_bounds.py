@@ -217,6 +217,21 @@ def test_a_silent_host_gets_a_short_time_for_each_request(
     assert took == [True, True, False, False, False, True, True]
 
 
+def test_no_request_takes_longer_than_pairs_allow(
+    hostile: Callable[[Pieces], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five rounds of ten seconds each would prove no more."""
+    patience = bounded_http.Patience()
+    patience.most = 0.2
+    monkeypatch.setattr(bounded_http, "PATIENCE", patience)
+    url = hostile(_drip(b"", b""))
+    began = time.monotonic()
+    with httpx.Client(transport=BoundedTransport(), timeout=10) as client, pytest.raises(httpx.ReadTimeout):
+        client.get(url)
+
+    assert time.monotonic() - began < 5
+
+
 def test_a_host_that_lets_many_wait_for_their_full_time_gets_a_short_time(
     hostile: Callable[[Pieces], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -290,3 +290,16 @@ def test_a_vendors_answer_proves_nothing_of_the_candidate(tmp_path: Path) -> Non
     evidence.see(Answer("GET", "https://abcdefgh.supabase.co/auth/v1/health", 503))
 
     assert (before, evidence.identified, evidence.answered) == (True, False, ["dpl_1"])
+
+
+def test_silence_counts_where_the_deployment_answers_something_else(tmp_path: Path) -> None:
+    """One route hangs; who hangs is known by a witness, and only where every answer named the deployment."""
+    variant = Variant(name="candidate", url=URL, deployment_id="dpl_1")
+    evidence = Evidence(directory=tmp_path, reports=tmp_path, variant=variant)
+    evidence.see(Answer("GET", f"{URL}/api/courses", trouble="timeout"))
+    alone = evidence.identified
+    evidence.witnessed = True
+    witnessed = (evidence.identified, evidence.answered)
+    evidence.see(Answer("GET", f"{URL}/api/health", 200))
+
+    assert (alone, witnessed, evidence.identified) == (False, (True, ["dpl_1"]), False)
