@@ -133,6 +133,7 @@ def test_nothing_that_could_change_something_leaves_the_browser(service: Service
     ("html", "status", "kind", "says"),
     [
         (form(""), 400, "application/json", "the page asks no service"),
+        (f"<form>{FIELDS}<button>Kaydol</button></form>", 400, "text/html", "no script takes the form"),
         (form(), 404, "text/html", "answers 404"),
         (form(), 405, "text/html", "answers 405"),
         (form(), 503, "text/html", "answers 503"),

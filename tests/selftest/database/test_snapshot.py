@@ -57,6 +57,16 @@ def test_an_ordinary_release_changes_nothing_worth_telling(postgres: Postgres, t
     assert {"deadlocks", "temporary_files", "connections_leaked"} <= {finding.name for finding in comparison.findings}
 
 
+@pytest.mark.parametrize(("name", "counts"), [("Supavisor", False), ("PgBouncer", False), ("platform", True)])
+def test_connections_of_a_pooler_are_its_own(postgres: Postgres, name: str, *, counts: bool) -> None:
+    """Its pool has a fixed size; the application gives them back to it."""
+    before = shoot(postgres).counters["numbackends"]
+    with psycopg.connect(postgres.dsn("platform_app"), application_name=name):
+        after = shoot(postgres).counters["numbackends"]
+
+    assert after - before == counts
+
+
 def test_a_statement_that_became_slower_is_found_by_its_mean_since_then(postgres: Postgres) -> None:
     """The mean since the reset includes the fast calls of before."""
     with psycopg.connect(postgres.superuser_dsn, autocommit=True) as connection:
