@@ -14,7 +14,7 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on, follow_up
 from fixtures.checks.evidence import Evidence
-from fixtures.inspection.inspected import BROKEN, COUNTED, DELIVERY, INSIDE, PERSONAL, SECRETS, Inspected
+from fixtures.inspection.inspected import BROKEN, COUNTED, DELIVERY, INSIDE, PERSONAL, PROMISED, SECRETS, Inspected
 from fixtures.inspection.late import late_routes
 from fixtures.model.routes import readable
 from fixtures.site.catalogue import empty
@@ -119,6 +119,15 @@ def test_every_answer_of_the_run_is_delivered_correctly(inspected: Inspected) ->
 def test_every_list_holds_the_rows_that_it_promises(inspected: Inspected) -> None:
     """Rows that a list leaves out cannot be found by anybody; rows that it adds or repeats confuse everybody."""
     assert inspected.offenders(COUNTED) == []
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P2", judges="contract", runbook="application-not-loading", last=True)
+@EVERYTHING
+def test_every_answer_of_the_run_keeps_its_promises(inspected: Inspected) -> None:
+    """Pages read a key that is missing, null or of another type as undefined, and show nothing in its place."""
+    assert inspected.offenders(PROMISED) == []
 
 
 @pytest.mark.postdeploy
