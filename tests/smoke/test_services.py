@@ -11,6 +11,7 @@ from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
 from fixtures.inspection.authorship import json_of
+from fixtures.site.catalogue import courses_of
 from fixtures.site.client import Site
 from fixtures.target.target import Target
 from fixtures.target.targets_file import StripeAccess
@@ -53,6 +54,13 @@ class Row(msgspec.Struct):
     id: str
 
 
+class Priced(msgspec.Struct):
+    """One row of a course."""
+
+    id: str
+    price: float | None = None
+
+
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
@@ -70,6 +78,7 @@ def test_supabase_sign_in_accepts_the_public_key(supabase: Supabase) -> None:
     assert health.read(Health).name == "GoTrue"
 
 
+@pytest.mark.postdeploy
 @pytest.mark.predeploy
 @pytest.mark.check(
     severity="P1",
@@ -85,6 +94,23 @@ def test_supabase_reads_rows_with_the_public_key(supabase: Supabase) -> None:
 
     assert rows.status == HTTPStatus.OK
     assert len(rows.read(list[Row])) <= 1
+
+
+@pytest.mark.postdeploy
+@pytest.mark.predeploy
+@pytest.mark.check(severity="P1", judges="function", runbook="payment-system-down", needs=("environment",))
+@asks("GET /api/courses?limit=100")
+@depends_on("vendor supabase rows", "variable NEXT_PUBLIC_SUPABASE_*", "table courses")
+def test_courses_cost_what_their_rows_say(answer: Answer, supabase: Supabase) -> None:
+    """The shop shows another price than the one that somebody has set: students pay too much, or nothing."""
+    rows = supabase.ask("/rest/v1/courses?select=id,price&limit=1000")
+    if rows.status != HTTPStatus.OK:
+        reason = f"nobody can say what the courses cost: {rows.exchange()}"
+        raise NotMeasured(reason)
+    prices = {row.id: row.price for row in rows.read(list[Priced]) if row.price is not None}
+
+    wrong = [course for course in courses_of(answer) if prices.get(course.id, course.price) != course.price]
+    assert [f"{course.title} costs {course.price:g}, and {prices[course.id]:g} by its row" for course in wrong] == []
 
 
 @pytest.fixture

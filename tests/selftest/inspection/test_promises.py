@@ -1,4 +1,4 @@
-"""What contract.toml promises of an answer: by the path, the parameters and the visitor."""
+"""Answers are held against contract.toml by their path, their parameters and their visitor."""
 
 from __future__ import annotations
 

@@ -282,10 +282,11 @@ class TestTarget:
 
 
 def test_a_vendors_answer_proves_nothing_of_the_candidate(tmp_path: Path) -> None:
-    """A 503 of Supabase must not be blamed on the deployment."""
+    """A 503 of Supabase must not be blamed on the deployment; what it answers well is the same for both."""
     variant = Variant(name="candidate", url=URL, deployment_id="dpl_1", own_address=True)
     evidence = Evidence(directory=tmp_path, reports=tmp_path, variant=variant)
     evidence.see(Answer("GET", f"{URL}/api/health", 200))
+    evidence.see(Answer("GET", "https://abcdefgh.supabase.co/rest/v1/courses", 200))
     before = evidence.identified
     evidence.see(Answer("GET", "https://abcdefgh.supabase.co/auth/v1/health", 503))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -152,7 +153,7 @@ class Surroundings:
         found = await self._json(self.sandbox.edge.production_url)
         return found is not None and found["deployment"] != self.sandbox.candidate.id
 
-    async def _rows(self, table: str) -> list[dict[str, Any]] | None:
+    async def _rows(self, _role: str, table: str, _columns: Sequence[str], _most: int) -> list[dict[str, Any]] | None:
         return [] if table in {"users", "courses", "review_helpfulness"} else None
 
     async def _account(self, email: str, password: str) -> dict[str, str] | None:
