@@ -140,3 +140,17 @@ def test_a_session_lacks_what_a_page_took(page: Page) -> None:
     assert session.lacks(page.context, ["e"])
     page.context.clear_cookies(name="next-auth.session-token")
     assert session.lacks(page.context, ["auth", "e"])
+
+
+def test_a_session_is_entered_once_and_given_to_nobody_else(page: Page) -> None:
+    """A page that takes the session away is seen by the next one, and the frame of another site holds none of it."""
+    session = Session(role="student", url="http://shop.test", cookies={"a": "b"}, storage={"auth": "b"})
+    session.enter(page.context)
+    keys = "Object.keys(localStorage)"
+    page.context.route("http://other.test/", lambda route: route.fulfill(content_type="text/html", body="<p>x</p>"))
+    _view(page, "<main><h1>A</h1>x</main><iframe src='http://other.test/'></iframe>")
+    found = [frame.evaluate(keys) for frame in page.frames]
+    page.evaluate("localStorage.clear()")
+    page.reload()
+
+    assert (found, page.evaluate(keys)) == ([["auth"], []], [])
