@@ -219,6 +219,19 @@ def test_an_error_that_the_page_caused_fails_the_check(page: Page, request: pyte
     assert __file__ in [str(entry.path) for entry in failed.traceback[1:]]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Page.evaluate: Execution context was destroyed, most likely because of a navigation",
+        "ElementHandle.click: Protocol error (DOM.scrollIntoViewIfNeeded): Cannot find context with specified id",
+    ],
+)
+def test_a_page_that_leaves_while_it_is_used_fails_the_check(page: Page, watch: Watch, said: str) -> None:
+    """A sign-in form that leads away is of no use to anybody; a suite error would hold the deployment."""
+    assert page
+    assert str(finding_of(Error(said), watch)) == "the page led to another one by itself while it was used"
+
+
 def test_an_error_of_ours_stays_one(page: Page, watch: Watch) -> None:
     """A selector with a typing error is no finding about the page."""
     page.goto("/plain")
