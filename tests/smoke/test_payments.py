@@ -14,6 +14,7 @@ import pytest
 from fixtures.checks.answers import Answer
 from fixtures.checks.declarations import asks, depends_on
 from fixtures.checks.evidence import NotMeasured
+from fixtures.model import redaction
 from fixtures.run.current_run import Run
 from fixtures.site.accounts import Session
 from fixtures.site.catalogue import Course, Data, courses_of, empty
@@ -21,6 +22,7 @@ from fixtures.site.client import Site
 from fixtures.site.leftovers import Enrolment, Ledger
 from fixtures.target.target import Target
 from fixtures.target.variants import origin_of
+from fixtures.vendors.environment_sources import Environment
 
 from .conftest import AtOnce
 
@@ -104,6 +106,13 @@ def paid_course(answers: list[Answer], target: Target) -> Course:
     return _dearest(answers)
 
 
+@pytest.fixture
+def stripe_api(target: Target) -> str:
+    """Return the address of Stripe's API."""
+    assert target.stripe
+    return target.stripe.api
+
+
 class Checkout(msgspec.Struct):
     """Stripe's own page for one purchase."""
 
@@ -173,6 +182,43 @@ def test_payment_intents_and_the_billing_portal_work(
     assert intent.paymentIntentId.partition("pi_")[:2] == ("", "pi_")
     assert intent.clientSecret[: len(intent.paymentIntentId)] == intent.paymentIntentId
     assert urlsplit(portal.url).scheme == "https"
+
+
+class Asked(msgspec.Struct):
+    """A payment as Stripe knows it; amount in minor units."""
+
+    amount: int
+    currency: str
+
+
+@pytest.mark.postdeploy
+@pytest.mark.check(
+    severity="P0",
+    judges="function",
+    runbook="payment-system-down",
+    needs=("accounts", "stripe-test-mode", "stripe-config", "environment"),
+    third_party="stripe",
+)
+@asks(DEAREST)
+@depends_on("POST /api/payments/create-payment-intent", "variable NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY", "vendor stripe")
+def test_stripe_is_asked_for_the_price(
+    site: Site, signed_in: Session, paid_course: Course, stripe_api: str, environment: Environment
+) -> None:
+    """Buyers see one price and pay another. Stripe tells it to everyone who has the payment's own secret."""
+    body = {"courseId": paid_course.id}
+    begun = site.ask("POST /api/payments/create-payment-intent", json=body, cookies=signed_in.cookies)
+    if begun.status != HTTPStatus.OK:
+        reason = f"no payment could be started: {begun.exchange()}"
+        raise NotMeasured(reason)
+    intent, key = begun.read(Intent), environment.value("NEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY")
+    redaction.register([intent.clientSecret])
+    address = f"{stripe_api}/v1/payment_intents/{intent.paymentIntentId}?client_secret={intent.clientSecret}"
+    told = site.ask(f"GET {address}", headers={"authorization": f"Bearer {key}"})
+    if told.status != HTTPStatus.OK:
+        reason = f"Stripe does not say what it was asked for: {told.exchange()}"
+        raise NotMeasured(reason)
+
+    assert told.read(Asked).amount == round(100 * paid_course.price)
 
 
 class Transaction(msgspec.Struct):

@@ -151,3 +151,18 @@ def test_supabases_sign_in_is_healthy_without_its_database(running: RunningEdge,
     answered = [[running.client.get(f"{api}{path}", headers=given).status_code for path in paths] for given in headers]
 
     assert answered == [[200, 503], [401, 401], [401, 401]]
+
+
+def test_a_buyer_reads_the_own_payment_with_the_public_key(running: RunningEdge, sinks: Sinks) -> None:
+    """Stripe's script does so in every browser; without the secret of a payment the key reads nothing."""
+    api, stripe = sinks.stripe_listener.url, sinks.stripe
+    as_platform = {"authorization": f"Bearer {stripe.secret_key}"}
+    form = {"amount": "129900", "currency": "try"}
+    begun = running.client.post(f"{api}/v1/payment_intents", headers=as_platform, data=form).json()
+    as_buyer = {"authorization": f"Bearer {stripe.publishable_key}"}
+    address = f"{api}/v1/payment_intents/{begun['id']}"
+
+    told = running.client.get(f"{address}?client_secret={begun['client_secret']}", headers=as_buyer)
+    refused = [running.client.get(asked, headers=as_buyer).status_code for asked in (address, f"{api}/v1/balance")]
+
+    assert (told.status_code, told.json()["amount"], refused) == (200, 129900, [401, 401])

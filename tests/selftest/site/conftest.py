@@ -30,11 +30,13 @@ class Platform:
     """
     State of the loopback platform; a test changes it by assignment.
 
-    refusal, refused_to: status of every answer to the sign-in form, and the path that a refusal leads to.
+    cookie: the name of its session.  refusal, refused_to: status of every answer to the sign-in form, and the path
+    that a refusal leads to.
     """
 
     url: str = ""
     password: str = STUDENT.password
+    cookie: str = "next-auth.session-token"
     refusal: int = 200
     refused_to: str = "/api/auth/error?error=CredentialsSignin"
     sign_ins: int = 0
@@ -77,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer({"url": f"{platform.url}{platform.refused_to}"}, platform.refusal)
         token = f"session-{platform.sign_ins}"
         platform.sessions.add(token)
-        cookie = f"next-auth.session-token={token}; Path=/"
+        cookie = f"{platform.cookie}={token}; Path=/"
         return self._answer({"url": fields["callbackUrl"][0]}, platform.refusal, cookie)
 
     def do_DELETE(self) -> None:
@@ -87,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer({"success": platform.cancel_status == 200}, platform.cancel_status)
 
     def _session(self) -> str:
-        morsel = SimpleCookie(self.headers.get("cookie", "")).get("next-auth.session-token")
+        morsel = SimpleCookie(self.headers.get("cookie", "")).get(self.server.platform.cookie)
         return morsel.value if morsel else ""
 
     def _answer(self, content: object, status: int = 200, cookie: str | None = None) -> None:

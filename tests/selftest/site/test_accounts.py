@@ -64,6 +64,16 @@ def test_side_that_honours_the_session_costs_no_sign_in(on_variant: VariantOf, p
     assert platform.sign_ins == 1
 
 
+def test_side_that_names_its_session_otherwise_costs_no_sign_in(on_variant: VariantOf, platform: Platform) -> None:
+    """NextAuth names its cookies by the scheme of NEXTAUTH_URL: one deployment may have it wrong."""
+    on_variant("candidate")[1].of("student")
+    platform.cookie = "__Secure-next-auth.session-token"
+
+    control = on_variant("control", "dpl_0")[1].of("student")
+
+    assert (control.cookies, platform.sign_ins) == ({"__Secure-next-auth.session-token": "session-1"}, 1)
+
+
 def test_side_that_does_not_know_the_session_gets_its_own(on_variant: VariantOf, platform: Platform) -> None:
     """A variant with another secret would reject the shared session and be red without a fault."""
     on_variant("candidate", "dpl_1")[1].of("student")
