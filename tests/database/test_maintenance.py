@@ -9,7 +9,7 @@ from fixtures.checks.declarations import asks_database
 from fixtures.database.rows import Rows
 
 
-@pytest.mark.daily
+@pytest.mark.postdeploy
 @pytest.mark.check(severity="P0", judges="upkeep", runbook="database-maintenance")
 @asks_database(
     """

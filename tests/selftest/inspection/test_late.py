@@ -76,3 +76,13 @@ def test_the_most_important_routes_are_asked_first(tmp_path: Path, monkeypatch: 
     found = _judged(tmp_path, monkeypatch, slow, dict.fromkeys(slow, 5.0))
 
     assert (len(found), found[0].route, found[0].first) == (4, "GET /api/courses", 6.0)
+
+
+def test_routes_that_are_hardly_late_do_not_hide_the_latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every route of a slow database is late: an important one by a little, and one with three queries by far."""
+    little = [f"GET /api/courses?page={number}" for number in range(3)] + ["GET /api/health", "GET /", "GET /login"]
+    slow = {**dict.fromkeys(little, 2.05), PROGRESS: 6.0}
+
+    found = _judged(tmp_path, monkeypatch, slow, slow)
+
+    assert (found[0].route, found[0].severity) == ("GET /api/student/progress/course/{id}", "P1")
