@@ -19,6 +19,9 @@ from fixtures.target.sandbox_handle import Account
 
 ENROL = Text(role="button", words=("Ücretsiz Al",))
 CHANGES = "onclick=\"fetch('/api/change', {method: 'POST', body: this.innerText})\""
+FORM = "<form onsubmit=\"event.preventDefault(); fetch('/api/change', {method: 'POST', body: 'x'})\">"
+TERMS = "<label><input type=checkbox required> Koşulları kabul ediyorum</label>"
+OPENS = " onchange=\"document.querySelector('[disabled]').disabled = false\""
 
 
 @pytest.fixture
@@ -41,12 +44,14 @@ def _open(visit: Visit, body: str) -> None:
         ("<button>Paylaş</button><button {on}>🎁 ÜCRETSİZ AL!</button>", "🎁 ÜCRETSİZ AL!", 0),
         ("<button aria-expanded='true'>1 Pazar</button><button {on}>Derse Başla</button>", "Derse Başla", 1),
         ("<button>Paylaş</button><button {on}>Derse Başla</button>", "Derse Başla", 1),
+        (f"{FORM}{TERMS}<button>Ücretsiz Al</button></form>", "Ücretsiz Al", 0),
+        (f"{TERMS.replace(' required', OPENS)}<button disabled {{on}}>Ücretsiz Al</button>", "Ücretsiz Al", 0),
     ],
 )
 def test_a_button_is_found_under_any_name(visit: Visit, buttons: str, name: str, notes: int) -> None:
     """A reworded button does the same as before; the wording check gets old and new."""
     met: list[str] = []
-    _open(visit, buttons.format(on=CHANGES))
+    _open(visit, buttons.replace("{on}", CHANGES))
     answer, pressed = press(visit, ENROL, met)
 
     assert (answer.status, pressed) == (201, name)
@@ -60,6 +65,7 @@ def test_a_button_is_found_under_any_name(visit: Visit, buttons: str, name: str,
         ("<button>Derse Başla</button>", False, "the page sent no change"),
         ("<button>Sor</button><button>Paylaş</button>", True, "has no button “Ücretsiz Al”"),
         ("<button disabled>Ücretsiz Al</button>", True, "has no button “Ücretsiz Al”"),
+        (f"{FORM}<input name=tckn required><button>Ücretsiz Al</button></form>", True, "asks for more before"),
     ],
 )
 def test_a_button_that_does_nothing_is_a_failure(
