@@ -151,7 +151,7 @@ def from_pairs(
     """Judge the pairs of one check. rerun: its entry in the paired run's verdict, None where it has none."""
     pairs = _pairs(rerun.attempts if rerun else [], comparison)
     if rerun and not rerun.attempts:
-        reason = "not re-run: another check had proved the fault of the deployment, and each round takes long"
+        reason = "no round of it ended; a slow check that proves the fault of the deployment ends all pairs"
         return without_pairs(check, around, comparison, reason)
     if len(pairs) < LEAST_PAIRS and not proves(pairs):
         reason = f"only {len(pairs)} of {ROUNDS} pairs count: the others did not prove which deployment answered"

@@ -31,7 +31,7 @@ def pressed(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], tuple[
         context.route("**/kurs*", lambda route: route.fulfill(content_type="text/html", body=BODY % content))
         page = context.new_page()
         evidence = Evidence(directory=tmp_path, reports=tmp_path)
-        presses = Presses(Tour(Looks(browser, Lookout("tester", context, page), Watch(context), set(), evidence), {}))
+        presses = Presses(Tour(Looks(Lookout("tester", context, page), Watch(context), set(), evidence), {}))
         presses.on("/kurs")
         return page.evaluate("noted"), presses.findings
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from fixtures.browser import elements
-from fixtures.browser.elements import press
+from fixtures.browser.elements import leads_to_a_purchase, press
 from fixtures.browser.pages import Visit
 from fixtures.browser.sign_in import submit_form
 from fixtures.browser.watch import Watch
@@ -162,3 +162,32 @@ def test_a_sign_in_form_is_filled_in_by_the_types_of_its_fields(visit: Visit, fo
 
     assert "e=eda%407peducation.test" in visit.page.url
     assert f"p={account.password}" in visit.page.url
+
+
+@pytest.mark.parametrize(
+    ("offer", "leads"),
+    [
+        ("<a href='/courses/1/purchase'>Kaydol</a>", True),
+        ("<button onclick=\"location.assign('/courses/1/purchase')\">Hemen başla</button>", True),
+        ("<button>Paylaş</button><button onclick=\"location.assign('/sepet')\">Satın Al, 14 gün iade</button>", True),
+        (
+            "<button onclick=\"fetch('/api/payments/create-checkout-session', {method: 'POST'})\">Şimdi Al</button>",
+            True,
+        ),
+        ("<button onclick='d.showModal()'>Satın Al</button><dialog id=d><button>Devam</button></dialog>", True),
+        ("<button>Satın Al</button>", False),
+        ("<button onclick=\"location.assign('/hakkinda')\">Eğitmen</button>", False),
+        ("<p>Fiyat: 99 TL</p>", False),
+    ],
+)
+def test_an_offer_leads_on_in_any_way(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, offer: str, *, leads: bool
+) -> None:
+    """A cart, a question or Stripe itself may come next; a button that does nothing leads nowhere."""
+    monkeypatch.setattr(elements, "ACTION_MS", 1_500)
+    monkeypatch.setattr(elements, "_TRY_MS", 1_000)
+    other = "<main><h1>A</h1>x</main>"
+    visit.page.context.route("**/*", lambda route: route.fulfill(content_type="text/html", body=other))
+    _open(visit, offer)
+
+    assert leads_to_a_purchase(visit, "/courses/1/purchase") is leads

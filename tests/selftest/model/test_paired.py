@@ -50,10 +50,11 @@ def test_an_answer_that_names_no_deployment_settles_nothing() -> None:
 @pytest.mark.parametrize(
     ("given", "proof"),
     [
-        (attempts(F, P, F, P, F, P, F, P), True),
-        (attempts(F, P, F, P, F, P), False),
-        (attempts(F, F, F, F), False),
-        (attempts(F, P, F, P, F, P, F, F), False),
+        (attempts(F, P, F, P, F, P, F, P, symptom="down"), True),
+        (attempts(F, P, F, P, F, P, F, P), False),
+        (attempts(F, P, F, P, F, P, symptom="down"), False),
+        (attempts(F, F, F, F, symptom="down"), False),
+        (attempts(F, P, F, P, F, P, F, F, symptom="down"), False),
         ([], False),
     ],
 )

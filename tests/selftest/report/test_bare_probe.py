@@ -94,8 +94,9 @@ def test_a_header_that_nobody_can_read_is_no_failure(stub: Stub, tmp_path: Path)
         ({"x-deployment-id": "dpl_2"}, True, False),
         ({}, False, False),
         ({}, True, True),
+        ({"x-vercel-error": "DEPLOYMENT_NOT_FOUND"}, True, False),
     ],
-    ids=["it", "the other", "the other at its address", "nobody", "nobody at its own address"],
+    ids=["it", "the other", "the other at its address", "nobody", "nobody at its own address", "the edge"],
 )
 def test_a_deployment_is_a_witness_of_its_own_silence(
     stub: Stub, answer: dict[str, str], *, own_address: bool, names: bool
