@@ -166,13 +166,14 @@ class TestNoRollback:
                 ("incident", 4),
                 {"test_row_level_security_guards_personal_tables": "existing"},
             ),
-            (
+            pytest.param(
                 "stripe-down",
                 ("incident", 4),
                 {
                     "test_stripe_answers_through_the_platform": "third-party",
                     "test_health_endpoint_reports_no_failing_check": "existing",
                 },
+                marks=pytest.mark.proof,  # a minute
             ),
             (
                 "unreachable",
@@ -182,7 +183,12 @@ class TestNoRollback:
                     "test_home_page_greets_visitors_and_links_to_sign_in": "runner",
                 },
             ),
-            ("layout-shift", ("alert", 0), {"test_content_stays_in_place_while_the_page_loads": "unknown"}),
+            pytest.param(
+                "layout-shift",
+                ("alert", 0),
+                {"test_content_stays_in_place_while_the_page_loads": "unknown"},
+                marks=pytest.mark.proof,
+            ),
         ],
     )
     def test_production_is_left_alone(

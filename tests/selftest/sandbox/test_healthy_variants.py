@@ -13,7 +13,7 @@ from fixtures.model.verdict import Outcome
 from fixtures.sandbox.healthy_variants import HEALTHY_VARIANTS
 from fixtures.sandbox.sandbox import Sandbox
 
-SAMPLE = ("free-enrolment-off", "empty-catalogue", "http-2", "payments-off-candidate")
+SAMPLE = ("empty-catalogue", "http-2", "payments-off-candidate")
 
 
 @pytest.fixture(scope="module")
