@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from fixtures.browser import elements
-from fixtures.browser.elements import leads_to_a_purchase, press
+from fixtures.browser.elements import leads_to_no_purchase, press
 from fixtures.browser.pages import Visit
 from fixtures.browser.sign_in import submit_form
 from fixtures.browser.watch import Watch
@@ -176,6 +176,7 @@ def test_a_sign_in_form_is_filled_in_by_the_types_of_its_fields(visit: Visit, fo
         ),
         ("<button onclick='d.showModal()'>Satın Al</button><dialog id=d><button>Devam</button></dialog>", True),
         ("<button>Satın Al</button>", False),
+        ("<button onclick=\"location.assign('/yok')\">Satın Al</button>", False),
         ("<button onclick=\"location.assign('/hakkinda')\">Eğitmen</button>", False),
         ("<p>Fiyat: 99 TL</p>", False),
     ],
@@ -188,6 +189,7 @@ def test_an_offer_leads_on_in_any_way(
     monkeypatch.setattr(elements, "_TRY_MS", 1_000)
     other = "<main><h1>A</h1>x</main>"
     visit.page.context.route("**/*", lambda route: route.fulfill(content_type="text/html", body=other))
+    visit.page.context.route("**/yok", lambda route: route.fulfill(status=404, content_type="text/html", body=other))
     _open(visit, offer)
 
-    assert leads_to_a_purchase(visit, "/courses/1/purchase") is leads
+    assert (leads_to_no_purchase(visit, "/courses/1/purchase") == "") is leads
