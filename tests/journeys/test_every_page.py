@@ -77,8 +77,8 @@ def test_every_page_of_students_opens_for_a_student(
 @pytest.mark.parametrize(
     "sort",
     [
-        pytest.param(STUDENT, id="at a desk", marks=pytest.mark.postdeploy),
-        pytest.param(ON_A_PHONE, id="on a phone", marks=pytest.mark.postdeploy),
+        pytest.param(STUDENT, id="at a desk", marks=pytest.mark.daily),
+        pytest.param(ON_A_PHONE, id="on a phone", marks=pytest.mark.daily),
         pytest.param(IN_ENGLISH, id="in English", marks=pytest.mark.daily),
     ],
 )
